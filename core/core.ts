@@ -1,0 +1,235 @@
+import type {
+  ApiKey,
+  ChannelRules,
+  Chunk,
+  Connection,
+  Document,
+  InboundEvent,
+  Job,
+  KeyScope,
+  LedgerEntry,
+  Membership,
+  Passage,
+  PlatformName,
+  QuotaLimit,
+  Receipt,
+  Role,
+  Source,
+  Tenant,
+  TenantId,
+  TenantSettings,
+  TokenUsage,
+  Citation,
+  UsageGroup,
+  UsageRow,
+} from './domain.ts';
+import type { Received } from './ports/platform.ts';
+import type { Page, Paged } from './ports/state.ts';
+
+/** What the doors (bots, console, API, command line) may do. Created by `createCore`. */
+export type Core = {
+  receive(event: InboundEvent): Promise<Received>;
+
+  /** Throws AppError `not-found` (unknown conversation), `model-failed`, `model-timeout`, `cancelled`. A refusal is a value. */
+  ask(tenantId: TenantId, input: AskInput, hooks: AskHooks): Promise<Receipt>;
+  search(
+    tenantId: TenantId,
+    input: { readonly query: string; readonly limit: number; readonly sources?: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<{ readonly passages: readonly Passage[]; readonly timingsMs: Readonly<Record<string, number>> }>;
+  summarize(tenantId: TenantId, input: SummarizeInput, signal: AbortSignal): Promise<Summary>;
+
+  readonly tenants: {
+    /** Throws `conflict` when the slug is or was taken. */
+    create(input: { readonly slug: string; readonly name: string }): Promise<Tenant>;
+    get(tenantId: TenantId): Promise<Tenant | null>;
+    bySlug(slug: string): Promise<Tenant | null>;
+    list(page: Page): Promise<Paged<Tenant>>;
+    update(
+      tenantId: TenantId,
+      patch: { readonly name?: string; readonly settings?: TenantSettings },
+      rev?: number,
+    ): Promise<Tenant>;
+    remove(tenantId: TenantId): Promise<void>;
+  };
+
+  readonly keys: {
+    create(
+      tenantId: TenantId,
+      input: { readonly name: string; readonly scopes: readonly KeyScope[] },
+    ): Promise<{ readonly id: string; readonly key: string }>;
+    list(tenantId: TenantId): Promise<readonly ApiKey[]>;
+    revoke(tenantId: TenantId, keyId: string): Promise<void>;
+    /** Null for anything but a living key; constant time in the secret part. */
+    authenticate(bearer: string): Promise<ApiKey | null>;
+    /** Whether this is the operator's token; constant time. */
+    isOperator(bearer: string): boolean;
+  };
+
+  readonly members: {
+    ofUser(userId: string): Promise<readonly Membership[]>;
+    put(userId: string, tenantId: TenantId | null, role: Role): Promise<void>;
+    operators(): Promise<number>;
+    forget(tenantId: TenantId, memberId: string): Promise<void>;
+  };
+
+  readonly sources: {
+    create(tenantId: TenantId, input: SourceInput): Promise<Source>;
+    get(tenantId: TenantId, sourceId: string): Promise<Source | null>;
+    list(tenantId: TenantId): Promise<readonly Source[]>;
+    update(tenantId: TenantId, sourceId: string, patch: Partial<Omit<SourceInput, 'kind'>>, rev?: number): Promise<Source>;
+    remove(tenantId: TenantId, sourceId: string): Promise<void>;
+    /** Throws `invalid` for kinds that have nothing to sync. */
+    sync(tenantId: TenantId, sourceId: string): Promise<Job>;
+    readonly kinds: readonly { readonly kind: string; readonly label: string; readonly syncs: boolean }[];
+  };
+
+  readonly jobs: {
+    get(tenantId: TenantId, jobId: string): Promise<Job | null>;
+    list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<Job>>;
+    /** The job now and at each change, ending with its last state. */
+    watch(tenantId: TenantId, jobId: string, signal: AbortSignal): AsyncIterable<Job>;
+  };
+
+  readonly documents: {
+    /** Searchable when it resolves. Throws `unreadable-document`, `too-large`, `not-found` (source). */
+    put(tenantId: TenantId, sourceId: string, document: DocumentInput, signal: AbortSignal): Promise<PutResult>;
+    /** One bad line never stops the batch. */
+    putBatch(
+      tenantId: TenantId,
+      sourceId: string,
+      documents: readonly DocumentInput[],
+      signal: AbortSignal,
+    ): Promise<BatchResult>;
+    /** By external id. False when there was none. Gone from every search when it resolves. */
+    remove(tenantId: TenantId, sourceId: string, externalId: string, signal: AbortSignal): Promise<boolean>;
+    get(tenantId: TenantId, documentId: string): Promise<Document | null>;
+    list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<Document>>;
+    chunks(tenantId: TenantId, documentId: string, signal: AbortSignal): Promise<readonly Chunk[]>;
+  };
+
+  readonly answers: {
+    get(tenantId: TenantId, answerId: string): Promise<Receipt | null>;
+    list(
+      tenantId: TenantId,
+      filter: { readonly outcome?: string; readonly q?: string },
+      page: Page,
+    ): Promise<Paged<Receipt>>;
+    /** Throws `not-found`. */
+    feedback(
+      tenantId: TenantId,
+      answerId: string,
+      input: { readonly rating: 'up' | 'down'; readonly comment?: string; readonly user?: string },
+    ): Promise<void>;
+  };
+
+  readonly quotas: {
+    get(tenantId: TenantId): Promise<readonly QuotaState[]>;
+    put(tenantId: TenantId, limits: readonly QuotaLimit[]): Promise<readonly QuotaState[]>;
+  };
+  readonly usage: {
+    report(
+      tenantId: TenantId,
+      range: { readonly from: number; readonly to: number },
+      group: UsageGroup,
+    ): Promise<readonly UsageRow[]>;
+    ledger(
+      tenantId: TenantId,
+      range: { readonly from: number; readonly to: number },
+      page: Page,
+    ): Promise<Paged<LedgerEntry>>;
+  };
+
+  readonly channels: {
+    /** Each value with its origin. */
+    rules(tenantId: TenantId, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
+    put(tenantId: TenantId, platform: PlatformName, channelId: string, rules: ChannelRules): Promise<EffectiveRules>;
+  };
+  readonly connections: {
+    /** Throws `conflict` when the workspace belongs to a tenant already. */
+    create(tenantId: TenantId, input: ConnectionInput): Promise<Connection>;
+    /** By a tenant with the one-time code that the bot shows inside the workspace; throws `not-found` for a bad code. */
+    claim(tenantId: TenantId, input: { readonly platform: Connection['platform']; readonly code: string }): Promise<Connection>;
+    list(tenantId: TenantId): Promise<readonly Connection[]>;
+    get(tenantId: TenantId, connectionId: string): Promise<Connection | null>;
+    remove(tenantId: TenantId, connectionId: string): Promise<void>;
+    byId(connectionId: string): Promise<Connection | null>;
+    byWorkspace(platform: Connection['platform'], workspaceId: string): Promise<Connection | null>;
+    /** The opened credentials, for platform drivers only. */
+    credentials(connection: Connection): Promise<Readonly<Record<string, string>> | null>;
+    heard(connection: Connection, patch: { readonly lastError?: string }): Promise<void>;
+  };
+
+  /** Counts one request against a shared window; `resetsAt` in milliseconds. */
+  hit(key: string, limit: number, windowMs: number): Promise<{ readonly ok: boolean; readonly resetsAt: number }>;
+  audit(tenantId: TenantId | null, actor: string, action: string, subject?: string): Promise<void>;
+
+  /** Problems that keep this instance from serving, in words; empty when ready. */
+  problems(signal: AbortSignal): Promise<readonly string[]>;
+  /** Model setup in words, for pages and doctor. */
+  readonly modes: { readonly chatModel: string | null; readonly embeddingModel: string | null };
+  start(): Promise<void>;
+  /** Stops claiming, finishes what runs within the time, releases leases, closes the stores. */
+  drain(forMs: number): Promise<void>;
+};
+
+export type AskInput = {
+  readonly question: string;
+  readonly conversationId?: string;
+  readonly user?: string;
+  readonly sources?: readonly string[];
+  readonly platform: PlatformName;
+  readonly traceId: string;
+};
+
+export type AskHooks = {
+  readonly signal: AbortSignal;
+  status?(text: string): void;
+  /** The text added since the last call; already contained. */
+  delta?(text: string): void;
+};
+
+export type SummarizeInput = {
+  readonly documents?: readonly string[];
+  readonly sources?: readonly string[];
+  readonly texts?: readonly string[];
+  readonly instruction?: string;
+};
+export type Summary = { readonly summary: string; readonly citations: readonly Citation[]; readonly usage: TokenUsage };
+
+export type SourceInput = {
+  readonly kind: string;
+  readonly name: string;
+  readonly settings: Readonly<Record<string, unknown>>;
+  readonly schedule?: string | null;
+};
+
+export type DocumentInput = {
+  readonly externalId: string;
+  readonly title?: string;
+  /** Text for pushes, bytes for uploads. */
+  readonly content: string | Uint8Array;
+  /** A hint; the type is decided by content. */
+  readonly mediaType?: string;
+  readonly url?: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+};
+export type PutResult = { readonly outcome: 'created' | 'updated' | 'unchanged'; readonly document: Document };
+export type BatchResult = {
+  readonly upserted: number;
+  readonly unchanged: number;
+  readonly failed: readonly { readonly id: string; readonly problem: string }[];
+};
+
+export type QuotaState = QuotaLimit & { readonly used: number; readonly resetsAt: number };
+export type EffectiveRules = {
+  readonly [K in keyof Required<ChannelRules>]: {
+    readonly value: ChannelRules[K] | undefined;
+    readonly origin: 'channel' | 'tenant' | 'default';
+  };
+};
+export type ConnectionInput = {
+  readonly platform: Connection['platform'];
+  readonly workspaceId: string;
+  readonly credentials?: Readonly<Record<string, string>>;
+};

@@ -1,0 +1,408 @@
+/**
+ * The nouns. All readonly, all plain data that survives JSON and structured clone.
+ * Times are milliseconds since the epoch unless a name says otherwise; edges render ISO 8601 UTC.
+ */
+
+// ── tenants and keys ────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Opaque and permanent, `t_` + 24 lower-case hex; never the slug. */
+export type TenantId = string;
+
+export type Tenant = {
+  readonly id: TenantId;
+  readonly slug: string;
+  readonly name: string;
+  readonly createdAt: number;
+  readonly settings: TenantSettings;
+  /** Generation of the chunk index that answers questions now. */
+  readonly activeGeneration: number;
+  /** Grows with every change of what can be retrieved; part of every answer-cache key. */
+  readonly contentRevision: number;
+  /** Optimistic lock. */
+  readonly rev: number;
+};
+
+export type TenantSettings = {
+  readonly instructions?: string;
+  readonly language?: string;
+  /** Store the text of questions and answers in receipts (default true). */
+  readonly keepText?: boolean;
+  /** Days that receipts and conversations are kept (default: for ever). */
+  readonly retentionDays?: number;
+  /** Prices per million tokens that replace the built-in table. */
+  readonly prices?: readonly Price[];
+};
+
+export type KeyScope = 'ask' | 'ingest' | 'billing' | 'admin';
+
+export type ApiKey = {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly name: string;
+  readonly scopes: readonly KeyScope[];
+  readonly createdAt: number;
+  readonly lastUsedAt?: number;
+};
+
+/** A person's right in a tenant's console; `operator` is kept without a tenant. */
+export type Role = 'operator' | 'owner' | 'admin' | 'billing' | 'viewer';
+export type Membership = {
+  readonly userId: string;
+  readonly tenantId: TenantId | null;
+  readonly role: Role;
+  readonly createdAt: number;
+};
+
+// ── sources, documents, chunks ──────────────────────────────────────────────────────────────────────────────────────
+
+export type Source = {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly kind: string;
+  readonly name: string;
+  /** Shape given by the source driver's schema. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Cron expression in UTC; absent: on demand only. */
+  readonly schedule?: string;
+  readonly nextRunAt?: number;
+  readonly cursor?: string;
+  readonly createdAt: number;
+  readonly lastSyncedAt?: number;
+  readonly rev: number;
+};
+
+export type Document = {
+  /** `d_` + hex, derived from source id and external id: the same document always has the same id. */
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly sourceId: string;
+  /** The id that the pusher gave, or the path inside the source. */
+  readonly externalId: string;
+  readonly title: string;
+  readonly url?: string;
+  readonly mediaType: string;
+  readonly metadata?: Readonly<Record<string, unknown>>;
+  /** SHA-256 of the bytes; equal hash and equal settings mean nothing to do. */
+  readonly contentHash: string;
+  /** What the chunks were made with (parser, chunker, embedding model); another fingerprint means work to do. */
+  readonly fingerprint: string;
+  readonly bytes: number;
+  readonly chunkCount: number;
+  readonly updatedAt: number;
+  /** Why the newest version could not be read; the last good version stays searchable. */
+  readonly problem?: string;
+};
+
+/** A passage of one document: the unit of retrieval and of citation. */
+export type Chunk = {
+  /** `c_` + hex, derived from document id, heading path and text: unchanged text keeps its id. */
+  readonly id: string;
+  readonly documentId: string;
+  readonly sourceId: string;
+  readonly externalId: string;
+  /** Position within the document, from 0. */
+  readonly ordinal: number;
+  readonly title: string;
+  readonly headingPath: readonly string[];
+  /** A contiguous slice of the document's canonical Markdown. */
+  readonly text: string;
+  /** Offsets of `text` in the canonical Markdown, in UTF-16 units. */
+  readonly start: number;
+  readonly end: number;
+  /** Page of a paged document, from 1. */
+  readonly page?: number;
+  readonly tokens: number;
+  readonly url?: string;
+};
+
+export type EmbeddedChunk = Chunk & { readonly vector?: Float32Array };
+
+/** A chunk with its rank score; higher is better, comparable only within one result list. */
+export type Hit = { readonly chunk: Chunk; readonly score: number };
+
+export type JobState = 'queued' | 'running' | 'done' | 'failed';
+export type JobCounts = {
+  readonly seen: number;
+  readonly upserted: number;
+  readonly unchanged: number;
+  readonly removed: number;
+  readonly failed: number;
+};
+export type JobError = { readonly documentId?: string; readonly problem: string };
+export type Job = {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly kind: 'sync' | 'drop-tenant';
+  readonly sourceId?: string;
+  readonly state: JobState;
+  readonly counts: JobCounts;
+  /** The newest 200. */
+  readonly errors: readonly JobError[];
+  readonly createdAt: number;
+  readonly startedAt?: number;
+  readonly finishedAt?: number;
+  readonly attempts: number;
+};
+
+// ── messages ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** `api` and `console` are the doors that are no chat platform. */
+export type PlatformName = 'slack' | 'discord' | 'teams' | 'api' | 'console';
+export type Scope = 'dm' | 'group' | 'channel';
+export type Addressed = 'mention' | 'dm' | 'command' | 'subscribed' | 'none';
+export type InboundKind =
+  | 'message'
+  | 'edit'
+  | 'delete'
+  | 'command'
+  | 'action'
+  | 'feedback'
+  | 'install'
+  | 'uninstall';
+
+export type Attachment = { readonly name: string; readonly mediaType?: string; readonly bytes?: number; readonly url?: string };
+
+/** One thing that happened on a platform, in our words. Stored whole before the platform is told "ok". */
+export type InboundEvent = {
+  readonly platform: PlatformName;
+  /** Slack team, Discord guild (or `dm`), Teams tenant. */
+  readonly workspaceId: string;
+  /** The channel, for rules and allowances. */
+  readonly channelId: string;
+  /** The thread; events of one thread are worked off in order. */
+  readonly threadId: string;
+  readonly messageId: string;
+  /** Any one of them seen before makes this event a duplicate. Prefixed with platform and workspace. */
+  readonly dedupeKeys: readonly string[];
+  /** Sorts the events of a thread as the platform means them (Slack ts, Discord snowflake). */
+  readonly orderKey: string;
+  readonly kind: InboundKind;
+  readonly scope: Scope;
+  readonly addressed: Addressed;
+  readonly author: { readonly id: string; readonly isBot: boolean; readonly isSelf: boolean; readonly name?: string };
+  /** Markdown, own mention removed. */
+  readonly text: string;
+  readonly attachments: readonly Attachment[];
+  readonly receivedAt: number;
+  /** After this the platform no longer takes an answer by the handle. */
+  readonly deadline?: number;
+  /** Edit, delete, feedback, action: the message that it is about. */
+  readonly targetMessageId?: string;
+  readonly feedback?: { readonly rating: 'up' | 'down'; readonly comment?: string; readonly answerId?: string };
+  /** What the platform driver needs to answer; serialisable, opaque to the core. */
+  readonly handle: Readonly<Record<string, unknown>>;
+};
+
+/** Why an event ended as it did. Kept for every event: "why did it not answer?" has an answer. */
+export type ReasonCode =
+  | 'answered'
+  | 'answered-from-cache'
+  | 'not-found' // nothing relevant in the documents
+  | 'not-addressed'
+  | 'bot-author'
+  | 'own-message'
+  | 'channel-off'
+  | 'not-allowed' // the person may not ask here
+  | 'quota'
+  | 'duplicate'
+  | 'empty' // nothing that could be a question
+  | 'too-long'
+  | 'unknown-workspace'
+  | 'superseded' // edited or deleted before it was answered
+  | 'question-deleted'
+  | 'feedback-stored'
+  | 'installed'
+  | 'uninstalled'
+  | 'unsupported'
+  | 'cancelled'
+  | 'model-failed'
+  | 'failed';
+
+export type Turn = { readonly role: 'user' | 'assistant'; readonly text: string; readonly at: number; readonly answerId?: string };
+
+/** Rules of a channel; every value may be inherited from the tenant. */
+export type ChannelRules = {
+  readonly enabled?: boolean;
+  readonly answerWhen?: 'mention' | 'question' | 'every';
+  /** Source ids; absent: all of the tenant's. */
+  readonly sources?: readonly string[];
+  readonly instructions?: string;
+  readonly language?: string;
+  readonly replies?: 'public' | 'private';
+  /** Platform user ids; absent: everybody. */
+  readonly whoMayAsk?: readonly string[];
+};
+
+/** A workspace of a platform, mapped to exactly one tenant. */
+export type Connection = {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly platform: 'slack' | 'discord' | 'teams';
+  readonly workspaceId: string;
+  /** Sealed by core/security/seal.ts; absent: the deployment's own credentials. */
+  readonly sealedCredentials?: string;
+  readonly createdAt: number;
+  readonly lastEventAt?: number;
+  readonly lastError?: string;
+};
+
+// ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type Passage = {
+  readonly documentId: string;
+  readonly externalId: string;
+  readonly chunkId: string;
+  readonly sourceId: string;
+  readonly title: string;
+  readonly headingPath: readonly string[];
+  readonly url?: string;
+  readonly page?: number;
+  readonly text: string;
+  readonly score: number;
+};
+
+export type Citation = {
+  /** The footnote's number, from 1, as it stands in the answer: `[1]`. */
+  readonly n: number;
+  readonly documentId: string;
+  readonly externalId: string;
+  readonly chunkId: string;
+  readonly title: string;
+  readonly url?: string;
+  readonly page?: number;
+  /** Contiguous in the passage after white space is collapsed. */
+  readonly quote: string;
+};
+
+export type AnswerKind = 'answered' | 'not-found' | 'refused';
+
+export type TokenUsage = {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly embeddingTokens: number;
+  /** Absent: some price is unknown. */
+  readonly cost?: Money;
+};
+
+/** What a person gets, on every door. */
+export type Answer = {
+  readonly answerId: string;
+  readonly conversationId: string;
+  readonly answer: string;
+  readonly kind: AnswerKind;
+  readonly reason?: ReasonCode;
+  /** When a quota refuses: the time from which it is worth trying again. */
+  readonly retryAt?: number;
+  readonly citations: readonly Citation[];
+  readonly retrieved: readonly Passage[];
+  readonly usage: TokenUsage;
+  readonly timingsMs: Readonly<Record<string, number>>;
+};
+
+/** Everything that is known about one answer; kept. Text fields go when a person is forgotten. */
+export type Receipt = Answer & {
+  readonly tenantId: TenantId;
+  readonly at: number;
+  readonly question: string;
+  readonly condensedQuestion?: string;
+  readonly platform: PlatformName;
+  readonly workspaceId?: string;
+  readonly channelId?: string;
+  readonly threadId?: string;
+  readonly messageId?: string;
+  readonly memberId?: string;
+  readonly reasonCode: ReasonCode;
+  /** Chunk ids that stood in the prompt. */
+  readonly inPrompt: readonly string[];
+  /** `extractive` when no chat model is configured. */
+  readonly model: string;
+  readonly promptVersion: string;
+  readonly generation: number;
+  readonly contentRevision: number;
+  readonly cached: boolean;
+  /** The allowance that was charged or that refused, as `scope:id:unit:window`. */
+  readonly quotaBuckets: readonly string[];
+  readonly traceId: string;
+  readonly feedback: readonly Feedback[];
+};
+
+export type Feedback = {
+  readonly rating: 'up' | 'down';
+  readonly comment?: string;
+  readonly user?: string;
+  readonly at: number;
+};
+
+// ── metering ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Integer billionths of the currency's unit, so that a ledger adds up to the unit. Edges render a decimal string. */
+export type Nanos = number;
+export type Money = { readonly amount: string; readonly currency: string };
+
+/** Dated price per million tokens, decimal strings; unknown is absent, never 0. */
+export type Price = {
+  readonly model: string;
+  readonly currency: string;
+  readonly inputPerMillion: string;
+  readonly outputPerMillion: string;
+  /** From this day on, `yyyy-mm-dd`. */
+  readonly from: string;
+  readonly origin: 'tenant' | 'built-in';
+};
+
+export type QuotaScope = 'tenant' | 'channel' | 'member';
+export type QuotaUnit = 'tokens' | 'questions' | 'money';
+export type QuotaLimit = {
+  readonly scope: QuotaScope;
+  /** Channel as `platform:channelId`, member as `platform:userId`; absent: each channel or member by itself. */
+  readonly id?: string;
+  readonly unit: QuotaUnit;
+  readonly per: 'day' | 'month';
+  /** Tokens, questions, or nanos of the tenant's currency. */
+  readonly limit: number;
+};
+
+export type LedgerKind = 'question' | 'chat' | 'condense' | 'embedding' | 'rerank' | 'summarize';
+
+/** One line of the append-only ledger; never changed, except that a forgotten person's ids become unlinkable. */
+export type LedgerEntry = {
+  /** Deterministic (answer id + call number), so that a repeated write is one line. */
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly at: number;
+  readonly kind: LedgerKind;
+  readonly model?: string;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly embeddingTokens: number;
+  readonly price?: Price;
+  /** Absent: the price is unknown. */
+  readonly costNanos?: Nanos;
+  readonly currency?: string;
+  readonly platform: PlatformName;
+  readonly channelId?: string;
+  readonly memberId?: string;
+  readonly sourceId?: string;
+  readonly answerId?: string;
+};
+
+export type UsageGroup = 'day' | 'member' | 'channel' | 'platform' | 'model' | 'source';
+export type UsageRow = {
+  readonly key: string;
+  readonly questions: number;
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly embeddingTokens: number;
+  readonly costNanos: Nanos;
+  /** Some line of the group has no known price. */
+  readonly costUnknown: boolean;
+};
+
+export type AuditEntry = {
+  readonly id: string;
+  readonly tenantId: TenantId | null;
+  readonly at: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly subject?: string;
+};

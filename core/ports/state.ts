@@ -1,0 +1,374 @@
+import type {
+  ApiKey,
+  AuditEntry,
+  ChannelRules,
+  Connection,
+  Document,
+  Feedback,
+  InboundEvent,
+  Job,
+  JobCounts,
+  JobError,
+  LedgerEntry,
+  Membership,
+  PlatformName,
+  QuotaLimit,
+  ReasonCode,
+  Receipt,
+  Source,
+  Tenant,
+  TenantId,
+  TenantSettings,
+  Turn,
+  UsageGroup,
+  UsageRow,
+} from '../domain.ts';
+
+/**
+ * State: verbs of our domain, grouped by aggregate. The truth; everything else can be derived from it.
+ *
+ * Rules every driver keeps (and the contract suite checks):
+ * - A write has reached stable storage when its promise resolves.
+ * - Each verb is one conditional change of one record (MongoDB: one document), or repeats safely; no verb needs a
+ *   transaction over several. What a verb may leave behind after a crash, `maintenance.sweep` repairs.
+ * - Time is handed in (`now`, milliseconds), and every read of something that expires repeats the expiry in its filter.
+ * - Absence, refusal and staleness are values; a driver throws only AppError `store-unavailable`.
+ * - Verbs of a tenant take the tenant first; another tenant's id is answered like an unknown one.
+ */
+export type StateStore = {
+  readonly name: string;
+  readonly tenants: TenantStore;
+  readonly keys: KeyStore;
+  readonly members: MemberStore;
+  readonly sources: SourceStore;
+  readonly documents: DocumentStore;
+  readonly jobs: JobStore;
+  readonly inbox: InboxStore;
+  readonly outbox: OutboxStore;
+  readonly conversations: ConversationStore;
+  readonly receipts: ReceiptStore;
+  readonly answerCache: AnswerCacheStore;
+  readonly metering: MeteringStore;
+  readonly ledger: LedgerStore;
+  readonly channels: ChannelStore;
+  readonly connections: ConnectionStore;
+  readonly leases: LeaseStore;
+  readonly audit: AuditStore;
+  readonly maintenance: MaintenanceStore;
+};
+
+export type Page = { readonly cursor?: string; readonly limit: number };
+export type Paged<T> = { readonly items: readonly T[]; readonly nextCursor?: string };
+
+export type TenantStore = {
+  /** A slug is never given twice, not even after its tenant was deleted. */
+  create(tenant: Tenant): Promise<'created' | 'slug-taken'>;
+  /** Deleted tenants are absent from every read. */
+  get(tenantId: TenantId): Promise<Tenant | null>;
+  bySlug(slug: string): Promise<Tenant | null>;
+  list(page: Page): Promise<Paged<Tenant>>;
+  update(
+    tenantId: TenantId,
+    rev: number,
+    patch: { readonly name?: string; readonly settings?: TenantSettings },
+  ): Promise<Tenant | 'stale' | null>;
+  /** Atomic increment; returns the new revision, or null for an unknown tenant. */
+  bumpContentRevision(tenantId: TenantId): Promise<number | null>;
+  /** Compare-and-set of the pointer; also bumps the content revision. */
+  switchGeneration(tenantId: TenantId, from: number, to: number): Promise<boolean>;
+  /** At once invisible, keys and connections dead; `erase` then removes what belongs to it. */
+  markDeleted(tenantId: TenantId, now: number): Promise<boolean>;
+  /** Removes all rows of a deleted tenant but the ledger and the slug. Idempotent. */
+  erase(tenantId: TenantId): Promise<void>;
+  /** Deleted tenants whose chunks or rows may still stand. */
+  deleted(limit: number): Promise<readonly TenantId[]>;
+};
+
+export type KeyStore = {
+  create(key: ApiKey, hash: string): Promise<void>;
+  /** Null for unknown, revoked, and keys of deleted tenants. */
+  byHash(hash: string): Promise<ApiKey | null>;
+  list(tenantId: TenantId): Promise<readonly ApiKey[]>;
+  revoke(tenantId: TenantId, keyId: string): Promise<boolean>;
+  touch(tenantId: TenantId, keyId: string, now: number): Promise<void>;
+};
+
+export type MemberStore = {
+  put(membership: Membership): Promise<void>;
+  ofUser(userId: string): Promise<readonly Membership[]>;
+  ofTenant(tenantId: TenantId): Promise<readonly Membership[]>;
+  remove(tenantId: TenantId | null, userId: string): Promise<boolean>;
+  /** How many operators there are; 0 means the first owner has yet to sign in. */
+  operators(): Promise<number>;
+};
+
+export type SourceStore = {
+  create(source: Source): Promise<void>;
+  get(tenantId: TenantId, sourceId: string): Promise<Source | null>;
+  list(tenantId: TenantId): Promise<readonly Source[]>;
+  update(
+    tenantId: TenantId,
+    sourceId: string,
+    rev: number,
+    patch: Partial<Pick<Source, 'name' | 'settings' | 'schedule' | 'nextRunAt'>>,
+  ): Promise<Source | 'stale' | null>;
+  remove(tenantId: TenantId, sourceId: string): Promise<boolean>;
+  /** Sources of living tenants whose nextRunAt has come. */
+  due(now: number, limit: number): Promise<readonly Source[]>;
+  /** Compare-and-set of nextRunAt, so that one instance of several starts the run. */
+  reschedule(tenantId: TenantId, sourceId: string, from: number, to: number | null): Promise<boolean>;
+  saveCursor(tenantId: TenantId, sourceId: string, cursor: string | null): Promise<void>;
+  markSynced(tenantId: TenantId, sourceId: string, now: number): Promise<void>;
+};
+
+/** A document's row plus what only the sync needs. */
+export type StoredDocument = Document & {
+  /** Cheap sign of change that the source gave. */
+  readonly version?: string;
+  /** The sync run that saw it last. */
+  readonly seenIn?: string;
+};
+
+export type DocumentStore = {
+  put(document: StoredDocument): Promise<void>;
+  putMany(tenantId: TenantId, documents: readonly StoredDocument[]): Promise<void>;
+  get(tenantId: TenantId, documentId: string): Promise<StoredDocument | null>;
+  getMany(tenantId: TenantId, documentIds: readonly string[]): Promise<readonly StoredDocument[]>;
+  list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<StoredDocument>>;
+  /** Returns how many there were. */
+  remove(tenantId: TenantId, documentIds: readonly string[]): Promise<number>;
+  markSeen(tenantId: TenantId, documentIds: readonly string[], runId: string): Promise<void>;
+  /** Documents of the source that the run has not seen, by id. */
+  unseen(tenantId: TenantId, sourceId: string, runId: string, limit: number): Promise<readonly string[]>;
+  count(tenantId: TenantId, sourceId?: string): Promise<number>;
+};
+
+/** Proof of holding a lease. Every later write repeats owner and fence; a false answer means the lease is lost. */
+export type Lease = { readonly key: string; readonly owner: string; readonly fence: number };
+export type LeasedJob = { readonly job: Job; readonly lease: Lease };
+
+export type JobStore = {
+  /** At most one queued job per (tenant, kind, source): an equal queued one is returned instead. */
+  enqueue(job: Job): Promise<Job>;
+  get(tenantId: TenantId, jobId: string): Promise<Job | null>;
+  list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<Job>>;
+  /**
+   * The oldest queued job, or a running one whose lease has run out; never two running jobs of one source, never more
+   * than `perTenant` running jobs of one tenant. Increments fence and attempts.
+   */
+  claim(options: {
+    readonly owner: string;
+    readonly now: number;
+    readonly leaseForMs: number;
+    readonly perTenant: number;
+  }): Promise<LeasedJob | null>;
+  /** Extends the lease and stores progress. */
+  heartbeat(
+    lease: Lease,
+    now: number,
+    leaseForMs: number,
+    progress?: { readonly counts: JobCounts; readonly errors: readonly JobError[] },
+  ): Promise<boolean>;
+  finish(
+    lease: Lease,
+    now: number,
+    result: { readonly state: 'done' | 'failed'; readonly counts: JobCounts; readonly errors: readonly JobError[] },
+  ): Promise<boolean>;
+  /** Back to the queue (drain, crash of the worker); the next claim continues. */
+  release(lease: Lease): Promise<boolean>;
+};
+
+export type InboxRow = {
+  /** `m_` + hex of the first dedupe key: the same event always has the same id. */
+  readonly id: string;
+  readonly threadKey: string;
+  readonly event: InboundEvent;
+  readonly state: 'ready' | 'settled';
+  readonly attempts: number;
+  readonly receivedAt: number;
+  readonly tenantId?: TenantId;
+  readonly reason?: ReasonCode;
+  readonly answerId?: string;
+  readonly settledAt?: number;
+};
+
+export type InboxStore = {
+  /**
+   * One atomic insert: dedupe record and queue entry. Any dedupe key seen before: `duplicate`, except that an addressed
+   * event whose unaddressed twin is still `ready` raises that twin's `addressed` (Slack sends a mention twice).
+   * Nothing slower stands between a platform and its acknowledgement.
+   */
+  receive(row: InboxRow): Promise<'stored' | 'duplicate'>;
+  /** A thread with ready rows that nobody holds, least recently served first; or one whose lease ran out. */
+  claimThread(options: {
+    readonly owner: string;
+    readonly now: number;
+    readonly leaseForMs: number;
+  }): Promise<Lease | null>;
+  heartbeatThread(lease: Lease, now: number, leaseForMs: number): Promise<boolean>;
+  /** Ready rows of the leased thread by orderKey; empty when the lease is lost. Increments their attempts. */
+  pending(lease: Lease, limit: number): Promise<readonly InboxRow[]>;
+  settle(
+    lease: Lease,
+    rowId: string,
+    now: number,
+    outcome: { readonly reason: ReasonCode; readonly tenantId?: TenantId; readonly answerId?: string },
+  ): Promise<boolean>;
+  /** Frees the thread; rows that came meanwhile keep it claimable. `notBefore` delays the next claim (back-off). */
+  releaseThread(lease: Lease, notBefore?: number): Promise<boolean>;
+  /** The rows about one message (question, its edits and deletes), oldest first. */
+  byMessage(
+    platform: PlatformName,
+    workspaceId: string,
+    channelId: string,
+    messageId: string,
+  ): Promise<readonly InboxRow[]>;
+  get(rowId: string): Promise<InboxRow | null>;
+  /** Rows ready, and the age of the oldest in milliseconds. */
+  depth(now: number): Promise<{ readonly ready: number; readonly oldestMs: number }>;
+};
+
+/** What is known of one delivery. `final` is stored before it is sent; `sent` after the platform took it. */
+export type OutboxRecord = {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly state: 'open' | 'final' | 'sent';
+  readonly attempts: number;
+  readonly postedIds: readonly string[];
+  readonly answerId: string;
+  readonly final?: { readonly markdown: string; readonly receipt: Receipt; readonly reason: ReasonCode };
+};
+
+export type OutboxStore = {
+  /** Creates the record or, after a crash, returns the earlier one with attempts + 1. */
+  open(tenantId: TenantId, id: string, answerId: string, now: number): Promise<OutboxRecord>;
+  posted(tenantId: TenantId, id: string, messageId: string): Promise<void>;
+  finalize(tenantId: TenantId, id: string, final: NonNullable<OutboxRecord['final']>): Promise<void>;
+  sent(tenantId: TenantId, id: string, now: number): Promise<void>;
+  get(tenantId: TenantId, id: string): Promise<OutboxRecord | null>;
+  /** The delivery that put this message on the platform (feedback on a message, reply to it). */
+  byPostedId(tenantId: TenantId, messageId: string): Promise<OutboxRecord | null>;
+};
+
+export type ConversationStore = {
+  /** Idempotent by `id`: the same pair of turns twice is one pair. */
+  append(tenantId: TenantId, conversationId: string, id: string, turns: readonly Turn[]): Promise<void>;
+  /** The newest turns, oldest first; empty for an unknown conversation. */
+  turns(tenantId: TenantId, conversationId: string, limit: number): Promise<readonly Turn[]>;
+  exists(tenantId: TenantId, conversationId: string): Promise<boolean>;
+  /** Removes the pair with this id (its question was deleted or edited). */
+  removePair(tenantId: TenantId, conversationId: string, id: string): Promise<void>;
+};
+
+export type ReceiptStore = {
+  /** Idempotent by answer id. */
+  put(receipt: Receipt): Promise<void>;
+  get(tenantId: TenantId, answerId: string): Promise<Receipt | null>;
+  /** Newest first. `q` searches question and answer text. */
+  list(
+    tenantId: TenantId,
+    filter: { readonly outcome?: string; readonly q?: string },
+    page: Page,
+  ): Promise<Paged<Receipt>>;
+  /** One verdict per user (a second replaces the first); false for an unknown answer. */
+  addFeedback(tenantId: TenantId, answerId: string, feedback: Feedback): Promise<boolean>;
+};
+
+export type AnswerCacheStore = {
+  get(tenantId: TenantId, key: string, now: number): Promise<Receipt | null>;
+  put(tenantId: TenantId, key: string, receipt: Receipt, expiresAt: number): Promise<void>;
+};
+
+/** One allowance in one window: `id` is `scope:scopeId:unit:window`, e.g. `member:slack:U1:tokens:2026-11-22`. */
+export type Counter = { readonly id: string; readonly limit: number; readonly expiresAt: number };
+export type CounterState = { readonly id: string; readonly used: number; readonly held: number };
+
+export type MeteringStore = {
+  /**
+   * Holds `amount` if used + held + amount ≤ limit, in one conditional step that carries the reservation id: the same
+   * reservation twice holds once. `held` also when this reservation was settled before.
+   */
+  reserve(
+    tenantId: TenantId,
+    counter: Counter,
+    reservationId: string,
+    amount: number,
+    now: number,
+    holdUntil: number,
+  ): Promise<{ readonly outcome: 'held' } | { readonly outcome: 'refused'; readonly state: CounterState }>;
+  extend(tenantId: TenantId, counterIds: readonly string[], reservationId: string, holdUntil: number): Promise<boolean>;
+  /** Replaces the hold by what was really used. The same reservation settles once. Returns whether it did now. */
+  settle(tenantId: TenantId, counterId: string, reservationId: string, actual: number): Promise<boolean>;
+  release(tenantId: TenantId, counterIds: readonly string[], reservationId: string): Promise<void>;
+  counters(tenantId: TenantId, ids: readonly string[], now: number): Promise<readonly CounterState[]>;
+  limits(tenantId: TenantId): Promise<readonly QuotaLimit[]>;
+  putLimits(tenantId: TenantId, limits: readonly QuotaLimit[]): Promise<void>;
+  /** Fixed window: counts one and tells whether it was within the limit. Shared by all instances. */
+  hit(key: string, limit: number, windowMs: number, now: number): Promise<{ readonly ok: boolean; readonly resetsAt: number }>;
+};
+
+export type LedgerStore = {
+  /** Idempotent by entry id; no other verb changes a line. */
+  append(tenantId: TenantId, entries: readonly LedgerEntry[]): Promise<void>;
+  /** `from` inclusive, `to` exclusive. Ordered by time, then id. */
+  list(
+    tenantId: TenantId,
+    range: { readonly from: number; readonly to: number },
+    page: Page,
+  ): Promise<Paged<LedgerEntry>>;
+  /** Ordered by key. Days are UTC. */
+  usage(
+    tenantId: TenantId,
+    range: { readonly from: number; readonly to: number },
+    group: UsageGroup,
+  ): Promise<readonly UsageRow[]>;
+};
+
+export type ChannelStore = {
+  get(tenantId: TenantId, platform: PlatformName, channelId: string): Promise<ChannelRules | null>;
+  put(tenantId: TenantId, platform: PlatformName, channelId: string, rules: ChannelRules): Promise<void>;
+  list(tenantId: TenantId): Promise<
+    readonly { readonly platform: PlatformName; readonly channelId: string; readonly rules: ChannelRules }[]
+  >;
+};
+
+export type ConnectionStore = {
+  /** A workspace belongs to one tenant. */
+  create(connection: Connection): Promise<'created' | 'taken'>;
+  get(tenantId: TenantId, connectionId: string): Promise<Connection | null>;
+  /** For webhooks that name a connection before anything is proven. */
+  byId(connectionId: string): Promise<Connection | null>;
+  byWorkspace(platform: Connection['platform'], workspaceId: string): Promise<Connection | null>;
+  list(tenantId: TenantId): Promise<readonly Connection[]>;
+  setCredentials(tenantId: TenantId, connectionId: string, sealed: string | null): Promise<boolean>;
+  remove(tenantId: TenantId, connectionId: string): Promise<boolean>;
+  touch(tenantId: TenantId, connectionId: string, patch: { readonly lastEventAt?: number; readonly lastError?: string }): Promise<void>;
+  /** A one-time code shown inside a workspace; stored hashed. */
+  offerCode(hash: string, platform: Connection['platform'], workspaceId: string, expiresAt: number): Promise<void>;
+  /** Takes the code: the second taker gets null. */
+  takeCode(hash: string, now: number): Promise<{ readonly platform: Connection['platform']; readonly workspaceId: string } | null>;
+};
+
+export type LeaseStore = {
+  /** Null while somebody else holds it. */
+  acquire(key: string, owner: string, now: number, forMs: number): Promise<Lease | null>;
+  renew(lease: Lease, now: number, forMs: number): Promise<boolean>;
+  release(lease: Lease): Promise<void>;
+};
+
+export type AuditStore = {
+  append(entry: AuditEntry): Promise<void>;
+  list(tenantId: TenantId | null, page: Page): Promise<Paged<AuditEntry>>;
+};
+
+export type MaintenanceStore = {
+  /** Expired holds, cache rows, codes, windows; settled inbox rows and outbox records past their days; tenants' retention. */
+  sweep(now: number): Promise<void>;
+  /** Receipts', turns' and inbox rows' text go; ledger lines get an id that cannot be linked. Idempotent. */
+  forgetMember(tenantId: TenantId, memberId: string, pseudonym: string): Promise<void>;
+  /** Consistent copy of everything into a folder. */
+  backup(folder: string): Promise<void>;
+  /** Throws AppError `store-unavailable` with a sentence. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+};
