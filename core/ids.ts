@@ -1,0 +1,16 @@
+import { createHash } from 'node:crypto';
+
+/** SHA-256 of delimited parts as lower-case hex; the delimiter keeps ("ab","c") and ("a","bc") apart. */
+export const hashOf = (...parts: readonly string[]): string =>
+  createHash('sha256').update(parts.map((part) => `${part.length}:${part}`).join('|')).digest('hex');
+
+export const documentIdOf = (sourceId: string, externalId: string): string =>
+  `d_${hashOf(sourceId, externalId).slice(0, 32)}`;
+
+export const inboxIdOf = (dedupeKey: string): string => `m_${hashOf(dedupeKey).slice(0, 32)}`;
+
+/** The answer to one question, however often it is tried. */
+export const answerIdOf = (inboxId: string): string => `a_${hashOf('answer', inboxId).slice(0, 32)}`;
+
+export const conversationIdOf = (platform: string, workspaceId: string, channelId: string, threadId: string): string =>
+  `v_${hashOf(platform, workspaceId, channelId, threadId).slice(0, 32)}`;
