@@ -8,52 +8,120 @@ const port = z.coerce.number().int().min(0).max(65_535);
 const count = z.coerce.number().int().positive();
 const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
 const secret = z.string().min(1);
-const list = z.string().transform((value) => value.split(',').map((item) => item.trim()).filter((item) => item !== ''));
+const list = z.string().transform((value) =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== ''),
+);
 
 /** Description and default appear in .env.example, which a test compares with this schema. */
 export const environment = {
   PORT: { schema: port.default(3000), about: 'port to listen on' },
   HOST: { schema: z.string().default('127.0.0.1'), about: 'address to listen on (0.0.0.0 in the image)' },
-  PUBLIC_URL: { schema: url.optional(), about: 'address under which people and platforms reach this deployment (default: http://localhost:PORT)' },
-  TRUSTED_PROXIES: { schema: list.default([]), about: 'comma-separated addresses or CIDR ranges whose forwarded headers count' },
-  DATA_DIR: { schema: z.string().default('./data'), about: 'folder of the embedded default; a local disk, never a network file system' },
-  DEMO: { schema: z.enum(['on', 'off']).default('on'), about: 'fill a `demo` tenant with sample documents at the first start' },
-  FOOTNOTE_ADMIN_TOKEN: { schema: z.string().min(16, 'needs at least 16 characters').optional(), about: "operator's bearer token for the API (none: operator API off)" },
+  PUBLIC_URL: {
+    schema: url.optional(),
+    about: 'address under which people and platforms reach this deployment (default: http://localhost:PORT)',
+  },
+  TRUSTED_PROXIES: {
+    schema: list.default([]),
+    about: 'comma-separated addresses or CIDR ranges whose forwarded headers count',
+  },
+  DATA_DIR: {
+    schema: z.string().default('./data'),
+    about: 'folder of the embedded default; a local disk, never a network file system',
+  },
+  DEMO: {
+    schema: z.enum(['on', 'off']).default('on'),
+    about: 'fill a `demo` tenant with sample documents at the first start',
+  },
+  FOOTNOTE_ADMIN_TOKEN: {
+    schema: z.string().min(16, 'needs at least 16 characters').optional(),
+    about: "operator's bearer token for the API (none: operator API off)",
+  },
   FOOTNOTE_SECRET_KEY: {
-    schema: z.string().refine((value) => Buffer.from(value, 'base64').length === 32, 'needs 32 bytes in base64 (openssl rand -base64 32)').optional(),
+    schema: z
+      .string()
+      .refine(
+        (value) => Buffer.from(value, 'base64').length === 32,
+        'needs 32 bytes in base64 (openssl rand -base64 32)',
+      )
+      .optional(),
     about: '32 bytes base64, seals stored credentials (generated into DATA_DIR when absent)',
   },
   METRICS_TOKEN: { schema: secret.optional(), about: 'bearer token for /metrics (none: loopback callers only)' },
-  OPENAI_API_KEY: { schema: secret.optional(), about: 'key of an OpenAI-compatible endpoint (none: extractive answers, quoted from the documents)' },
+  OPENAI_API_KEY: {
+    schema: secret.optional(),
+    about: 'key of an OpenAI-compatible endpoint (none: extractive answers, quoted from the documents)',
+  },
   OPENAI_BASE_URL: { schema: url.optional(), about: 'address of the endpoint (default: the vendor’s)' },
   CHAT_MODEL: { schema: z.string().min(1).optional(), about: 'model that writes the answers' },
-  CHAT_MODEL_SMALL: { schema: z.string().min(1).optional(), about: 'smaller model for condensing follow-ups and other light work' },
+  CHAT_MODEL_SMALL: {
+    schema: z.string().min(1).optional(),
+    about: 'smaller model for condensing follow-ups and other light work',
+  },
   CHAT_RPM: { schema: count.optional(), about: "the provider's requests per minute" },
   CHAT_TPM: { schema: count.optional(), about: "the provider's tokens per minute" },
-  EMBEDDING_MODEL: { schema: z.string().min(1).optional(), about: 'model that embeds passages and questions (none: keyword search only)' },
+  EMBEDDING_MODEL: {
+    schema: z.string().min(1).optional(),
+    about: 'model that embeds passages and questions (none: keyword search only)',
+  },
   EMBEDDING_BASE_URL: { schema: url.optional(), about: 'address of the embedding endpoint (default: OPENAI_BASE_URL)' },
   EMBEDDING_API_KEY: { schema: secret.optional(), about: 'its key (default: OPENAI_API_KEY)' },
   SLACK_SIGNING_SECRET: { schema: secret.optional(), about: 'verifies what Slack sends over HTTP' },
-  SLACK_BOT_TOKEN: { schema: z.string().startsWith('xoxb-').optional(), about: 'token of a single-workspace installation' },
-  SLACK_APP_TOKEN: { schema: z.string().startsWith('xapp-').optional(), about: 'app-level token: hear by Socket Mode, no public address needed' },
+  SLACK_BOT_TOKEN: {
+    schema: z.string().startsWith('xoxb-').optional(),
+    about: 'token of a single-workspace installation',
+  },
+  SLACK_APP_TOKEN: {
+    schema: z.string().startsWith('xapp-').optional(),
+    about: 'app-level token: hear by Socket Mode, no public address needed',
+  },
   SLACK_API_URL: { schema: url.optional(), about: "address of Slack's Web API (default: Slack's)" },
-  DEFAULT_TENANT: { schema: z.string().min(1).optional(), about: 'slug of the tenant that SLACK_BOT_TOKEN answers for' },
-  FOLDER_ROOTS: { schema: list.default([]), about: 'comma-separated folders that `folder` sources may read (none: only the command line may ingest a folder)' },
-  FETCH_ALLOW: { schema: list.default([]), about: 'comma-separated host:port that guarded fetches may reach although private' },
-  LOG_LEVEL: { schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'), about: 'least level of the JSON log on standard output' },
-  LOG_TEXT: { schema: z.enum(['on', 'off']).default('off'), about: 'put the text of questions and answers into the log' },
+  DEFAULT_TENANT: {
+    schema: z.string().min(1).optional(),
+    about: 'slug of the tenant that SLACK_BOT_TOKEN answers for',
+  },
+  FOLDER_ROOTS: {
+    schema: list.default([]),
+    about: 'comma-separated folders that `folder` sources may read (none: only the command line may ingest a folder)',
+  },
+  FETCH_ALLOW: {
+    schema: list.default([]),
+    about: 'comma-separated host:port that guarded fetches may reach although private',
+  },
+  LOG_LEVEL: {
+    schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    about: 'least level of the JSON log on standard output',
+  },
+  LOG_TEXT: {
+    schema: z.enum(['on', 'off']).default('off'),
+    about: 'put the text of questions and answers into the log',
+  },
 } as const satisfies Record<string, { readonly schema: z.ZodType; readonly about: string }>;
 
 /** Names of the surface that this version does not serve yet: setting one stops the start instead of being ignored. */
 const notYet: Readonly<Record<string, string>> = {
-  MONGODB_URI: 'the MongoDB driver', WEAVIATE_URL: 'the Weaviate driver', WEAVIATE_GRPC_URL: 'the Weaviate driver', WEAVIATE_API_KEY: 'the Weaviate driver',
-  RERANK_URL: 'reranking', OCR_URL: 'reading scanned pages', SLACK_CLIENT_ID: 'Slack installation by OAuth', SLACK_CLIENT_SECRET: 'Slack installation by OAuth',
-  DISCORD_BOT_TOKEN: 'Discord', TEAMS_APP_ID: 'Microsoft Teams', TEAMS_APP_PASSWORD: 'Microsoft Teams', SMTP_URL: 'mail', OIDC_ISSUER: 'single sign-on',
+  MONGODB_URI: 'the MongoDB driver',
+  WEAVIATE_URL: 'the Weaviate driver',
+  WEAVIATE_GRPC_URL: 'the Weaviate driver',
+  WEAVIATE_API_KEY: 'the Weaviate driver',
+  RERANK_URL: 'reranking',
+  OCR_URL: 'reading scanned pages',
+  SLACK_CLIENT_ID: 'Slack installation by OAuth',
+  SLACK_CLIENT_SECRET: 'Slack installation by OAuth',
+  DISCORD_BOT_TOKEN: 'Discord',
+  TEAMS_APP_ID: 'Microsoft Teams',
+  TEAMS_APP_PASSWORD: 'Microsoft Teams',
+  SMTP_URL: 'mail',
+  OIDC_ISSUER: 'single sign-on',
   OTEL_EXPORTER_OTLP_ENDPOINT: 'traces',
 };
 
 type Names = keyof typeof environment;
-export type Config = Readonly<{ [K in Names]: z.output<(typeof environment)[K]['schema']> }> & { readonly PUBLIC_URL: string };
+export type Config = Readonly<{ [K in Names]: z.output<(typeof environment)[K]['schema']> }> & {
+  readonly PUBLIC_URL: string;
+};
 
 /** Reads every variable, resolves NAME_FILE, and throws one AppError `config` that lists every problem. */
 export const parseConfig = (env: Readonly<Record<string, string | undefined>>): Config => {
@@ -66,17 +134,25 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     else for (const issue of parsed.error.issues) problems.push(`${name}: ${issue.message}`);
   }
   for (const [name, what] of Object.entries(notYet)) {
-    if (readVariable(env, name, []) !== undefined) problems.push(`${name}: ${what} is not part of this version; remove the variable`);
+    if (readVariable(env, name, []) !== undefined)
+      problems.push(`${name}: ${what} is not part of this version; remove the variable`);
   }
   problems.push(...contradictions(values));
   if (problems.length > 0) {
-    throw new AppError('config', `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((line) => `  - ${line}`).join('\n')}`);
+    throw new AppError(
+      'config',
+      `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n${problems.map((line) => `  - ${line}`).join('\n')}`,
+    );
   }
   values.PUBLIC_URL ??= `http://localhost:${String(values.PORT)}`;
   return values as Config;
 };
 
-const readVariable = (env: Readonly<Record<string, string | undefined>>, name: string, problems: string[]): string | undefined => {
+const readVariable = (
+  env: Readonly<Record<string, string | undefined>>,
+  name: string,
+  problems: string[],
+): string | undefined => {
   const direct = env[name];
   const path = env[`${name}_FILE`];
   if (path !== undefined && path !== '') {
@@ -94,11 +170,24 @@ const readVariable = (env: Readonly<Record<string, string | undefined>>, name: s
 const contradictions = (values: Readonly<Record<string, unknown>>): string[] => {
   const problems: string[] = [];
   const has = (name: Names): boolean => values[name] !== undefined;
-  if (has('CHAT_MODEL') && !has('OPENAI_API_KEY') && !has('OPENAI_BASE_URL')) problems.push('CHAT_MODEL: needs OPENAI_API_KEY, or OPENAI_BASE_URL for an endpoint without a key');
-  if ((has('OPENAI_API_KEY') || has('OPENAI_BASE_URL')) && !has('CHAT_MODEL') && !has('EMBEDDING_MODEL')) problems.push('OPENAI_API_KEY or OPENAI_BASE_URL is set, but neither CHAT_MODEL nor EMBEDDING_MODEL says what to use it for');
+  if (has('CHAT_MODEL') && !has('OPENAI_API_KEY') && !has('OPENAI_BASE_URL'))
+    problems.push('CHAT_MODEL: needs OPENAI_API_KEY, or OPENAI_BASE_URL for an endpoint without a key');
+  if ((has('OPENAI_API_KEY') || has('OPENAI_BASE_URL')) && !has('CHAT_MODEL') && !has('EMBEDDING_MODEL'))
+    problems.push(
+      'OPENAI_API_KEY or OPENAI_BASE_URL is set, but neither CHAT_MODEL nor EMBEDDING_MODEL says what to use it for',
+    );
   if (has('CHAT_MODEL_SMALL') && !has('CHAT_MODEL')) problems.push('CHAT_MODEL_SMALL: needs CHAT_MODEL');
-  if (has('EMBEDDING_MODEL') && !has('OPENAI_API_KEY') && !has('OPENAI_BASE_URL') && !has('EMBEDDING_BASE_URL') && !has('EMBEDDING_API_KEY')) problems.push('EMBEDDING_MODEL: needs EMBEDDING_API_KEY or EMBEDDING_BASE_URL (or their OPENAI_ twins)');
-  if (has('SLACK_BOT_TOKEN') && !has('DEFAULT_TENANT')) problems.push('SLACK_BOT_TOKEN: needs DEFAULT_TENANT, the slug of the tenant to answer for');
-  if (has('SLACK_BOT_TOKEN') && !has('SLACK_SIGNING_SECRET') && !has('SLACK_APP_TOKEN')) problems.push('SLACK_BOT_TOKEN: needs SLACK_SIGNING_SECRET (events over HTTP) or SLACK_APP_TOKEN (Socket Mode)');
+  if (
+    has('EMBEDDING_MODEL') &&
+    !has('OPENAI_API_KEY') &&
+    !has('OPENAI_BASE_URL') &&
+    !has('EMBEDDING_BASE_URL') &&
+    !has('EMBEDDING_API_KEY')
+  )
+    problems.push('EMBEDDING_MODEL: needs EMBEDDING_API_KEY or EMBEDDING_BASE_URL (or their OPENAI_ twins)');
+  if (has('SLACK_BOT_TOKEN') && !has('DEFAULT_TENANT'))
+    problems.push('SLACK_BOT_TOKEN: needs DEFAULT_TENANT, the slug of the tenant to answer for');
+  if (has('SLACK_BOT_TOKEN') && !has('SLACK_SIGNING_SECRET') && !has('SLACK_APP_TOKEN'))
+    problems.push('SLACK_BOT_TOKEN: needs SLACK_SIGNING_SECRET (events over HTTP) or SLACK_APP_TOKEN (Socket Mode)');
   return problems;
 };

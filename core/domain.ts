@@ -150,17 +150,14 @@ export type Job = {
 export type PlatformName = 'slack' | 'discord' | 'teams' | 'api' | 'console';
 export type Scope = 'dm' | 'group' | 'channel';
 export type Addressed = 'mention' | 'dm' | 'command' | 'subscribed' | 'none';
-export type InboundKind =
-  | 'message'
-  | 'edit'
-  | 'delete'
-  | 'command'
-  | 'action'
-  | 'feedback'
-  | 'install'
-  | 'uninstall';
+export type InboundKind = 'message' | 'edit' | 'delete' | 'command' | 'action' | 'feedback' | 'install' | 'uninstall';
 
-export type Attachment = { readonly name: string; readonly mediaType?: string; readonly bytes?: number; readonly url?: string };
+export type Attachment = {
+  readonly name: string;
+  readonly mediaType?: string;
+  readonly bytes?: number;
+  readonly url?: string;
+};
 
 /** One thing that happened on a platform, in our words. Stored whole before the platform is told "ok". */
 export type InboundEvent = {
@@ -218,7 +215,12 @@ export type ReasonCode =
   | 'model-failed'
   | 'failed';
 
-export type Turn = { readonly role: 'user' | 'assistant'; readonly text: string; readonly at: number; readonly answerId?: string };
+export type Turn = {
+  readonly role: 'user' | 'assistant';
+  readonly text: string;
+  readonly at: number;
+  readonly answerId?: string;
+};
 
 /** Rules of a channel; every value may be inherited from the tenant. */
 export type ChannelRules = {

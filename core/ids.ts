@@ -2,7 +2,9 @@ import { createHash } from 'node:crypto';
 
 /** SHA-256 of delimited parts as lower-case hex; the delimiter keeps ("ab","c") and ("a","bc") apart. */
 export const hashOf = (...parts: readonly string[]): string =>
-  createHash('sha256').update(parts.map((part) => `${part.length}:${part}`).join('|')).digest('hex');
+  createHash('sha256')
+    .update(parts.map((part) => `${part.length}:${part}`).join('|'))
+    .digest('hex');
 
 export const documentIdOf = (sourceId: string, externalId: string): string =>
   `d_${hashOf(sourceId, externalId).slice(0, 32)}`;

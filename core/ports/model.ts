@@ -44,5 +44,9 @@ export type Embedder = {
 export type Reranker = {
   readonly name: string;
   /** Scores in the order of `texts`, higher is better. */
-  rerank(query: string, texts: readonly string[], options: { readonly signal: AbortSignal }): Promise<readonly number[]>;
+  rerank(
+    query: string,
+    texts: readonly string[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly number[]>;
 };

@@ -13,7 +13,9 @@ export type Random = {
   float(): number;
 };
 
-export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[] | readonly number[]>>;
+export type LogFields = Readonly<
+  Record<string, string | number | boolean | null | undefined | readonly string[] | readonly number[]>
+>;
 
 /** Allow-listed fields only: never raw payloads, message text or secrets. */
 export type Log = {

@@ -304,7 +304,12 @@ export type MeteringStore = {
   limits(tenantId: TenantId): Promise<readonly QuotaLimit[]>;
   putLimits(tenantId: TenantId, limits: readonly QuotaLimit[]): Promise<void>;
   /** Fixed window: counts one and tells whether it was within the limit. Shared by all instances. */
-  hit(key: string, limit: number, windowMs: number, now: number): Promise<{ readonly ok: boolean; readonly resetsAt: number }>;
+  hit(
+    key: string,
+    limit: number,
+    windowMs: number,
+    now: number,
+  ): Promise<{ readonly ok: boolean; readonly resetsAt: number }>;
 };
 
 export type LedgerStore = {
@@ -327,9 +332,9 @@ export type LedgerStore = {
 export type ChannelStore = {
   get(tenantId: TenantId, platform: PlatformName, channelId: string): Promise<ChannelRules | null>;
   put(tenantId: TenantId, platform: PlatformName, channelId: string, rules: ChannelRules): Promise<void>;
-  list(tenantId: TenantId): Promise<
-    readonly { readonly platform: PlatformName; readonly channelId: string; readonly rules: ChannelRules }[]
-  >;
+  list(
+    tenantId: TenantId,
+  ): Promise<readonly { readonly platform: PlatformName; readonly channelId: string; readonly rules: ChannelRules }[]>;
 };
 
 export type ConnectionStore = {
@@ -342,11 +347,18 @@ export type ConnectionStore = {
   list(tenantId: TenantId): Promise<readonly Connection[]>;
   setCredentials(tenantId: TenantId, connectionId: string, sealed: string | null): Promise<boolean>;
   remove(tenantId: TenantId, connectionId: string): Promise<boolean>;
-  touch(tenantId: TenantId, connectionId: string, patch: { readonly lastEventAt?: number; readonly lastError?: string }): Promise<void>;
+  touch(
+    tenantId: TenantId,
+    connectionId: string,
+    patch: { readonly lastEventAt?: number; readonly lastError?: string },
+  ): Promise<void>;
   /** A one-time code shown inside a workspace; stored hashed. */
   offerCode(hash: string, platform: Connection['platform'], workspaceId: string, expiresAt: number): Promise<void>;
   /** Takes the code: the second taker gets null. */
-  takeCode(hash: string, now: number): Promise<{ readonly platform: Connection['platform']; readonly workspaceId: string } | null>;
+  takeCode(
+    hash: string,
+    now: number,
+  ): Promise<{ readonly platform: Connection['platform']; readonly workspaceId: string } | null>;
 };
 
 export type LeaseStore = {

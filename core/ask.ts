@@ -1,0 +1,83 @@
+import type { Answering } from './answer/answering.ts';
+import type { AskHooks, AskInput } from './core.ts';
+import type { Receipt, TenantId } from './domain.ts';
+import { AppError } from './errors.ts';
+import type { Runtime } from './ports/runtime.ts';
+import type { StateStore } from './ports/state.ts';
+import { requireSources } from './tenancy/channels.ts';
+import { requireTenant } from './tenancy/tenants.ts';
+
+/** Turns handed to the answer path; older ones are out of a follow-up's reach. */
+const turnsKept = 12;
+
+/** A question that waits for its answer on the line (API, console, command line), outside the inbox. */
+export const createAsk =
+  (parts: { readonly state: StateStore; readonly answering: Answering; readonly runtime: Runtime }) =>
+  async (tenantId: TenantId, input: AskInput, hooks: AskHooks): Promise<Receipt> => {
+    const { state, answering, runtime } = parts;
+    const tenant = await requireTenant(state, tenantId);
+    if (input.sources !== undefined) await requireSources(state, tenantId, input.sources);
+    const turns =
+      input.conversationId === undefined
+        ? []
+        : await state.conversations.turns(tenantId, input.conversationId, turnsKept);
+    if (input.conversationId !== undefined && turns.length === 0) {
+      throw new AppError('not-found', 'There is no such conversation. Leave conversationId out to begin a new one.', {
+        at: 'conversationId',
+      });
+    }
+    const conversationId = input.conversationId ?? `v_${runtime.random.hex(16)}`;
+    const answerId = `a_${runtime.random.hex(16)}`;
+    const askedAt = runtime.clock.now();
+    let shown = '';
+    const receipt = await answering.answer(
+      {
+        tenant,
+        answerId,
+        attempt: 1,
+        conversationId,
+        question: input.question,
+        turns,
+        platform: input.platform,
+        channelId: input.platform,
+        traceId: input.traceId,
+        ...(input.user === undefined ? {} : { memberId: `${input.platform}:${input.user}` }),
+        ...(input.sources === undefined ? {} : { sourceIds: input.sources }),
+        ...(tenant.settings.instructions === undefined ? {} : { instructions: tenant.settings.instructions }),
+        ...(tenant.settings.language === undefined ? {} : { language: tenant.settings.language }),
+      },
+      {
+        signal: hooks.signal,
+        status: (text) => hooks.status?.(text),
+        update: (markdown) => {
+          if (markdown.length > shown.length) hooks.delta?.(markdown.slice(shown.length));
+          shown = markdown;
+        },
+      },
+    );
+    await state.receipts.put(receipt);
+    await state.conversations.append(tenantId, conversationId, answerId, [
+      { role: 'user', text: input.question, at: askedAt },
+      { role: 'assistant', text: receipt.answer, at: receipt.at, answerId },
+    ]);
+    runtime.metrics.count('answers_total', { platform: input.platform, outcome: receipt.kind });
+    runtime.metrics.observe('answer_seconds', (runtime.clock.now() - askedAt) / 1000, {
+      platform: input.platform,
+      outcome: receipt.kind,
+    });
+    runtime.log.info('answer', {
+      traceId: input.traceId,
+      tenant: tenantId,
+      answer: answerId,
+      platform: input.platform,
+      reason: receipt.reasonCode,
+      documents: [...new Set(receipt.retrieved.map((passage) => passage.documentId))],
+      cited: [...new Set(receipt.citations.map((citation) => citation.documentId))],
+      model: receipt.model,
+      promptTokens: receipt.usage.promptTokens,
+      completionTokens: receipt.usage.completionTokens,
+      embeddingTokens: receipt.usage.embeddingTokens,
+      ms: runtime.clock.now() - askedAt,
+    });
+    return receipt;
+  };

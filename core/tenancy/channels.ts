@@ -1,0 +1,54 @@
+import type { Core, EffectiveRules } from '../core.ts';
+import type { ChannelRules, PlatformName, Tenant } from '../domain.ts';
+import { AppError } from '../errors.ts';
+import type { StateStore } from '../ports/state.ts';
+import { requireTenant } from './tenants.ts';
+
+const defaults = { enabled: true, answerWhen: 'mention', replies: 'public' } as const satisfies ChannelRules;
+const names = [
+  'enabled',
+  'answerWhen',
+  'sources',
+  'instructions',
+  'language',
+  'replies',
+  'whoMayAsk',
+] as const satisfies readonly (keyof ChannelRules)[];
+
+/** Each rule with where it comes from: the channel, else the tenant's settings, else our default. */
+export const effectiveRules = (tenant: Tenant, channel: ChannelRules | null): EffectiveRules => {
+  const inherited: ChannelRules = {
+    ...(tenant.settings.instructions === undefined ? {} : { instructions: tenant.settings.instructions }),
+    ...(tenant.settings.language === undefined ? {} : { language: tenant.settings.language }),
+  };
+  const entries = names.map((name) => {
+    if (channel?.[name] !== undefined) return [name, { value: channel[name], origin: 'channel' }] as const;
+    if (inherited[name] !== undefined) return [name, { value: inherited[name], origin: 'tenant' }] as const;
+    return [name, { value: (defaults as ChannelRules)[name], origin: 'default' }] as const;
+  });
+  return Object.fromEntries(entries) as EffectiveRules;
+};
+
+export const createChannels = (state: StateStore): Core['channels'] => {
+  const rules = async (tenantId: string, platform: PlatformName, channelId: string): Promise<EffectiveRules> =>
+    effectiveRules(await requireTenant(state, tenantId), await state.channels.get(tenantId, platform, channelId));
+  return {
+    rules,
+    put: async (tenantId, platform, channelId, given) => {
+      if (given.sources !== undefined) await requireSources(state, tenantId, given.sources);
+      await state.channels.put(tenantId, platform, channelId, given);
+      return rules(tenantId, platform, channelId);
+    },
+  };
+};
+
+/** Throws AppError `not-found` when one of the ids is not a source of this tenant. */
+export const requireSources = async (
+  state: StateStore,
+  tenantId: string,
+  sourceIds: readonly string[],
+): Promise<void> => {
+  const known = new Set((await state.sources.list(tenantId)).map(({ id }) => id));
+  if (!sourceIds.every((id) => known.has(id)))
+    throw new AppError('not-found', 'One of the sources does not exist.', { at: 'sources' });
+};

@@ -1,0 +1,77 @@
+import type { Core } from '../core.ts';
+import type { Tenant, TenantId } from '../domain.ts';
+import { AppError } from '../errors.ts';
+import type { Ingest } from '../ingest/ingest.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { StateStore } from '../ports/state.ts';
+
+/** Lower-case letters, digits and inner hyphens, at most 63: fit for a path and a host label. */
+const slugForm = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const attempts = 5;
+
+export const createTenants = (parts: {
+  readonly state: StateStore;
+  readonly ingest: Ingest;
+  readonly runtime: Runtime;
+}): Core['tenants'] => {
+  const { state, ingest, runtime } = parts;
+  return {
+    create: async ({ slug, name }) => {
+      if (!slugForm.test(slug)) {
+        throw new AppError(
+          'invalid',
+          'A slug holds 1 to 63 lower-case letters, digits and inner hyphens, for example "acme-europe".',
+          { at: 'slug' },
+        );
+      }
+      if (name.trim() === '') throw new AppError('invalid', 'A tenant needs a name.', { at: 'name' });
+      const tenant: Tenant = {
+        id: `t_${runtime.random.hex(12)}`,
+        slug,
+        name: name.trim(),
+        createdAt: runtime.clock.now(),
+        settings: {},
+        activeGeneration: 1,
+        contentRevision: 0,
+        rev: 0,
+      };
+      if ((await state.tenants.create(tenant)) === 'slug-taken') {
+        throw new AppError(
+          'conflict',
+          `The slug "${slug}" is taken. A slug is never given twice, not even after its tenant was deleted.`,
+          { at: 'slug' },
+        );
+      }
+      return tenant;
+    },
+    get: (tenantId) => state.tenants.get(tenantId),
+    bySlug: (slug) => state.tenants.bySlug(slug),
+    list: (page) => state.tenants.list(page),
+    update: async (tenantId, patch, rev) => {
+      // Without a rev the caller means "whatever stands now": read and try again until nobody came between.
+      for (let attempt = 0; attempt < attempts; attempt += 1) {
+        const current = await requireTenant(state, tenantId);
+        const settings = patch.settings === undefined ? {} : { settings: { ...current.settings, ...patch.settings } };
+        const updated = await state.tenants.update(tenantId, rev ?? current.rev, { ...patch, ...settings });
+        if (updated !== null && updated !== 'stale') return updated;
+        if (updated === 'stale' && rev !== undefined) break;
+      }
+      throw new AppError(
+        'conflict',
+        'Somebody else changed this tenant meanwhile. Load it again and repeat the change.',
+      );
+    },
+    remove: async (tenantId) => {
+      await requireTenant(state, tenantId);
+      await state.tenants.markDeleted(tenantId, runtime.clock.now());
+      await ingest.dropTenant(tenantId);
+    },
+  };
+};
+
+/** Throws AppError `not-found` for a tenant that is unknown or deleted. */
+export const requireTenant = async (state: StateStore, tenantId: TenantId): Promise<Tenant> => {
+  const tenant = await state.tenants.get(tenantId);
+  if (tenant === null) throw new AppError('not-found', 'There is no such tenant.');
+  return tenant;
+};
