@@ -1,0 +1,48 @@
+import { countTokens as wholeCount } from 'gpt-tokenizer/encoding/o200k_base';
+import { describe, expect, it } from 'vitest';
+import { countTokens, estimateTokens } from '../../../core/text/tokens.ts';
+
+describe('countTokens', () => {
+  it('counts by the o200k vocabulary', () => {
+    expect(countTokens('')).toBe(0);
+    expect(countTokens('hello world')).toBe(2);
+  });
+
+  it('counts text that imitates a special token instead of throwing', () => {
+    expect(countTokens('before <|endoftext|> after')).toBeGreaterThan(5);
+  });
+
+  it('takes time in proportion to the length, even without a single break', () => {
+    countTokens('warm up');
+    const timeOf = (text: string): number => {
+      const started = performance.now();
+      countTokens(text);
+      return performance.now() - started;
+    };
+    timeOf('語'.repeat(5_000));
+    const small = Math.max(timeOf('語'.repeat(20_000)), 1);
+    const large = timeOf('語'.repeat(200_000));
+    // Ten times the text: linear is 10, quadratic would be 100.
+    expect(large / small).toBeLessThan(40);
+  });
+
+  it('never cuts a surrogate pair', () => {
+    const emoji = '😀'.repeat(1_000);
+    expect(countTokens(`x${emoji}`) - countTokens(emoji)).toBeLessThanOrEqual(3);
+  });
+
+  it('differs from an unwindowed count by less than 0.3 % on prose', () => {
+    const prose = 'The kettle in the north kitchen is descaled on the first Monday of every month. '.repeat(100);
+    expect(Math.abs(countTokens(prose) - wholeCount(prose)) / wholeCount(prose)).toBeLessThan(0.003);
+  });
+});
+
+describe('estimateTokens', () => {
+  it('is in the neighbourhood of the real count for prose and for Japanese', () => {
+    for (const text of ['The kettle is descaled on Mondays by the kitchen team. ', '会議室の予約は前日までに行ってください。']) {
+      const ratio = estimateTokens(text.repeat(20)) / countTokens(text.repeat(20));
+      expect(ratio).toBeGreaterThan(0.6);
+      expect(ratio).toBeLessThan(1.8);
+    }
+  });
+});
