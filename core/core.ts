@@ -193,8 +193,10 @@ export type Core = {
   readonly modes: { readonly chatModel: string | null; readonly embeddingModel: string | null };
   /** Begins claiming work and lets the platforms hear. */
   start(platforms: readonly Platform[]): Promise<void>;
-  /** Stops claiming, finishes what runs within the time, releases leases, closes the stores. */
+  /** Not ready from now on; stops claiming, finishes what runs within the time, releases leases. Still accepts events. */
   drain(forMs: number): Promise<void>;
+  /** Closes the stores, after the last event was accepted. */
+  close(): Promise<void>;
 };
 
 export type AskInput = {
@@ -446,6 +448,8 @@ export const createCore = (parts: CoreParts): Core => {
       runtime.metrics.set('up', 0);
       await Promise.allSettled([conversations.stop(forMs), ingest.stop(forMs), sweeping]);
       await Promise.allSettled(hearing.map((platform) => platform.stop()));
+    },
+    close: async () => {
       await Promise.allSettled([chunks.close(), state.maintenance.close()]);
     },
   };
