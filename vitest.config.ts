@@ -1,0 +1,17 @@
+import { defineConfig } from 'vitest/config';
+
+/** Everything that needs no server and no browser. Pages in a real browser: `npm run test:browser`. */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
+    exclude: ['test/browser/**', 'node_modules/**', 'dist/**'],
+    // Real sockets, worker threads and child processes share two cores on a small machine: patience, never sleeps.
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+    // A leaked fake or variable would make one test's colour depend on another's.
+    restoreMocks: true,
+    unstubEnvs: true,
+    // A skipped test is a silent gap: `it.only` must not slip in either.
+    allowOnly: false,
+  },
+});
