@@ -396,6 +396,8 @@ export type UsageRow = {
   readonly completionTokens: number;
   readonly embeddingTokens: number;
   readonly costNanos: Nanos;
+  /** Absent: nothing was priced. A key that was paid in two currencies has one row for each. */
+  readonly currency?: string;
   /** Some line of the group has no known price. */
   readonly costUnknown: boolean;
 };

@@ -110,7 +110,11 @@ export type SourceStore = {
     tenantId: TenantId,
     sourceId: string,
     rev: number,
-    patch: Partial<Pick<Source, 'name' | 'settings' | 'schedule' | 'nextRunAt'>>,
+    /** Null takes the schedule (and its next run) away. */
+    patch: Partial<Pick<Source, 'name' | 'settings'>> & {
+      readonly schedule?: string | null;
+      readonly nextRunAt?: number | null;
+    },
   ): Promise<Source | 'stale' | null>;
   remove(tenantId: TenantId, sourceId: string): Promise<boolean>;
   /** Sources of living tenants whose nextRunAt has come. */
@@ -296,7 +300,14 @@ export type MeteringStore = {
     now: number,
     holdUntil: number,
   ): Promise<{ readonly outcome: 'held' } | { readonly outcome: 'refused'; readonly state: CounterState }>;
-  extend(tenantId: TenantId, counterIds: readonly string[], reservationId: string, holdUntil: number): Promise<boolean>;
+  /** False when any of the holds is gone, settled, or ran out before `now`: what is gone is not brought back unasked. */
+  extend(
+    tenantId: TenantId,
+    counterIds: readonly string[],
+    reservationId: string,
+    holdUntil: number,
+    now: number,
+  ): Promise<boolean>;
   /** Replaces the hold by what was really used. The same reservation settles once. Returns whether it did now. */
   settle(tenantId: TenantId, counterId: string, reservationId: string, actual: number): Promise<boolean>;
   release(tenantId: TenantId, counterIds: readonly string[], reservationId: string): Promise<void>;
