@@ -1,0 +1,52 @@
+/**
+ * The one text analyser: every chunk store indexes and searches these terms, so that all of them rank alike.
+ * A text is normalised (NFKC, lower case), cut into words, freed of its language's stop words and stemmed; identifiers,
+ * versions and error codes are kept whole beside their parts; scripts without spaces become pairs of characters.
+ */
+import { foldWord, guessLanguage, type Language, termOf, variantsOf } from './analyse-languages.ts';
+import { wordsOf } from './analyse-words.ts';
+
+export { guessLanguage, isLanguage, type Language } from './analyse-languages.ts';
+
+/** Part of an index's profile: another version makes other terms, so the index has to be built again. */
+export const analyserVersion = 'footnote-1';
+
+/**
+ * The terms of a text in order, with repetitions. Give the language of the whole document when you have more of it than
+ * `text`; otherwise it is guessed. Linear in the length of the text.
+ */
+export const analyse = (text: string, language: Language = guessLanguage(text)): string[] => {
+  const terms: string[] = [];
+  for (const word of wordsOf(text)) {
+    const term = word.whole ? foldWord(word.text) : termOf(word.text, language);
+    if (term) terms.push(term);
+  }
+  return terms;
+};
+
+/** A word of a question: the terms that stand for it in the index, any of which is a match. Never empty. */
+export type QueryWord = { readonly variants: readonly string[]; readonly count: number };
+
+const maxQueryWords = 256;
+
+/**
+ * The words of a question, each once, in order of appearance, at most 256. A question of three words does not tell its
+ * language, so each word is stemmed in every language that the index holds (the commonest first); stop words go by
+ * the question's own language, or the commonest when it does not tell.
+ */
+export const analyseQuery = (text: string, languages: readonly Language[] = ['en']): QueryWord[] => {
+  const among: readonly Language[] = languages.length === 0 ? ['en'] : languages;
+  const own = guessLanguage(text, among[0], among.includes('en') ? among : [...among, 'en']);
+  const found = new Map<string, { variants: readonly string[]; count: number }>();
+  for (const word of wordsOf(text)) {
+    if (!word.whole && termOf(word.text, own) === undefined) continue;
+    const variants = word.whole ? [foldWord(word.text)] : variantsOf(word.text, among);
+    const key = variants[0];
+    if (!key) continue;
+    const known = found.get(key);
+    if (known) known.count += 1;
+    else if (found.size < maxQueryWords) found.set(key, { variants, count: 1 });
+    else break;
+  }
+  return [...found.values()];
+};
