@@ -1,0 +1,73 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { describeFault } from './faults.ts';
+import { type Call, type Reply, type SyncStore, unfinished, type VerbKind, verbs } from './sync.ts';
+
+/** A batch ends after this many calls or this long, so that another process gets its turn and no caller waits for a crowd. */
+const maxCalls = 1_000;
+const maxMs = 15;
+
+export type BatchResult = {
+  readonly replies: readonly Reply[];
+  /** Calls for the end of the queue: no room in this batch, or not yet finished. */
+  readonly left: readonly Call[];
+};
+
+type Run = (...args: readonly unknown[]) => unknown;
+
+const kindOf = (call: Call): VerbKind | undefined =>
+  (verbs as Readonly<Record<string, Readonly<Record<string, VerbKind>>>>)[call.group]?.[call.verb];
+
+/**
+ * Runs what has queued up and commits once. Replies leave only after the commit, so every caller's write has reached the
+ * disk, for the price of one wait for it. A call that fails is undone alone; a commit that fails fails them all.
+ */
+export const runBatch = (database: DatabaseSync, store: SyncStore, calls: readonly Call[]): BatchResult => {
+  const current = calls.filter((call) => call.until > Date.now());
+  const first = current.slice(0, maxCalls);
+  const writing = first.some((call) => kindOf(call) === 'write');
+  const replies: Reply[] = [];
+  const again: Call[] = [];
+  let done = 0;
+  try {
+    database.exec(writing ? 'BEGIN IMMEDIATE' : 'BEGIN');
+    const started = performance.now();
+    for (const call of first) {
+      if (done > 0 && performance.now() - started > maxMs) break;
+      done += 1;
+      const reply = kindOf(call) === 'write' ? runGuarded(database, store, call) : runPlain(store, call);
+      if (reply === unfinished) again.push(call);
+      else replies.push(reply);
+    }
+    database.exec('COMMIT');
+    return { replies, left: [...current.slice(done), ...again] };
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    const fault = describeFault(error);
+    return { replies: first.map(({ id }) => ({ id, ...fault })), left: current.slice(first.length) };
+  }
+};
+
+const runGuarded = (database: DatabaseSync, store: SyncStore, call: Call): Reply | typeof unfinished => {
+  database.exec('SAVEPOINT call');
+  const reply = runPlain(store, call);
+  // A full disk may have ended the whole transaction: then nothing of this batch stands, and nobody may hear otherwise.
+  if (!database.isTransaction)
+    throw new Error(
+      `The transaction was lost. ${'detail' in Object(reply) ? (reply as { detail: string }).detail : ''}`,
+    );
+  if (reply !== unfinished && 'problem' in reply) database.exec('ROLLBACK TO call');
+  database.exec('RELEASE call');
+  return reply;
+};
+
+const runPlain = (store: SyncStore, call: Call): Reply | typeof unfinished => {
+  try {
+    const group = store[call.group as keyof SyncStore] as Readonly<Record<string, Run>>;
+    const verb = group[call.verb];
+    if (kindOf(call) === undefined || verb === undefined) throw new Error(`unknown verb ${call.group}.${call.verb}`);
+    const value = verb(...call.args);
+    return value === unfinished ? unfinished : { id: call.id, value };
+  } catch (error) {
+    return { id: call.id, ...describeFault(error) };
+  }
+};

@@ -1,0 +1,171 @@
+import type { AuditEntry, ChannelRules, Connection, PlatformName } from '../../../domain.ts';
+import type { AuditStore, ChannelStore, ConnectionStore, LeaseStore } from '../../../ports/state.ts';
+import { pageOf } from './cursors.ts';
+import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
+import type { SyncGroup } from './sync.ts';
+
+type ChannelRow = Recorded & { readonly platform: string; readonly channel_id: string };
+
+export const channelVerbs = (sql: Sql): SyncGroup<ChannelStore> => ({
+  get: (tenantId, platform, channelId) =>
+    readRecord<ChannelRules>(
+      sql.one<Recorded>(
+        'SELECT record FROM channels WHERE tenant_id = ? AND platform = ? AND channel_id = ?',
+        tenantId,
+        platform,
+        channelId,
+      ),
+    ),
+  put: (tenantId, platform, channelId, rules) => {
+    sql.run(
+      'INSERT INTO channels VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
+      tenantId,
+      platform,
+      channelId,
+      JSON.stringify(rules),
+    );
+  },
+  list: (tenantId) =>
+    sql
+      .all<ChannelRow>('SELECT * FROM channels WHERE tenant_id = ? ORDER BY platform, channel_id', tenantId)
+      .map((row) => ({
+        platform: row.platform as PlatformName,
+        channelId: row.channel_id,
+        rules: JSON.parse(row.record) as ChannelRules,
+      })),
+});
+
+/** Connections of deleted tenants are dead: every read passes here. */
+const living = `FROM connections LEFT JOIN tenants ON tenants.id = connections.tenant_id WHERE tenants.deleted_at IS NULL`;
+
+export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
+  const get = (tenantId: string, connectionId: string) =>
+    readRecord<Connection>(
+      sql.one<Recorded>('SELECT record FROM connections WHERE tenant_id = ? AND id = ?', tenantId, connectionId),
+    );
+  const change = (tenantId: string, connectionId: string, patch: object): boolean => {
+    const connection = get(tenantId, connectionId);
+    if (connection === null) return false;
+    sql.run('UPDATE connections SET record = ? WHERE id = ?', JSON.stringify(patched(connection, patch)), connectionId);
+    return true;
+  };
+  return {
+    create: (connection) => {
+      sql.run(
+        `DELETE FROM connections WHERE platform = ? AND workspace_id = ?
+           AND tenant_id IN (SELECT id FROM tenants WHERE deleted_at IS NOT NULL)`,
+        connection.platform,
+        connection.workspaceId,
+      );
+      const created = sql.run(
+        'INSERT INTO connections (id, tenant_id, platform, workspace_id, created_at, record) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
+        connection.id,
+        connection.tenantId,
+        connection.platform,
+        connection.workspaceId,
+        connection.createdAt,
+        JSON.stringify(connection),
+      );
+      return created === 1 ? 'created' : 'taken';
+    },
+    get,
+    byId: (connectionId) =>
+      readRecord<Connection>(sql.one<Recorded>(`SELECT record ${living} AND connections.id = ?`, connectionId)),
+    byWorkspace: (platform, workspaceId) =>
+      readRecord<Connection>(
+        sql.one<Recorded>(
+          `SELECT record ${living} AND connections.platform = ? AND connections.workspace_id = ?`,
+          platform,
+          workspaceId,
+        ),
+      ),
+    list: (tenantId) =>
+      readRecords<Connection>(
+        sql.all<Recorded>('SELECT record FROM connections WHERE tenant_id = ? ORDER BY created_at, id', tenantId),
+      ),
+    setCredentials: (tenantId, connectionId, sealed) => change(tenantId, connectionId, { sealedCredentials: sealed }),
+    remove: (tenantId, connectionId) =>
+      sql.run('DELETE FROM connections WHERE tenant_id = ? AND id = ?', tenantId, connectionId) === 1,
+    touch: (tenantId, connectionId, patch) => void change(tenantId, connectionId, patch),
+    offerCode: (hash, platform, workspaceId, expiresAt) => {
+      sql.run(
+        'INSERT INTO connection_codes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at',
+        hash,
+        platform,
+        workspaceId,
+        expiresAt,
+      );
+    },
+    takeCode: (hash, now) => {
+      const row = sql.one<{ readonly platform: string; readonly workspace_id: string }>(
+        'DELETE FROM connection_codes WHERE hash = ? AND expires_at > ? RETURNING platform, workspace_id',
+        hash,
+        now,
+      );
+      return row === undefined
+        ? null
+        : { platform: row.platform as Connection['platform'], workspaceId: row.workspace_id };
+    },
+  };
+};
+
+export const leaseVerbs = (sql: Sql): SyncGroup<LeaseStore> => ({
+  acquire: (key, owner, now, forMs) => {
+    // The row outlives its lease, so that the fence only ever grows.
+    const row = sql.one<{ readonly fence: number }>(
+      `INSERT INTO leases (key, owner, fence, lease_until) VALUES (?1, ?2, 1, ?3)
+       ON CONFLICT DO UPDATE SET owner = ?2, fence = fence + 1, lease_until = ?3 WHERE lease_until <= ?4 OR owner = ?2
+       RETURNING fence`,
+      key,
+      owner,
+      now + forMs,
+      now,
+    );
+    return row === undefined ? null : { key, owner, fence: row.fence };
+  },
+  renew: (lease, now, forMs) =>
+    sql.run(
+      'UPDATE leases SET lease_until = ? WHERE key = ? AND owner = ? AND fence = ?',
+      now + forMs,
+      lease.key,
+      lease.owner,
+      lease.fence,
+    ) === 1,
+  release: (lease) => {
+    sql.run(
+      `UPDATE leases SET owner = '', lease_until = 0 WHERE key = ? AND owner = ? AND fence = ?`,
+      lease.key,
+      lease.owner,
+      lease.fence,
+    );
+  },
+});
+
+type AuditRow = Recorded & { readonly at: number; readonly id: string };
+
+export const auditVerbs = (sql: Sql): SyncGroup<AuditStore> => ({
+  append: (entry) => {
+    sql.run(
+      'INSERT INTO audit (id, tenant_id, at, record) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      entry.id,
+      entry.tenantId ?? '',
+      entry.at,
+      JSON.stringify(entry),
+    );
+  },
+  list: (tenantId, page) =>
+    pageOf(
+      page,
+      (after, limit) =>
+        sql.all<AuditRow>(
+          `SELECT at, id, record FROM audit WHERE tenant_id = ?1 AND (?2 IS NULL OR (at, id) < (?2, ?3))
+           ORDER BY at DESC, id DESC LIMIT ?4`,
+          tenantId ?? '',
+          after?.[0] ?? null,
+          after?.[1] ?? null,
+          limit,
+        ),
+      (row) => [row.at, row.id],
+      (row) => JSON.parse(row.record) as AuditEntry,
+    ),
+});

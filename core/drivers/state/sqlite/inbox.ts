@@ -1,0 +1,168 @@
+import type { Addressed, InboundEvent, PlatformName, ReasonCode } from '../../../domain.ts';
+import type { InboxRow, InboxStore, Lease } from '../../../ports/state.ts';
+import { rowLimit } from './cursors.ts';
+import type { Sql } from './sql.ts';
+import type { SyncGroup } from './sync.ts';
+
+type Row = {
+  readonly id: string;
+  readonly thread_key: string;
+  readonly state: string;
+  readonly attempts: number;
+  readonly received_at: number;
+  readonly event: string;
+  readonly tenant_id: string | null;
+  readonly reason: string | null;
+  readonly answer_id: string | null;
+  readonly settled_at: number | null;
+};
+
+const inboxRowOf = (row: Row): InboxRow => ({
+  id: row.id,
+  threadKey: row.thread_key,
+  event: JSON.parse(row.event) as InboundEvent,
+  state: row.state as InboxRow['state'],
+  attempts: row.attempts,
+  receivedAt: row.received_at,
+  ...(row.tenant_id === null ? {} : { tenantId: row.tenant_id }),
+  ...(row.reason === null ? {} : { reason: row.reason as ReasonCode }),
+  ...(row.answer_id === null ? {} : { answerId: row.answer_id }),
+  ...(row.settled_at === null ? {} : { settledAt: row.settled_at }),
+});
+
+/** How plainly somebody speaks to the bot; a later twin may only raise it. */
+const plainness: Readonly<Record<Addressed, number>> = { none: 0, subscribed: 1, mention: 2, dm: 2, command: 2 };
+
+export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
+  const holds = (lease: Lease): boolean =>
+    sql.one('SELECT 1 FROM threads WHERE key = ? AND owner = ? AND fence = ?', lease.key, lease.owner, lease.fence) !==
+    undefined;
+
+  const remember = (keys: readonly string[], rowId: string, at: number) => {
+    for (const key of keys) sql.run('INSERT INTO inbox_keys VALUES (?, ?, ?) ON CONFLICT DO NOTHING', key, rowId, at);
+  };
+
+  const promote = (rowId: string, addressed: Addressed) => {
+    const twin = sql.one<Row>(`SELECT * FROM inbox WHERE id = ? AND state = 'ready'`, rowId);
+    if (twin === undefined) return;
+    const event = JSON.parse(twin.event) as InboundEvent;
+    if (plainness[addressed] <= plainness[event.addressed]) return;
+    sql.run('UPDATE inbox SET event = ? WHERE id = ?', JSON.stringify({ ...event, addressed }), rowId);
+  };
+
+  return {
+    receive: (row) => {
+      const { event } = row;
+      const keys = event.dedupeKeys.length === 0 ? [row.id] : event.dedupeKeys;
+      for (const key of keys) {
+        const seen = sql.one<{ readonly row_id: string }>('SELECT row_id FROM inbox_keys WHERE dedupe_key = ?', key);
+        if (seen === undefined) continue;
+        remember(keys, seen.row_id, row.receivedAt);
+        promote(seen.row_id, event.addressed);
+        return 'duplicate';
+      }
+      const stored = sql.run(
+        `INSERT INTO inbox (id, thread_key, order_key, state, attempts, received_at, platform, workspace_id, channel_id, about_id, author_id, event)
+         VALUES (?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        row.id,
+        row.threadKey,
+        event.orderKey,
+        row.attempts,
+        row.receivedAt,
+        event.platform,
+        event.workspaceId,
+        event.channelId,
+        event.targetMessageId ?? event.messageId,
+        event.author.id,
+        JSON.stringify(event),
+      );
+      if (stored === 0) return 'duplicate';
+      remember(keys, row.id, row.receivedAt);
+      // A thread nobody has served counts as served when its first row came: whoever waits longest is next.
+      sql.run(
+        `INSERT INTO threads (key, ready, served_at) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET ready = ready + 1`,
+        row.threadKey,
+        row.receivedAt,
+      );
+      return 'stored';
+    },
+    claimThread: ({ owner, now, leaseForMs }) => {
+      const claimed = sql.one<{ readonly key: string; readonly fence: number }>(
+        `UPDATE threads SET owner = ?1, fence = fence + 1, lease_until = ?2, served_at = ?3
+         WHERE key = (
+           SELECT key FROM threads WHERE ready > 0 AND lease_until <= ?3 AND not_before <= ?3 ORDER BY served_at, key LIMIT 1
+         ) RETURNING key, fence`,
+        owner,
+        now + leaseForMs,
+        now,
+      );
+      return claimed === undefined ? null : { key: claimed.key, owner, fence: claimed.fence };
+    },
+    heartbeatThread: (lease, now, leaseForMs) =>
+      sql.run(
+        'UPDATE threads SET lease_until = ? WHERE key = ? AND owner = ? AND fence = ?',
+        now + leaseForMs,
+        lease.key,
+        lease.owner,
+        lease.fence,
+      ) === 1,
+    pending: (lease, limit) => {
+      if (!holds(lease)) return [];
+      const rows = sql.all<Row>(
+        `SELECT * FROM inbox WHERE thread_key = ? AND state = 'ready' ORDER BY order_key, id LIMIT ?`,
+        lease.key,
+        rowLimit(limit),
+      );
+      return rows.map((row) => {
+        sql.run('UPDATE inbox SET attempts = attempts + 1 WHERE id = ?', row.id);
+        return { ...inboxRowOf(row), attempts: row.attempts + 1 };
+      });
+    },
+    settle: (lease, rowId, now, outcome) => {
+      if (!holds(lease)) return false;
+      const row = sql.one<Row>('SELECT * FROM inbox WHERE id = ? AND thread_key = ?', rowId, lease.key);
+      if (row === undefined) return false;
+      if (row.state === 'settled') return true;
+      sql.run(
+        `UPDATE inbox SET state = 'settled', settled_at = ?, reason = ?, tenant_id = ?, answer_id = ? WHERE id = ?`,
+        now,
+        outcome.reason,
+        outcome.tenantId ?? null,
+        outcome.answerId ?? null,
+        rowId,
+      );
+      sql.run('UPDATE threads SET ready = ready - 1 WHERE key = ?', lease.key);
+      return true;
+    },
+    releaseThread: (lease, notBefore) =>
+      sql.run(
+        `UPDATE threads SET owner = '', lease_until = 0, not_before = ? WHERE key = ? AND owner = ? AND fence = ?`,
+        notBefore ?? 0,
+        lease.key,
+        lease.owner,
+        lease.fence,
+      ) === 1,
+    byMessage: (platform: PlatformName, workspaceId, channelId, messageId) =>
+      sql
+        .all<Row>(
+          `SELECT * FROM inbox WHERE about_id = ? AND channel_id = ? AND workspace_id = ? AND platform = ?
+           ORDER BY received_at, order_key, id LIMIT 200`,
+          messageId,
+          channelId,
+          workspaceId,
+          platform,
+        )
+        .map(inboxRowOf),
+    get: (rowId) => {
+      const row = sql.one<Row>('SELECT * FROM inbox WHERE id = ?', rowId);
+      return row === undefined ? null : inboxRowOf(row);
+    },
+    depth: (now) => {
+      const row = sql.one<{ readonly ready: number; readonly oldest: number | null }>(
+        `SELECT count(*) AS ready, min(received_at) AS oldest FROM inbox WHERE state = 'ready'`,
+      );
+      const oldest = row?.oldest ?? null;
+      return { ready: row?.ready ?? 0, oldestMs: oldest === null ? 0 : Math.max(0, now - oldest) };
+    },
+  };
+};

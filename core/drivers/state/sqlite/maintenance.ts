@@ -1,0 +1,229 @@
+import type { InboundEvent, Receipt } from '../../../domain.ts';
+import type { MaintenanceStore } from '../../../ports/state.ts';
+import type { Recorded, Sql } from './sql.ts';
+import { type SyncGroup, type Unfinished, unfinished } from './sync.ts';
+
+const hour = 3_600_000;
+const day = 24 * hour;
+
+/** Rows a step may touch before others have their turn with the one writer. */
+const stepRows = 500;
+
+/** Text of settled events is kept this long, for edits and for a look at what went wrong. */
+const textFor = 72 * hour;
+/** A platform may deliver again late; reason codes answer "why did it not answer?" as long. */
+const inboxFor = 31 * day;
+/** Thumbs under an old answer still find it. */
+const outboxFor = 90 * day;
+const jobsFor = 30 * day;
+/** Marks of settled reservations outlive their window, so that a late repeat charges nothing. */
+const marksFor = 2 * day;
+
+export const maintenanceVerbs = (sql: Sql): SyncGroup<Omit<MaintenanceStore, 'backup' | 'close'>> => ({
+  sweep: (now) => sweep(sql, now),
+  forgetMember: (tenantId, memberId, pseudonym) => forgetMember(sql, tenantId, memberId, pseudonym),
+  // A real write: a full disk and a file that became read-only answer reads as if nothing were wrong.
+  check: () => {
+    sql.run('UPDATE health SET checks = checks + 1 WHERE id = 1');
+  },
+});
+
+/** Deletes up to a step's rows; true when there may be more. `where` is our own text, never a caller's. */
+const trim = (sql: Sql, table: string, key: string, where: string, ...values: readonly (string | number)[]): boolean =>
+  sql.run(
+    `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${where} LIMIT ${stepRows})`,
+    ...values,
+  ) === stepRows;
+
+const sweep = (sql: Sql, now: number): undefined | Unfinished => {
+  const more = [
+    trim(sql, 'holds', 'tenant_id, counter_id, reservation_id', 'settled = 0 AND hold_until <= ?', now),
+    trim(sql, 'holds', 'tenant_id, counter_id, reservation_id', 'settled = 1 AND expires_at <= ?', now - marksFor),
+    trim(sql, 'counters', 'tenant_id, id', 'expires_at <= ?', now - marksFor),
+    trim(sql, 'windows', 'key, start', 'expires_at <= ?', now),
+    trim(sql, 'answer_cache', 'rowid', 'expires_at <= ?', now),
+    trim(sql, 'connection_codes', 'hash', 'expires_at <= ?', now),
+    stripInbox(sql, `state = 'settled' AND stripped = 0 AND settled_at <= ?`, now - textFor),
+    stripInbox(
+      sql,
+      `state = 'settled' AND stripped = 0 AND tenant_id IN (SELECT id FROM tenants WHERE settings ->> '$.keepText' = 0)`,
+    ),
+    trim(sql, 'inbox', 'seq', `state = 'settled' AND settled_at <= ?`, now - inboxFor),
+    // A key goes with its row, so that an event that still waits is not taken in twice.
+    trim(
+      sql,
+      'inbox_keys',
+      'dedupe_key',
+      'seen_at <= ? AND NOT EXISTS (SELECT 1 FROM inbox WHERE inbox.id = inbox_keys.row_id)',
+      now - inboxFor,
+    ),
+    trim(sql, 'threads', 'key', 'ready = 0 AND served_at <= ?1 AND lease_until <= ?1', now - inboxFor),
+    dropSentText(sql, now - textFor),
+    trim(sql, 'outbox', 'seq', 'opened_at <= ?', now - outboxFor),
+    trim(
+      sql,
+      'outbox_posted',
+      'seq',
+      'NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.tenant_id = outbox_posted.tenant_id AND outbox.id = outbox_posted.outbox_id)',
+    ),
+    trim(sql, 'jobs', 'id', `finished_at <= ? AND state IN ('done', 'failed')`, now - jobsFor),
+    ...retained(sql, now),
+  ];
+  return more.includes(true) ? unfinished : undefined;
+};
+
+/** Receipts and conversations older than their tenant keeps them. */
+const retained = (sql: Sql, now: number): boolean[] =>
+  sql
+    .all<{ readonly id: string; readonly days: number }>(
+      `SELECT id, settings ->> '$.retentionDays' AS days FROM tenants WHERE deleted_at IS NULL AND settings ->> '$.retentionDays' > 0`,
+    )
+    .flatMap(({ id, days }) => [
+      trim(sql, 'receipts', 'seq', 'tenant_id = ? AND at < ?', id, now - days * day),
+      trim(sql, 'turns', 'seq', 'tenant_id = ? AND at < ?', id, now - days * day),
+    ]);
+
+const stripInbox = (sql: Sql, where: string, ...values: readonly (string | number)[]): boolean => {
+  const rows = sql.all<{ readonly seq: number; readonly event: string }>(
+    `SELECT seq, event FROM inbox WHERE ${where} LIMIT ${stepRows}`,
+    ...values,
+  );
+  for (const row of rows) {
+    const event = JSON.stringify(withoutText(JSON.parse(row.event) as InboundEvent));
+    sql.run('UPDATE inbox SET event = ?, stripped = 1 WHERE seq = ?', event, row.seq);
+  }
+  return rows.length === stepRows;
+};
+
+const withoutText = ({ feedback, ...event }: InboundEvent): InboundEvent => ({
+  ...event,
+  text: '',
+  attachments: [],
+  author: { id: event.author.id, isBot: event.author.isBot, isSelf: event.author.isSelf },
+  handle: {},
+  ...(feedback === undefined ? {} : { feedback: withoutComment(feedback) }),
+});
+
+const withoutComment = <T extends { readonly comment?: string }>({ comment: _, ...rest }: T): Omit<T, 'comment'> =>
+  rest;
+
+const dropSentText = (sql: Sql, before: number): boolean =>
+  sql.run(
+    `UPDATE outbox SET final = NULL WHERE seq IN (
+       SELECT seq FROM outbox WHERE sent_at IS NOT NULL AND final IS NOT NULL AND sent_at <= ? LIMIT ${stepRows})`,
+    before,
+  ) === stepRows;
+
+const forgetMember = (sql: Sql, tenantId: string, memberId: string, pseudonym: string): undefined | Unfinished => {
+  if (memberId === pseudonym) return undefined;
+  // A delivery under way is given up rather than sent to somebody who asked to be forgotten.
+  sql.run(
+    `UPDATE outbox SET final = NULL, state = 'sent', sent_at = coalesce(sent_at, opened_at), member_id = NULL WHERE tenant_id = ? AND member_id = ?`,
+    tenantId,
+    memberId,
+  );
+  const more = [
+    // Turns first: they are found through the receipts, whose member is about to be changed.
+    trim(
+      sql,
+      'turns',
+      'seq',
+      `tenant_id = ?1 AND answer_id IN (SELECT answer_id FROM receipts WHERE tenant_id = ?1 AND member_id = ?2)`,
+      tenantId,
+      memberId,
+    ),
+    forgetInbox(sql, tenantId, memberId, pseudonym),
+    trim(sql, 'answer_cache', 'rowid', 'tenant_id = ? AND member_id = ?', tenantId, memberId),
+    renameLedger(sql, tenantId, memberId, pseudonym),
+  ];
+  if (more.includes(true)) return unfinished;
+  return forgetReceipts(sql, tenantId, memberId, pseudonym) ? unfinished : undefined;
+};
+
+/** A member id is `platform:userId`; an inbox row knows the two apart. */
+const forgetInbox = (sql: Sql, tenantId: string, memberId: string, pseudonym: string): boolean => {
+  const split = memberId.indexOf(':');
+  const rows = sql.all<{ readonly seq: number; readonly event: string }>(
+    `SELECT seq, event FROM inbox WHERE tenant_id = ? AND author_id = ? AND platform = ? LIMIT ${stepRows}`,
+    tenantId,
+    memberId.slice(split + 1),
+    memberId.slice(0, Math.max(0, split)),
+  );
+  for (const row of rows) {
+    const event = withoutText(JSON.parse(row.event) as InboundEvent);
+    const forgotten = { ...event, author: { ...event.author, id: pseudonym } };
+    sql.run(
+      'UPDATE inbox SET event = ?, author_id = ?, stripped = 1 WHERE seq = ?',
+      JSON.stringify(forgotten),
+      pseudonym,
+      row.seq,
+    );
+  }
+  return rows.length === stepRows;
+};
+
+const renameLedger = (sql: Sql, tenantId: string, memberId: string, pseudonym: string): boolean =>
+  sql.run(
+    `UPDATE ledger SET member_id = ?3, record = json_set(record, '$.memberId', ?3) WHERE seq IN (
+       SELECT seq FROM ledger WHERE tenant_id = ?1 AND member_id = ?2 AND member_id <> ?3 LIMIT ${stepRows})`,
+    tenantId,
+    memberId,
+    pseudonym,
+  ) === stepRows;
+
+const forgetReceipts = (sql: Sql, tenantId: string, memberId: string, pseudonym: string): boolean => {
+  const rows = sql.all<Recorded & { readonly seq: number }>(
+    `SELECT seq, record FROM receipts WHERE tenant_id = ? AND member_id = ? LIMIT ${stepRows}`,
+    tenantId,
+    memberId,
+  );
+  for (const row of rows) {
+    const receipt = forgottenReceipt(JSON.parse(row.record) as Receipt, pseudonym);
+    sql.run('UPDATE receipts SET record = ?, member_id = ? WHERE seq = ?', JSON.stringify(receipt), pseudonym, row.seq);
+  }
+  return rows.length === stepRows;
+};
+
+/** What was retrieved and cited stays, being the documents' and not the person's; quotas and the thread named the person. */
+const forgottenReceipt = (
+  { condensedQuestion: _, threadId: __, messageId: ___, ...receipt }: Receipt,
+  pseudonym: string,
+): Receipt => ({
+  ...receipt,
+  question: '',
+  answer: '',
+  memberId: pseudonym,
+  quotaBuckets: receipt.quotaBuckets.filter((bucket) => !bucket.startsWith('member:')),
+  feedback: receipt.feedback.map(({ comment: _comment, user: _user, ...rest }) => rest),
+});
+
+/** Tables with a `tenant_id` whose rows go with the tenant. The ledger and the tenant's own row (its slug) stay. */
+const ofTenant: readonly (readonly [table: string, key: string])[] = [
+  ['api_keys', 'id'],
+  ['connections', 'id'],
+  ['memberships', 'user_id, tenant_id'],
+  ['sources', 'id'],
+  ['documents', 'seq'],
+  ['inbox', 'seq'],
+  ['outbox_posted', 'seq'],
+  ['outbox', 'seq'],
+  ['turns', 'seq'],
+  ['receipts', 'seq'],
+  ['answer_cache', 'rowid'],
+  ['counters', 'tenant_id, id'],
+  ['holds', 'tenant_id, counter_id, reservation_id'],
+  ['quota_limits', 'tenant_id'],
+  ['channels', 'rowid'],
+  ['audit', 'seq'],
+];
+
+export const eraseTenant = (sql: Sql, tenantId: string): undefined | Unfinished => {
+  const deleted = sql.one('SELECT 1 FROM tenants WHERE id = ? AND deleted_at IS NOT NULL AND erased = 0', tenantId);
+  if (deleted === undefined) return undefined;
+  const more = ofTenant.map(([table, key]) => trim(sql, table, key, 'tenant_id = ?', tenantId));
+  // The job that is doing this keeps its row, or it could not be finished; sweeping takes it later.
+  more.push(trim(sql, 'jobs', 'id', `tenant_id = ? AND kind <> 'drop-tenant'`, tenantId));
+  if (more.includes(true)) return unfinished;
+  sql.run(`UPDATE tenants SET erased = 1, name = '', settings = '{}' WHERE id = ?`, tenantId);
+  return undefined;
+};

@@ -1,0 +1,251 @@
+import type { LedgerEntry, QuotaLimit, UsageGroup, UsageRow } from '../../../domain.ts';
+import type { CounterState, LedgerStore, MeteringStore } from '../../../ports/state.ts';
+import { pageOf } from './cursors.ts';
+import { type Recorded, readRecord, type Sql } from './sql.ts';
+import type { SyncGroup } from './sync.ts';
+
+type Hold = { readonly settled: number; readonly hold_until: number };
+
+export const meteringVerbs = (sql: Sql): SyncGroup<MeteringStore> => {
+  /** What stands on a counter now; a hold that ran out no longer counts, whether or not it was swept. */
+  const stateOf = (tenantId: string, id: string, now: number): CounterState => ({
+    id,
+    used:
+      sql.one<{ readonly used: number }>(
+        'SELECT used FROM counters WHERE tenant_id = ? AND id = ? AND expires_at > ?',
+        tenantId,
+        id,
+        now,
+      )?.used ?? 0,
+    held:
+      sql.one<{ readonly held: number | null }>(
+        'SELECT sum(amount) AS held FROM holds WHERE tenant_id = ? AND counter_id = ? AND settled = 0 AND hold_until > ?',
+        tenantId,
+        id,
+        now,
+      )?.held ?? 0,
+  });
+  const holdOf = (tenantId: string, counterId: string, reservationId: string) =>
+    sql.one<Hold>(
+      'SELECT settled, hold_until FROM holds WHERE tenant_id = ? AND counter_id = ? AND reservation_id = ?',
+      tenantId,
+      counterId,
+      reservationId,
+    );
+  return {
+    reserve: (tenantId, counter, reservationId, amount, now, holdUntil) => {
+      const hold = holdOf(tenantId, counter.id, reservationId);
+      if (hold?.settled === 1) return { outcome: 'held' };
+      if (hold !== undefined && hold.hold_until > now) {
+        sql.run(
+          'UPDATE holds SET hold_until = max(hold_until, ?) WHERE tenant_id = ? AND counter_id = ? AND reservation_id = ?',
+          holdUntil,
+          tenantId,
+          counter.id,
+          reservationId,
+        );
+        return { outcome: 'held' };
+      }
+      const state = stateOf(tenantId, counter.id, now);
+      if (state.used + state.held + amount > counter.limit) return { outcome: 'refused', state };
+      sql.run(
+        `INSERT INTO counters (tenant_id, id, used, expires_at) VALUES (?, ?, 0, ?)
+         ON CONFLICT DO UPDATE SET expires_at = max(expires_at, excluded.expires_at)`,
+        tenantId,
+        counter.id,
+        counter.expiresAt,
+      );
+      sql.run(
+        `INSERT INTO holds (tenant_id, counter_id, reservation_id, amount, hold_until, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET amount = excluded.amount, hold_until = excluded.hold_until`,
+        tenantId,
+        counter.id,
+        reservationId,
+        amount,
+        holdUntil,
+        counter.expiresAt,
+      );
+      return { outcome: 'held' };
+    },
+    extend: (tenantId, counterIds, reservationId, holdUntil, now) => {
+      let all = true;
+      for (const counterId of counterIds) {
+        const extended = sql.run(
+          `UPDATE holds SET hold_until = max(hold_until, ?)
+           WHERE tenant_id = ? AND counter_id = ? AND reservation_id = ? AND settled = 0 AND hold_until > ?`,
+          holdUntil,
+          tenantId,
+          counterId,
+          reservationId,
+          now,
+        );
+        all &&= extended === 1;
+      }
+      return all;
+    },
+    settle: (tenantId, counterId, reservationId, actual) => {
+      if (holdOf(tenantId, counterId, reservationId)?.settled === 1) return false;
+      // Used is used: a hold that ran out, or a counter that was swept, does not make the charge go away.
+      sql.run(
+        'INSERT INTO counters (tenant_id, id, used, expires_at) VALUES (?, ?, ?, 0) ON CONFLICT DO UPDATE SET used = used + excluded.used',
+        tenantId,
+        counterId,
+        actual,
+      );
+      sql.run(
+        `INSERT INTO holds (tenant_id, counter_id, reservation_id, amount, hold_until, settled, expires_at)
+         SELECT tenant_id, id, ?, ?, 0, 1, expires_at FROM counters WHERE tenant_id = ? AND id = ?
+         ON CONFLICT DO UPDATE SET settled = 1, amount = excluded.amount`,
+        reservationId,
+        actual,
+        tenantId,
+        counterId,
+      );
+      return true;
+    },
+    release: (tenantId, counterIds, reservationId) => {
+      for (const counterId of counterIds) {
+        sql.run(
+          'DELETE FROM holds WHERE tenant_id = ? AND counter_id = ? AND reservation_id = ? AND settled = 0',
+          tenantId,
+          counterId,
+          reservationId,
+        );
+      }
+    },
+    counters: (tenantId, ids, now) => ids.map((id) => stateOf(tenantId, id, now)),
+    limits: (tenantId) =>
+      readRecord<readonly QuotaLimit[]>(
+        sql.one<Recorded>('SELECT record FROM quota_limits WHERE tenant_id = ?', tenantId),
+      ) ?? [],
+    putLimits: (tenantId, limits) => {
+      sql.run(
+        'INSERT INTO quota_limits VALUES (?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
+        tenantId,
+        JSON.stringify(limits),
+      );
+    },
+    hit: (key, limit, windowMs, now) => {
+      const start = Math.floor(now / windowMs) * windowMs;
+      const resetsAt = start + windowMs;
+      const row = sql.one<{ readonly hits: number }>(
+        'INSERT INTO windows VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET hits = hits + 1 RETURNING hits',
+        key,
+        start,
+        resetsAt,
+      );
+      return { ok: (row?.hits ?? 0) <= limit, resetsAt };
+    },
+  };
+};
+
+const keyOf: Readonly<Record<UsageGroup, string>> = {
+  day: `strftime('%Y-%m-%d', at / 1000, 'unixepoch')`,
+  member: 'member_id',
+  channel: 'channel_id',
+  platform: 'platform',
+  model: 'model',
+  source: 'source_id',
+};
+
+type LedgerRow = Recorded & { readonly at: number; readonly id: string };
+type SumRow = {
+  readonly key: string;
+  readonly currency: string;
+  readonly questions: number;
+  readonly prompt: number;
+  readonly completion: number;
+  readonly embedding: number;
+  readonly cost: number;
+  readonly unknown: number;
+};
+
+export const ledgerVerbs = (sql: Sql): SyncGroup<LedgerStore> => ({
+  append: (tenantId, entries) => {
+    for (const entry of entries) {
+      sql.run(
+        `INSERT INTO ledger (tenant_id, id, at, kind, platform, model, channel_id, member_id, source_id, prompt_tokens,
+           completion_tokens, embedding_tokens, cost_nanos, currency, record)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        tenantId,
+        entry.id,
+        entry.at,
+        entry.kind,
+        entry.platform,
+        entry.model ?? null,
+        entry.channelId ?? null,
+        entry.memberId ?? null,
+        entry.sourceId ?? null,
+        entry.promptTokens,
+        entry.completionTokens,
+        entry.embeddingTokens,
+        entry.costNanos ?? null,
+        entry.currency ?? null,
+        JSON.stringify({ ...entry, tenantId }),
+      );
+    }
+  },
+  list: (tenantId, range, page) =>
+    pageOf(
+      page,
+      (after, limit) =>
+        sql.all<LedgerRow>(
+          `SELECT at, id, record FROM ledger
+           WHERE tenant_id = ?1 AND at >= ?2 AND at < ?3 AND (?4 IS NULL OR (at, id) > (?4, ?5)) ORDER BY at, id LIMIT ?6`,
+          tenantId,
+          range.from,
+          range.to,
+          after?.[0] ?? null,
+          after?.[1] ?? null,
+          limit,
+        ),
+      (row) => [row.at, row.id],
+      (row) => JSON.parse(row.record) as LedgerEntry,
+    ),
+  usage: (tenantId, range, group) =>
+    usageRows(
+      sql.all<SumRow>(
+        `SELECT coalesce(${keyOf[group]}, '') AS key, coalesce(currency, '') AS currency,
+           sum(kind = 'question') AS questions, sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion,
+           sum(embedding_tokens) AS embedding, coalesce(sum(cost_nanos), 0) AS cost,
+           max(cost_nanos IS NULL AND prompt_tokens + completion_tokens + embedding_tokens > 0) AS unknown
+         FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ? GROUP BY 1, 2 ORDER BY 1, 2 DESC`,
+        tenantId,
+        range.from,
+        range.to,
+      ),
+    ),
+});
+
+/**
+ * One row a key; amounts of different currencies are never added up, so a key that was paid in two has two rows. What has
+ * no currency (questions, calls of unknown price) stands with the key's first: it comes last in the sums.
+ */
+const usageRows = (sums: readonly SumRow[]): readonly UsageRow[] => {
+  const rows: UsageRow[] = [];
+  for (const sum of sums) {
+    const last = rows.at(-1);
+    const row: UsageRow = {
+      key: sum.key,
+      questions: sum.questions,
+      promptTokens: sum.prompt,
+      completionTokens: sum.completion,
+      embeddingTokens: sum.embedding,
+      costNanos: sum.cost,
+      costUnknown: sum.unknown === 1,
+      ...(sum.currency === '' ? {} : { currency: sum.currency }),
+    };
+    if (last === undefined || last.key !== sum.key || sum.currency !== '') rows.push(row);
+    else rows[rows.length - 1] = added(last, row);
+  }
+  return rows;
+};
+
+const added = (row: UsageRow, other: UsageRow): UsageRow => ({
+  ...row,
+  questions: row.questions + other.questions,
+  promptTokens: row.promptTokens + other.promptTokens,
+  completionTokens: row.completionTokens + other.completionTokens,
+  embeddingTokens: row.embeddingTokens + other.embeddingTokens,
+  costUnknown: row.costUnknown || other.costUnknown,
+});

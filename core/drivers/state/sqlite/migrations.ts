@@ -1,0 +1,156 @@
+/**
+ * Ordered steps; a step is never changed after a release, only followed by another. The file is shared with the sign-in
+ * library, whose tables are called user, session, account, verification and the like: do not use those names.
+ */
+export type Migration = { readonly step: number; readonly name: string; readonly sql: string };
+
+export const migrations: readonly Migration[] = [
+  {
+    step: 1,
+    name: 'first light',
+    sql: `
+CREATE TABLE health (id INTEGER PRIMARY KEY CHECK (id = 1), checks INTEGER NOT NULL);
+INSERT INTO health VALUES (1, 0);
+
+CREATE TABLE tenants (
+  id TEXT PRIMARY KEY, slug TEXT NOT NULL UNIQUE, name TEXT NOT NULL, created_at INTEGER NOT NULL, settings TEXT NOT NULL,
+  active_generation INTEGER NOT NULL, content_revision INTEGER NOT NULL, rev INTEGER NOT NULL,
+  deleted_at INTEGER, erased INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX tenants_deleted ON tenants (deleted_at) WHERE deleted_at IS NOT NULL AND erased = 0;
+
+CREATE TABLE api_keys (id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, hash TEXT NOT NULL UNIQUE, created_at INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
+CREATE INDEX api_keys_tenant ON api_keys (tenant_id, created_at, id);
+
+CREATE TABLE memberships (
+  user_id TEXT NOT NULL, tenant_id TEXT NOT NULL, role TEXT NOT NULL, created_at INTEGER NOT NULL,
+  PRIMARY KEY (user_id, tenant_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberships_tenant ON memberships (tenant_id, user_id);
+
+CREATE TABLE sources (id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, rev INTEGER NOT NULL, created_at INTEGER NOT NULL, next_run_at INTEGER, record TEXT NOT NULL) STRICT;
+CREATE INDEX sources_tenant ON sources (tenant_id, created_at, id);
+CREATE INDEX sources_due ON sources (next_run_at) WHERE next_run_at IS NOT NULL;
+
+CREATE TABLE documents (
+  seq INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, id TEXT NOT NULL, source_id TEXT NOT NULL, seen_in TEXT, record TEXT NOT NULL,
+  UNIQUE (tenant_id, id)
+) STRICT;
+CREATE INDEX documents_source ON documents (tenant_id, source_id, id);
+
+CREATE TABLE jobs (
+  id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, kind TEXT NOT NULL, source_id TEXT NOT NULL, state TEXT NOT NULL,
+  created_at INTEGER NOT NULL, owner TEXT NOT NULL DEFAULT '', fence INTEGER NOT NULL DEFAULT 0, lease_until INTEGER NOT NULL DEFAULT 0,
+  finished_at INTEGER, record TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX jobs_queued ON jobs (tenant_id, kind, source_id) WHERE state = 'queued';
+CREATE INDEX jobs_open ON jobs (created_at, id) WHERE state IN ('queued', 'running');
+CREATE INDEX jobs_running ON jobs (tenant_id, source_id) WHERE state = 'running';
+CREATE INDEX jobs_tenant ON jobs (tenant_id, created_at, id);
+
+CREATE TABLE inbox (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, thread_key TEXT NOT NULL, order_key TEXT NOT NULL, state TEXT NOT NULL,
+  attempts INTEGER NOT NULL, received_at INTEGER NOT NULL, platform TEXT NOT NULL, workspace_id TEXT NOT NULL,
+  channel_id TEXT NOT NULL, about_id TEXT NOT NULL, author_id TEXT NOT NULL, event TEXT NOT NULL,
+  tenant_id TEXT, reason TEXT, answer_id TEXT, settled_at INTEGER, stripped INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX inbox_ready ON inbox (thread_key, order_key, id) WHERE state = 'ready';
+CREATE INDEX inbox_waiting ON inbox (received_at) WHERE state = 'ready';
+CREATE INDEX inbox_about ON inbox (about_id, channel_id);
+CREATE INDEX inbox_settled ON inbox (settled_at) WHERE state = 'settled';
+CREATE INDEX inbox_with_text ON inbox (settled_at) WHERE state = 'settled' AND stripped = 0;
+CREATE INDEX inbox_author ON inbox (tenant_id, author_id) WHERE tenant_id IS NOT NULL;
+CREATE TABLE inbox_keys (dedupe_key TEXT PRIMARY KEY, row_id TEXT NOT NULL, seen_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX inbox_keys_seen ON inbox_keys (seen_at);
+
+CREATE TABLE threads (
+  key TEXT PRIMARY KEY, ready INTEGER NOT NULL, owner TEXT NOT NULL DEFAULT '', fence INTEGER NOT NULL DEFAULT 0,
+  lease_until INTEGER NOT NULL DEFAULT 0, served_at INTEGER NOT NULL, not_before INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+CREATE INDEX threads_waiting ON threads (served_at, key) WHERE ready > 0;
+CREATE INDEX threads_idle ON threads (served_at) WHERE ready = 0;
+
+CREATE TABLE outbox (
+  seq INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, id TEXT NOT NULL, answer_id TEXT NOT NULL, state TEXT NOT NULL,
+  attempts INTEGER NOT NULL, opened_at INTEGER NOT NULL, sent_at INTEGER, member_id TEXT, final TEXT, UNIQUE (tenant_id, id)
+) STRICT;
+CREATE INDEX outbox_opened ON outbox (opened_at);
+CREATE INDEX outbox_with_text ON outbox (sent_at) WHERE sent_at IS NOT NULL AND final IS NOT NULL;
+CREATE INDEX outbox_member ON outbox (tenant_id, member_id) WHERE member_id IS NOT NULL;
+CREATE TABLE outbox_posted (
+  seq INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, outbox_id TEXT NOT NULL, message_id TEXT NOT NULL,
+  UNIQUE (tenant_id, outbox_id, message_id)
+) STRICT;
+CREATE INDEX outbox_posted_message ON outbox_posted (tenant_id, message_id);
+
+CREATE TABLE turns (
+  seq INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, conversation_id TEXT NOT NULL, pair_id TEXT NOT NULL,
+  at INTEGER NOT NULL, answer_id TEXT, record TEXT NOT NULL, UNIQUE (tenant_id, conversation_id, pair_id)
+) STRICT;
+CREATE INDEX turns_newest ON turns (tenant_id, conversation_id, at, seq);
+CREATE INDEX turns_answer ON turns (tenant_id, answer_id) WHERE answer_id IS NOT NULL;
+CREATE INDEX turns_old ON turns (tenant_id, at);
+
+CREATE TABLE receipts (
+  seq INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, answer_id TEXT NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL,
+  reason_code TEXT NOT NULL, member_id TEXT, record TEXT NOT NULL, UNIQUE (tenant_id, answer_id)
+) STRICT;
+CREATE INDEX receipts_newest ON receipts (tenant_id, at, answer_id);
+CREATE INDEX receipts_member ON receipts (tenant_id, member_id) WHERE member_id IS NOT NULL;
+-- Trigrams find parts of words in every script; the text itself stays in the record.
+CREATE VIRTUAL TABLE receipts_text USING fts5 (question, answer, content = '', contentless_delete = 1, tokenize = 'trigram remove_diacritics 1');
+CREATE TRIGGER receipts_inserted AFTER INSERT ON receipts BEGIN
+  INSERT INTO receipts_text (rowid, question, answer) VALUES (new.seq, new.record ->> '$.question', new.record ->> '$.answer');
+END;
+CREATE TRIGGER receipts_updated AFTER UPDATE OF record ON receipts BEGIN
+  UPDATE receipts_text SET question = new.record ->> '$.question', answer = new.record ->> '$.answer' WHERE rowid = new.seq;
+END;
+CREATE TRIGGER receipts_deleted AFTER DELETE ON receipts BEGIN
+  DELETE FROM receipts_text WHERE rowid = old.seq;
+END;
+
+CREATE TABLE answer_cache (
+  tenant_id TEXT NOT NULL, key TEXT NOT NULL, expires_at INTEGER NOT NULL, member_id TEXT, record TEXT NOT NULL, PRIMARY KEY (tenant_id, key)
+) STRICT;
+CREATE INDEX answer_cache_expiry ON answer_cache (expires_at);
+
+CREATE TABLE counters (
+  tenant_id TEXT NOT NULL, id TEXT NOT NULL, used INTEGER NOT NULL, expires_at INTEGER NOT NULL, PRIMARY KEY (tenant_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX counters_expiry ON counters (expires_at);
+-- A settled reservation stays as a mark, so that it cannot be charged again.
+CREATE TABLE holds (
+  tenant_id TEXT NOT NULL, counter_id TEXT NOT NULL, reservation_id TEXT NOT NULL, amount INTEGER NOT NULL, hold_until INTEGER NOT NULL,
+  settled INTEGER NOT NULL DEFAULT 0, expires_at INTEGER NOT NULL, PRIMARY KEY (tenant_id, counter_id, reservation_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX holds_live ON holds (tenant_id, counter_id, hold_until, amount) WHERE settled = 0;
+CREATE INDEX holds_open ON holds (hold_until) WHERE settled = 0;
+CREATE INDEX holds_expiry ON holds (expires_at);
+CREATE TABLE quota_limits (tenant_id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE windows (key TEXT NOT NULL, start INTEGER NOT NULL, hits INTEGER NOT NULL, expires_at INTEGER NOT NULL, PRIMARY KEY (key, start)) STRICT, WITHOUT ROWID;
+CREATE INDEX windows_expiry ON windows (expires_at);
+
+CREATE TABLE ledger (
+  seq INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, platform TEXT NOT NULL,
+  model TEXT, channel_id TEXT, member_id TEXT, source_id TEXT, prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL,
+  embedding_tokens INTEGER NOT NULL, cost_nanos INTEGER, currency TEXT, record TEXT NOT NULL, UNIQUE (tenant_id, id)
+) STRICT;
+CREATE INDEX ledger_time ON ledger (tenant_id, at, id);
+CREATE INDEX ledger_member ON ledger (tenant_id, member_id) WHERE member_id IS NOT NULL;
+
+CREATE TABLE channels (tenant_id TEXT NOT NULL, platform TEXT NOT NULL, channel_id TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (tenant_id, platform, channel_id)) STRICT;
+
+CREATE TABLE connections (
+  id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, platform TEXT NOT NULL, workspace_id TEXT NOT NULL, created_at INTEGER NOT NULL,
+  record TEXT NOT NULL, UNIQUE (platform, workspace_id)
+) STRICT;
+CREATE INDEX connections_tenant ON connections (tenant_id, created_at, id);
+CREATE TABLE connection_codes (hash TEXT PRIMARY KEY, platform TEXT NOT NULL, workspace_id TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE leases (key TEXT PRIMARY KEY, owner TEXT NOT NULL, fence INTEGER NOT NULL, lease_until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE audit (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, tenant_id TEXT NOT NULL, at INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
+CREATE INDEX audit_newest ON audit (tenant_id, at, id);
+`,
+  },
+];

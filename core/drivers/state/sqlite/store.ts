@@ -1,0 +1,33 @@
+import { auditVerbs, channelVerbs, connectionVerbs, leaseVerbs } from './connections.ts';
+import { answerCacheVerbs, conversationVerbs, receiptVerbs } from './conversations.ts';
+import { inboxVerbs } from './inbox.ts';
+import { jobVerbs } from './jobs.ts';
+import { maintenanceVerbs } from './maintenance.ts';
+import { ledgerVerbs, meteringVerbs } from './metering.ts';
+import { outboxVerbs } from './outbox.ts';
+import { documentVerbs, sourceVerbs } from './sources.ts';
+import type { Sql } from './sql.ts';
+import type { SyncStore } from './sync.ts';
+import { keyVerbs, memberVerbs, tenantVerbs } from './tenants.ts';
+
+/** Every verb over one connection. Nothing here begins or commits: the batch around it does. */
+export const createSyncStore = (sql: Sql): SyncStore => ({
+  tenants: tenantVerbs(sql),
+  keys: keyVerbs(sql),
+  members: memberVerbs(sql),
+  sources: sourceVerbs(sql),
+  documents: documentVerbs(sql),
+  jobs: jobVerbs(sql),
+  inbox: inboxVerbs(sql),
+  outbox: outboxVerbs(sql),
+  conversations: conversationVerbs(sql),
+  receipts: receiptVerbs(sql),
+  answerCache: answerCacheVerbs(sql),
+  metering: meteringVerbs(sql),
+  ledger: ledgerVerbs(sql),
+  channels: channelVerbs(sql),
+  connections: connectionVerbs(sql),
+  leases: leaseVerbs(sql),
+  audit: auditVerbs(sql),
+  maintenance: maintenanceVerbs(sql),
+});

@@ -1,0 +1,138 @@
+import type { StateStore } from '../../../ports/state.ts';
+
+/** A long verb's way to say: I did a bounded part, commit it, let others run, then call me again. */
+export const unfinished = Symbol('unfinished');
+export type Unfinished = typeof unfinished;
+
+type SyncVerb<Verb> = Verb extends (...args: infer Args) => Promise<infer Result>
+  ? (...args: Args) => Result | Unfinished
+  : never;
+
+/** The same verbs without promises: what runs inside the worker, over one connection. */
+export type SyncGroup<Group> = { readonly [Verb in keyof Group]: SyncVerb<Group[Verb]> };
+
+type GroupName = Exclude<keyof StateStore, 'name'>;
+
+/** The port as the worker implements it; copying and closing are the main thread's. */
+export type SyncStore = {
+  readonly [Group in GroupName]: Group extends 'maintenance'
+    ? SyncGroup<Omit<StateStore['maintenance'], 'backup' | 'close'>>
+    : SyncGroup<StateStore[Group]>;
+};
+
+/**
+ * `write` and `read` go through the one writer, which groups them into commits; a `report` may take long and runs beside
+ * it on a connection of its own, so that no page of a console delays an acknowledgement.
+ */
+export type VerbKind = 'read' | 'write' | 'report';
+
+/** Every verb of the port; the proxy is generated from this list, and the compiler insists that it is complete. */
+export const verbs = {
+  tenants: {
+    create: 'write',
+    get: 'read',
+    bySlug: 'read',
+    list: 'read',
+    update: 'write',
+    bumpContentRevision: 'write',
+    switchGeneration: 'write',
+    markDeleted: 'write',
+    erase: 'write',
+    deleted: 'read',
+  },
+  keys: { create: 'write', byHash: 'read', list: 'read', revoke: 'write', touch: 'write' },
+  members: { put: 'write', ofUser: 'read', ofTenant: 'read', remove: 'write', operators: 'read' },
+  sources: {
+    create: 'write',
+    get: 'read',
+    list: 'read',
+    update: 'write',
+    remove: 'write',
+    due: 'read',
+    reschedule: 'write',
+    saveCursor: 'write',
+    markSynced: 'write',
+  },
+  documents: {
+    put: 'write',
+    putMany: 'write',
+    get: 'read',
+    getMany: 'read',
+    list: 'read',
+    remove: 'write',
+    markSeen: 'write',
+    unseen: 'read',
+    count: 'read',
+  },
+  jobs: {
+    enqueue: 'write',
+    get: 'read',
+    list: 'read',
+    claim: 'write',
+    heartbeat: 'write',
+    finish: 'write',
+    release: 'write',
+  },
+  inbox: {
+    receive: 'write',
+    claimThread: 'write',
+    heartbeatThread: 'write',
+    pending: 'write',
+    settle: 'write',
+    releaseThread: 'write',
+    byMessage: 'read',
+    get: 'read',
+    depth: 'read',
+  },
+  outbox: { open: 'write', posted: 'write', finalize: 'write', sent: 'write', get: 'read', byPostedId: 'read' },
+  conversations: { append: 'write', turns: 'read', exists: 'read', removePair: 'write' },
+  receipts: { put: 'write', get: 'read', list: 'report', addFeedback: 'write' },
+  answerCache: { get: 'read', put: 'write' },
+  metering: {
+    reserve: 'write',
+    extend: 'write',
+    settle: 'write',
+    release: 'write',
+    counters: 'read',
+    limits: 'read',
+    putLimits: 'write',
+    hit: 'write',
+  },
+  ledger: { append: 'write', list: 'report', usage: 'report' },
+  channels: { get: 'read', put: 'write', list: 'read' },
+  connections: {
+    create: 'write',
+    get: 'read',
+    byId: 'read',
+    byWorkspace: 'read',
+    list: 'read',
+    setCredentials: 'write',
+    remove: 'write',
+    touch: 'write',
+    offerCode: 'write',
+    takeCode: 'write',
+  },
+  leases: { acquire: 'write', renew: 'write', release: 'write' },
+  audit: { append: 'write', list: 'report' },
+  maintenance: { sweep: 'write', forgetMember: 'write', check: 'write' },
+} as const satisfies { readonly [Group in keyof SyncStore]: Readonly<Record<keyof SyncStore[Group], VerbKind>> };
+
+/** A verb call on its way to the worker. `until` is wall-clock: nobody waits for the answer after it. */
+export type Call = {
+  readonly id: number;
+  readonly group: string;
+  readonly verb: string;
+  readonly args: readonly unknown[];
+  readonly until: number;
+};
+export type Reply =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly problem: string; readonly detail: string; readonly retryable: boolean };
+
+export type ToWorker = { readonly calls: readonly Call[] } | { readonly close: true };
+export type FromWorker =
+  | { readonly ready: true }
+  | { readonly refused: string; readonly code: 'config' | 'store-unavailable'; readonly detail: string }
+  | { readonly replies: readonly Reply[] };
+
+export type WorkerSettings = { readonly file: string; readonly readOnly: boolean };

@@ -1,0 +1,187 @@
+import type { ApiKey, Membership, Role, Tenant, TenantSettings } from '../../../domain.ts';
+import type { KeyStore, MemberStore, TenantStore } from '../../../ports/state.ts';
+import { pageOf, rowLimit } from './cursors.ts';
+import { eraseTenant } from './maintenance.ts';
+import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
+import type { SyncGroup } from './sync.ts';
+
+type TenantRow = {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly created_at: number;
+  readonly settings: string;
+  readonly active_generation: number;
+  readonly content_revision: number;
+  readonly rev: number;
+};
+
+const tenantOf = (row: TenantRow): Tenant => ({
+  id: row.id,
+  slug: row.slug,
+  name: row.name,
+  createdAt: row.created_at,
+  settings: JSON.parse(row.settings) as TenantSettings,
+  activeGeneration: row.active_generation,
+  contentRevision: row.content_revision,
+  rev: row.rev,
+});
+
+const orNull = (row: TenantRow | undefined): Tenant | null => (row === undefined ? null : tenantOf(row));
+
+export const tenantVerbs = (sql: Sql): SyncGroup<TenantStore> => {
+  const get = (tenantId: string) =>
+    orNull(sql.one<TenantRow>('SELECT * FROM tenants WHERE id = ? AND deleted_at IS NULL', tenantId));
+  return {
+    // A deleted tenant's row stays for ever, and with it its slug.
+    create: (tenant) =>
+      sql.run(
+        `INSERT INTO tenants (id, slug, name, created_at, settings, active_generation, content_revision, rev)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        tenant.id,
+        tenant.slug,
+        tenant.name,
+        tenant.createdAt,
+        JSON.stringify(tenant.settings),
+        tenant.activeGeneration,
+        tenant.contentRevision,
+        tenant.rev,
+      ) === 1
+        ? 'created'
+        : 'slug-taken',
+    get,
+    bySlug: (slug) => orNull(sql.one<TenantRow>('SELECT * FROM tenants WHERE slug = ? AND deleted_at IS NULL', slug)),
+    list: (page) =>
+      pageOf(
+        page,
+        (after, limit) =>
+          sql.all<TenantRow>(
+            'SELECT * FROM tenants WHERE deleted_at IS NULL AND slug > ? ORDER BY slug LIMIT ?',
+            String(after?.[0] ?? ''),
+            limit,
+          ),
+        (row) => [row.slug],
+        tenantOf,
+      ),
+    update: (tenantId, rev, patch) => {
+      const tenant = get(tenantId);
+      if (tenant === null) return null;
+      if (tenant.rev !== rev) return 'stale';
+      const next = { ...patched(tenant, patch), rev: rev + 1 };
+      const settings = JSON.stringify(next.settings);
+      sql.run(
+        'UPDATE tenants SET name = ?, settings = ?, rev = ? WHERE id = ?',
+        next.name,
+        settings,
+        next.rev,
+        tenantId,
+      );
+      return next;
+    },
+    bumpContentRevision: (tenantId) =>
+      sql.one<{ readonly revision: number }>(
+        `UPDATE tenants SET content_revision = content_revision + 1 WHERE id = ? AND deleted_at IS NULL
+         RETURNING content_revision AS revision`,
+        tenantId,
+      )?.revision ?? null,
+    switchGeneration: (tenantId, from, to) =>
+      sql.run(
+        `UPDATE tenants SET active_generation = ?, content_revision = content_revision + 1
+         WHERE id = ? AND active_generation = ? AND deleted_at IS NULL`,
+        to,
+        tenantId,
+        from,
+      ) === 1,
+    markDeleted: (tenantId, now) =>
+      sql.run('UPDATE tenants SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL', now, tenantId) === 1,
+    erase: (tenantId) => eraseTenant(sql, tenantId),
+    deleted: (limit) =>
+      sql
+        .all<{ readonly id: string }>(
+          'SELECT id FROM tenants WHERE deleted_at IS NOT NULL AND erased = 0 ORDER BY deleted_at LIMIT ?',
+          rowLimit(limit),
+        )
+        .map((row) => row.id),
+  };
+};
+
+export const keyVerbs = (sql: Sql): SyncGroup<KeyStore> => ({
+  create: (key, hash) => {
+    sql.run(
+      'INSERT INTO api_keys (id, tenant_id, hash, created_at, record) VALUES (?, ?, ?, ?, ?)',
+      key.id,
+      key.tenantId,
+      hash,
+      key.createdAt,
+      JSON.stringify(key),
+    );
+  },
+  byHash: (hash) =>
+    readRecord<ApiKey>(
+      sql.one<Recorded>(
+        `SELECT api_keys.record FROM api_keys JOIN tenants ON tenants.id = api_keys.tenant_id
+         WHERE api_keys.hash = ? AND tenants.deleted_at IS NULL`,
+        hash,
+      ),
+    ),
+  list: (tenantId) =>
+    readRecords<ApiKey>(
+      sql.all<Recorded>('SELECT record FROM api_keys WHERE tenant_id = ? ORDER BY created_at, id', tenantId),
+    ),
+  revoke: (tenantId, keyId) => sql.run('DELETE FROM api_keys WHERE tenant_id = ? AND id = ?', tenantId, keyId) === 1,
+  touch: (tenantId, keyId, now) => {
+    sql.run(
+      `UPDATE api_keys SET record = json_set(record, '$.lastUsedAt', ?) WHERE tenant_id = ? AND id = ?`,
+      now,
+      tenantId,
+      keyId,
+    );
+  },
+});
+
+type MembershipRow = {
+  readonly user_id: string;
+  readonly tenant_id: string;
+  readonly role: string;
+  readonly created_at: number;
+};
+
+/** Operators have no tenant; a primary key cannot hold a NULL, so theirs is the empty text. */
+const noTenant = '';
+
+const membershipOf = (row: MembershipRow): Membership => ({
+  userId: row.user_id,
+  tenantId: row.tenant_id === noTenant ? null : row.tenant_id,
+  role: row.role as Role,
+  createdAt: row.created_at,
+});
+
+export const memberVerbs = (sql: Sql): SyncGroup<MemberStore> => ({
+  put: (membership) => {
+    sql.run(
+      `INSERT INTO memberships (user_id, tenant_id, role, created_at) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET role = excluded.role`,
+      membership.userId,
+      membership.tenantId ?? noTenant,
+      membership.role,
+      membership.createdAt,
+    );
+  },
+  ofUser: (userId) =>
+    sql
+      .all<MembershipRow>(
+        `SELECT memberships.* FROM memberships LEFT JOIN tenants ON tenants.id = memberships.tenant_id
+         WHERE memberships.user_id = ? AND tenants.deleted_at IS NULL ORDER BY memberships.tenant_id`,
+        userId,
+      )
+      .map(membershipOf),
+  ofTenant: (tenantId) =>
+    sql
+      .all<MembershipRow>('SELECT * FROM memberships WHERE tenant_id = ? ORDER BY user_id', tenantId)
+      .map(membershipOf),
+  remove: (tenantId, userId) =>
+    sql.run('DELETE FROM memberships WHERE tenant_id = ? AND user_id = ?', tenantId ?? noTenant, userId) === 1,
+  operators: () =>
+    sql.one<{ readonly n: number }>(`SELECT count(*) AS n FROM memberships WHERE tenant_id = '' AND role = 'operator'`)
+      ?.n ?? 0,
+});

@@ -1,0 +1,63 @@
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { toAppError } from '../../../errors.ts';
+import { runBatch } from './batch.ts';
+import { openDatabase } from './database.ts';
+import { createSql } from './sql.ts';
+import { createSyncStore } from './store.ts';
+import type { Call, FromWorker, ToWorker, WorkerSettings } from './sync.ts';
+
+/** One connection in a thread of its own: while a commit waits for the disk, calls gather, and the next commit takes them all. */
+const serve = (port: NonNullable<typeof parentPort>, settings: WorkerSettings): void => {
+  const database = openDatabase(settings.file, settings.readOnly);
+  const store = createSyncStore(createSql(database));
+  let queue: readonly Call[] = [];
+  let closing = false;
+  let scheduled = false;
+  const post = (message: FromWorker) => port.postMessage(message);
+
+  const take = (message: ToWorker) => {
+    if ('close' in message) closing = true;
+    else queue = [...queue, ...message.calls];
+  };
+  const schedule = () => {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(run);
+  };
+  const run = () => {
+    scheduled = false;
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
+      take(next.message);
+    if (queue.length > 0) {
+      const { replies, left } = runBatch(database, store, queue);
+      queue = left;
+      post({ replies });
+    }
+    if (queue.length > 0) schedule();
+    else if (closing) {
+      database.close();
+      port.close();
+    }
+  };
+  port.on('message', (message: ToWorker) => {
+    take(message);
+    schedule();
+  });
+  post({ ready: true });
+};
+
+if (parentPort !== null) {
+  const port = parentPort;
+  try {
+    serve(port, workerData as WorkerSettings);
+  } catch (error) {
+    const { code, message, cause } = toAppError(error);
+    const refusal: FromWorker = {
+      refused: message,
+      code: code === 'config' ? 'config' : 'store-unavailable',
+      detail: cause instanceof Error ? cause.message : '',
+    };
+    port.postMessage(refusal);
+    port.close();
+  }
+}
