@@ -1,0 +1,206 @@
+import type { Nodes, PhrasingContent } from 'mdast';
+import { fromMarkdown } from 'mdast-util-from-markdown';
+import { gfmFromMarkdown } from 'mdast-util-gfm';
+import { gfm } from 'micromark-extension-gfm';
+
+/**
+ * Output containment. Whatever a document makes a model write, what leaves here holds no link, image, HTML, reference
+ * definition or mention, and no address that a chat client would turn into one. Addresses are footnotes' business: only
+ * cited sources have them. An address that stands word for word in a cited passage may be read, as code that nobody can click.
+ */
+export type Containment = {
+  /** Whether this address stands in a passage that is cited (in code: that was before the model) and may be shown as code. */
+  knows(address: string, inCode: boolean): boolean;
+  /** Called for each footnote marker in reading order; returns what stands in its place. Absent: markers go. */
+  marker?(): string;
+};
+
+// ── characters ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Controls, zero-width characters, bidirectional overrides, tags, variation tricks: nothing a reader would miss. */
+const invisible =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be removed
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
+
+export const cleanCharacters = (text: string): string => text.replace(/\r\n?/g, '\n').replace(invisible, '');
+
+// ── mentions and addresses ──────────────────────────────────────────────────────────────────────────────────────────
+
+const platformMention = /<(?:[@#!][^<>\s][^<>]{0,80}|at(?:\s[^<>]{0,80})?|\/at)>/giu;
+const broadcast = /[@＠](everyone|here|channel|all|team)(?![\w/-])/giu;
+
+const withoutMentions = (text: string): string => text.replace(platformMention, '').replace(broadcast, '$1');
+
+const scheme = String.raw`(?:[a-z][a-z0-9+.-]{1,20}:\/\/|(?:mailto|javascript|data|vbscript|tel|sms|file|blob|slack|msteams|discord):)[^\s<>"'“”‘’]+`;
+const email = String.raw`[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`;
+const topLevel =
+  'com|net|org|io|dev|app|ai|co|info|biz|xyz|me|gov|edu|mil|eu|uk|de|fr|es|it|nl|ch|at|us|ca|au|jp|cn|ru|br|in|site|online|shop|top|cloud|link|click|example|test|invalid|gg|ly|to|sh|so|tv|cc|ws|zip|mov';
+const host = String.raw`(?:www\.)?(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?\.)+`;
+const bare = String.raw`(?<![\p{L}\p{N}@./\\-])(?:www\.[^\s<>"']+|${host}(?:${topLevel})(?![\p{L}\p{N}-])(?::\d+)?(?:[/?#][^\s<>"']*)?|${host}\p{L}{2,24}(?::\d+)?\/[^\s<>"']*|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\/[^\s<>"']*)`;
+const address = new RegExp(`${scheme}|${email}|${bare}`, 'giu');
+/** Punctuation that ends the sentence and not the address. */
+const trailing = /[.,;:!?)\]}*_…]+$/u;
+
+const addressAsText = (found: string, containment: Containment): string => {
+  const tail = trailing.exec(found)?.[0] ?? '';
+  const plain = found.slice(0, found.length - tail.length);
+  const readable = plain.replace(/^(?:https?:\/\/|mailto:)/iu, '');
+  // Backslashes and backticks have no place in an address that is to be shown.
+  const shown = containment.knows(plain, false) && !/^[a-z][a-z0-9+.-]*:(?!\d)/iu.test(readable) && !/[`\\]/.test(readable);
+  return `${shown ? `\`${readable}\`` : '(link removed)'}${escapeText(tail)}`;
+};
+
+// ── text ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What would be read as syntax is escaped, and no more: people read this as plain text on some doors. */
+const escapeText = (text: string): string =>
+  text
+    .replace(/\\(?=[!-/:-@[-`{-~])/g, '\\\\')
+    .replace(/&(?=#?\w+;)/g, '\\&')
+    .replace(/<(?=[a-z/!?@#])/giu, '\\<')
+    .replace(/[*`]/g, '\\$&')
+    .replace(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}_])/gu, '\\_')
+    .replace(/\](?=[([:])/g, '] ');
+
+const markerText = /\[\^?(\d{1,3}(?:\s*[,;]\s*\^?\d{1,3})*)\]|【\^?(\d{1,3})[^】]{0,40}】/gu;
+
+/** Numbers in `[1]`, `[1, 2]`, `[^1]` and `【1†…】`. */
+const numbersIn = (match: RegExpExecArray | RegExpMatchArray): readonly number[] =>
+  (match[1] ?? match[2] ?? '').split(/[,;]/).map((part) => Number(part.replace(/[^\d]/g, '')));
+
+const renderText = (text: string, containment: Containment): string => {
+  let out = '';
+  let at = 0;
+  for (const match of text.matchAll(markerText)) {
+    out += renderWords(text.slice(at, match.index), containment);
+    at = match.index + match[0].length;
+    const standsFor = containment.marker?.() ?? '';
+    // A removed marker takes the space before it along.
+    out = standsFor === '' ? out.trimEnd() : out + standsFor;
+    // `[1](…` and `[1]: …` would be read as a link and as a definition.
+    if (standsFor !== '' && /^[([:]/.test(text.slice(at)) && !markerAhead(text.slice(at))) out += ' ';
+  }
+  return out + renderWords(text.slice(at), containment);
+};
+
+const markerAhead = (text: string): boolean => /^\[\^?\d{1,3}(?:\s*[,;]\s*\^?\d{1,3})*\]/.test(text);
+
+const renderWords = (text: string, containment: Containment): string => {
+  const words = withoutMentions(text);
+  let out = '';
+  let at = 0;
+  for (const match of words.matchAll(address)) {
+    out += escapeText(words.slice(at, match.index)) + addressAsText(match[0], containment);
+    at = match.index + match[0].length;
+  }
+  return out + escapeText(words.slice(at));
+};
+
+// ── lines ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Block syntax is the line's own business (see `splitLine`): here everything is one run of inline content. */
+const inlineOnly = {
+  disable: {
+    null: ['attentionBlock', 'blockQuote', 'codeFenced', 'codeIndented', 'definition', 'headingAtx', 'htmlFlow', 'list', 'setextUnderline', 'thematicBreak'],
+  },
+};
+
+const parseInline = (markdown: string): readonly PhrasingContent[] =>
+  fromMarkdown(markdown, { extensions: [inlineOnly] }).children.flatMap((node) => (node.type === 'paragraph' ? node.children : []));
+
+/** The words of inline Markdown without its syntax, parted at its footnote markers: n markers, n + 1 segments. */
+export const partAtMarkers = (
+  markdown: string,
+): { readonly segments: readonly string[]; readonly markers: readonly (readonly number[])[] } => {
+  const segments = [''];
+  const markers: (readonly number[])[] = [];
+  const add = (words: string): void => {
+    segments[segments.length - 1] += words;
+  };
+  const walk = (node: Nodes): void => {
+    if (node.type === 'text') {
+      let at = 0;
+      for (const match of node.value.matchAll(markerText)) {
+        add(node.value.slice(at, match.index));
+        segments.push('');
+        markers.push(numbersIn(match));
+        at = match.index + match[0].length;
+      }
+      add(node.value.slice(at));
+    } else if (node.type === 'html' || node.type === 'image' || node.type === 'break') add(' ');
+    else if ('value' in node) add(node.value);
+    else if ('children' in node) node.children.forEach(walk);
+  };
+  parseInline(markdown).forEach(walk);
+  return { segments, markers };
+};
+
+/** Inline Markdown, contained. */
+export const containInline = (markdown: string, containment: Containment): string => {
+  const edges = /^(\s*)([\s\S]*?)(\s*)$/u.exec(markdown);
+  if (edges === null || edges[2] === '') return markdown;
+  return `${edges[1]}${parseInline(edges[2] ?? '').map((node) => renderInline(node, containment)).join('')}${edges[3]}`;
+};
+
+const renderInline = (node: PhrasingContent, containment: Containment): string => {
+  const inside = (): string =>
+    'children' in node ? node.children.map((child) => renderInline(child as PhrasingContent, containment)).join('') : '';
+  switch (node.type) {
+    case 'text':
+      return renderText(node.value, containment);
+    case 'emphasis':
+      return wrap('*', inside());
+    case 'strong':
+      return wrap('**', inside());
+    case 'inlineCode':
+      return codeSpan(containCode(node.value, containment));
+    case 'break':
+      return '\n';
+    case 'html':
+      return /^<br/i.test(node.value) ? ' ' : '';
+    case 'image':
+      return '';
+    default:
+      return inside();
+  }
+};
+
+/** Emphasis may not begin or end with a space, or it is no emphasis. */
+const wrap = (mark: string, inside: string): string => {
+  const edges = /^(\s*)([\s\S]*?)(\s*)$/u.exec(inside);
+  return edges === null || edges[2] === '' ? inside : `${edges[1]}${mark}${edges[2]}${mark}${edges[3]}`;
+};
+
+const codeSpan = (code: string): string => {
+  const longest = Math.max(0, ...[...code.matchAll(/`+/g)].map((run) => run[0].length));
+  const fence = '`'.repeat(longest + 1);
+  const pad = code.startsWith('`') || code.endsWith('`') ? ' ' : '';
+  return code === '' ? '' : `${fence}${pad}${code}${pad}${fence}`;
+};
+
+/** Code stays as it is, addresses in it only where a passage before us has the very same ones: nothing can be smuggled out in them. */
+export const containCode = (code: string, containment: Containment): string =>
+  withoutMentions(code).replace(new RegExp(scheme, 'giu'), (found) => {
+    const tail = trailing.exec(found)?.[0] ?? '';
+    const plain = found.slice(0, found.length - tail.length);
+    const harmless = !/^(?:mailto|javascript|data|vbscript|tel|sms|blob|slack|msteams|discord):/iu.test(plain);
+    return harmless && containment.knows(plain, true) ? found : `(address removed)${tail}`;
+  });
+
+// ── the proof ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Everything in finished Markdown that would leave the text: links, images, HTML, definitions, mentions. Empty when contained. */
+export const listEscapes = (markdown: string): readonly string[] => {
+  const found: string[] = [];
+  const walk = (node: Nodes): void => {
+    if (node.type === 'link' || node.type === 'image') found.push(`${node.type} ${node.url}`);
+    else if (node.type === 'html') found.push(`html ${node.value}`);
+    else if (node.type === 'definition' || node.type === 'footnoteDefinition') found.push(`definition ${node.identifier}`);
+    else if (node.type === 'linkReference' || node.type === 'imageReference') found.push(`reference ${node.identifier}`);
+    if ('children' in node) for (const child of node.children) walk(child);
+  };
+  walk(fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }));
+  for (const match of markdown.matchAll(platformMention)) found.push(`mention ${match[0]}`);
+  for (const match of markdown.matchAll(broadcast)) found.push(`mention ${match[0]}`);
+  return found;
+};

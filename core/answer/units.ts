@@ -1,0 +1,73 @@
+import type { Nodes, RootContent } from 'mdast';
+import { fromMarkdown } from 'mdast-util-from-markdown';
+import { gfmFromMarkdown } from 'mdast-util-gfm';
+import { toString as plainText } from 'mdast-util-to-string';
+import { gfm } from 'micromark-extension-gfm';
+import { collapse, splitSentences } from '../text/sentences.ts';
+
+/** A piece of a passage that can be quoted by itself: offsets are those of the passage's text. */
+export type Unit = {
+  readonly kind: 'sentence' | 'item' | 'row' | 'code' | 'heading';
+  readonly start: number;
+  readonly end: number;
+  /** Without Markdown syntax. */
+  readonly words: string;
+  /** Units of one paragraph, list, table or code block share it. */
+  readonly block: number;
+  /** The block's own extent. */
+  readonly blockStart: number;
+  readonly blockEnd: number;
+  readonly ordered?: boolean;
+};
+
+/** Longer passages are not looked at beyond this: a chunk is a few thousand characters. */
+const maxCharacters = 20_000;
+
+export const unitsOf = (markdown: string): readonly Unit[] => {
+  const text = markdown.slice(0, maxCharacters);
+  const units: Unit[] = [];
+  let block = 0;
+
+  const span = (node: Nodes): { readonly start: number; readonly end: number } => ({
+    start: node.position?.start.offset ?? 0,
+    end: node.position?.end.offset ?? 0,
+  });
+  const add = (kind: Unit['kind'], start: number, end: number, words: string, within: Nodes, ordered?: boolean): void => {
+    if (end <= start || collapse(words) === '') return;
+    const { start: blockStart, end: blockEnd } = span(within);
+    units.push({ kind, start, end, words: collapse(words), block, blockStart, blockEnd, ...(ordered === undefined ? {} : { ordered }) });
+  };
+  const addSentences = (node: Nodes): void => {
+    const { start, end } = span(node);
+    for (const sentence of splitSentences(text.slice(start, end))) {
+      const slice = text.slice(start + sentence.start, start + sentence.end);
+      add('sentence', start + sentence.start, start + sentence.end, withoutSyntax(slice), node);
+    }
+  };
+
+  const walk = (node: RootContent): void => {
+    block += 1;
+    if (node.type === 'heading') add('heading', span(node).start, span(node).end, plainText(node), node);
+    else if (node.type === 'paragraph') addSentences(node);
+    else if (node.type === 'code') add('code', span(node).start, span(node).end, node.value, node);
+    else if (node.type === 'list') {
+      for (const item of node.children) {
+        const first = item.children[0];
+        const { end } = span(item);
+        // From the words on: the bullet is syntax.
+        add('item', first === undefined ? span(item).start : span(first).start, end, plainText(item), node, node.ordered === true);
+      }
+    } else if (node.type === 'table') {
+      for (const row of node.children.slice(1)) add('row', span(row).start, span(row).end, row.children.map((cell) => plainText(cell)).join(' · '), node);
+    } else if (node.type === 'blockquote' || node.type === 'footnoteDefinition') for (const child of node.children) walk(child);
+  };
+  for (const node of fromMarkdown(text, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }).children) walk(node);
+  return units;
+};
+
+const withoutSyntax = (slice: string): string =>
+  slice
+    .replace(/!\[[^\]]*\](?:\([^)]*\)|\[[^\]]*\])/g, ' ')
+    .replace(/\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])/g, '$1')
+    .replace(/<\/?[a-z][^>]*>/gi, ' ')
+    .replace(/(?<!\w)[*_]{1,3}(?=\S)|(?<=\S)[*_]{1,3}(?!\w)|`|^[ \t]*>[ \t]?/gm, '');
