@@ -1,0 +1,108 @@
+import { access, constants, mkdir, statfs } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { isAppError } from '../../core/errors.ts';
+import { type Call, renderJson, type Verb } from '../verb.ts';
+
+type Finding = { readonly item: string; readonly ok: boolean; readonly says: string };
+
+export const doctor: Verb = {
+  name: 'doctor',
+  about: 'Look at this installation and say what is wrong and what to do about it.',
+  options: {},
+  async run(call) {
+    const findings = await examine(call);
+    const ok = findings.every((finding) => finding.ok);
+    if (call.json) call.terminal.out(renderJson({ ok, findings }));
+    else {
+      const width = Math.max(...findings.map(({ item }) => item.length));
+      for (const finding of findings) {
+        call.terminal.out(
+          `${finding.ok ? '✓' : '✗'} ${finding.item.padEnd(width)}  ${finding.says.replaceAll('\n', '\n    ')}\n`,
+        );
+      }
+    }
+    return ok ? 0 : 1;
+  },
+};
+
+const examine = async (call: Call): Promise<Finding[]> => {
+  const findings: Finding[] = [{ item: 'Node', ok: true, says: process.version }];
+  const add = (item: string, ok: boolean, says: string) => findings.push({ item, ok, says });
+  try {
+    const { core, config } = await call.open();
+    add('Configuration', true, `complete; links begin with ${config.PUBLIC_URL}`);
+    const dataDir = resolve(config.DATA_DIR);
+    add('Data folder', ...(await examineFolder(dataDir)));
+    const problems = await core.problems(call.terminal.signal);
+    add('Stores', problems.length === 0, problems.length === 0 ? 'open and sound' : problems.join('\n'));
+    add('Answers', true, core.modes.chatModel ?? 'quoted from the documents: no chat model is configured (CHAT_MODEL)');
+    add(
+      'Search',
+      true,
+      core.modes.embeddingModel
+        ? `keywords and ${core.modes.embeddingModel}`
+        : 'keywords only: no embedding model is configured (EMBEDDING_MODEL)',
+    );
+    const { items } = await core.tenants.list({ limit: 100 });
+    const counted = items.length === 100 ? '100 or more' : String(items.length);
+    add(
+      'Tenants',
+      items.length > 0,
+      items.length > 0
+        ? `${counted}: ${items
+            .slice(0, 5)
+            .map(({ slug }) => slug)
+            .join(', ')}${items.length > 5 ? ', …' : ''}`
+        : 'none yet; run footnote serve once, or footnote tenant create',
+    );
+    add('Slack', ...(await examineSlack(config.DEFAULT_TENANT, config.SLACK_BOT_TOKEN, core.tenants.bySlug)));
+    add('Service', ...(await examineService(config.HOST, config.PORT, call.terminal.signal)));
+  } catch (error) {
+    if (!isAppError(error)) throw error;
+    add(error.code === 'config' ? 'Configuration' : 'Stores', false, error.message);
+  }
+  return findings;
+};
+
+type Verdict = readonly [ok: boolean, says: string];
+
+const examineFolder = async (folder: string): Promise<Verdict> => {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await access(folder, constants.R_OK | constants.W_OK);
+    const { bavail, bsize } = await statfs(folder);
+    const free = (bavail * bsize) / 1e9;
+    return [
+      free >= 0.5,
+      `${folder}, ${free.toFixed(1)} GB free${free < 0.5 ? '; make room, or writes will begin to fail' : ''}`,
+    ];
+  } catch (error) {
+    return [false, `${folder} cannot be written: ${error instanceof Error ? error.message : String(error)}`];
+  }
+};
+
+const examineSlack = async (
+  slug: string | undefined,
+  token: string | undefined,
+  bySlug: (slug: string) => Promise<unknown>,
+): Promise<Verdict> => {
+  if (token === undefined) return [true, 'not connected'];
+  if (slug !== undefined && (await bySlug(slug)) === null) {
+    return [false, `DEFAULT_TENANT names “${slug}”, which does not exist. Run: footnote tenant create ${slug}`];
+  }
+  return [true, `answers for ${slug}`];
+};
+
+const examineService = async (host: string, port: number, signal: AbortSignal): Promise<Verdict> => {
+  const shown = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '[::1]' : host.includes(':') ? `[${host}]` : host;
+  try {
+    const answer = await fetch(`http://${shown}:${port}/readyz`, {
+      signal: AbortSignal.any([signal, AbortSignal.timeout(2_000)]),
+    });
+    return answer.ok
+      ? [true, `serving on port ${port}`]
+      : [false, `something answers ${answer.status} on port ${port}: ${(await answer.text()).slice(0, 200)}`];
+  } catch {
+    return [true, `not running on port ${port}`];
+  }
+};

@@ -1,0 +1,196 @@
+import { readFile, realpath } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Core, DocumentInput } from '../../core/core.ts';
+import type { TenantId } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+import { createGuardedFetch } from '../../core/security/guarded-fetch.ts';
+import { type FoundFile, findFiles } from '../files.ts';
+import { createProgress } from '../progress.ts';
+import { type Call, type Door, renderJson, tenantOf, tenantOption, UsageError, type Verb } from '../verb.ts';
+
+/** Documents are handed over in batches: many small files share one index write, and memory stays bounded. */
+const maxBatchDocuments = 64;
+const maxBatchBytes = 16 * 1024 * 1024;
+const maxFileBytes = 50 * 1024 * 1024;
+
+type Problem = { readonly id: string; readonly problem: string };
+type Counts = { seen: number; upserted: number; unchanged: number; removed: number; failed: number };
+
+export const ingest: Verb = {
+  name: 'ingest',
+  about: 'Read files, folders or a web page into a tenant. Documents that did not change cost nothing.',
+  args: '<path|url> [more…]',
+  options: {
+    ...tenantOption,
+    include: {
+      type: 'string',
+      multiple: true,
+      about: 'only files that match, such as *.md (Markdown, HTML, text, PDF, DOCX)',
+    },
+    exclude: { type: 'string', multiple: true, about: 'leave out files and folders that match' },
+    'include-node-modules': { type: 'boolean', about: 'also look inside node_modules' },
+    prune: { type: 'boolean', about: 'remove documents whose files are gone from the folder' },
+    source: { type: 'string', about: 'name of the source to fill (the path)' },
+  },
+  async run(call) {
+    if (call.args.length === 0) throw new UsageError('Give a file, a folder or an address.');
+    const door = await call.open();
+    const tenant = await tenantOf(call, door.core);
+    const counts: Counts = { seen: 0, upserted: 0, unchanged: 0, removed: 0, failed: 0 };
+    const problems: Problem[] = [];
+    for (const target of call.args) {
+      const report = { counts, problems };
+      if (/^https?:\/\//i.test(target)) await ingestPage(call, door, tenant.id, target, report);
+      else await ingestPath(call, door.core, tenant.id, target, report);
+    }
+    if (call.json) call.terminal.out(renderJson({ ...counts, errors: problems }));
+    else {
+      const { seen, upserted, unchanged, removed, failed } = counts;
+      call.terminal.out(
+        `${seen} seen: ${upserted} new or changed, ${unchanged} unchanged${removed > 0 ? `, ${removed} removed` : ''}${failed > 0 ? `, ${failed} failed` : ''}\n`,
+      );
+      for (const { id, problem } of problems) call.terminal.err(`${id}: ${problem}\n`);
+    }
+    return counts.failed > 0 ? 1 : 0;
+  },
+};
+
+type Report = { readonly counts: Counts; readonly problems: Problem[] };
+
+const ingestPath = async (
+  call: Call,
+  core: Core,
+  tenantId: TenantId,
+  target: string,
+  report: Report,
+): Promise<void> => {
+  const path = await realpath(resolve(target)).catch(() => null);
+  if (path === null) throw new UsageError(`${target} cannot be found.`);
+  const { signal } = call.terminal;
+  const files: FoundFile[] = [];
+  const progress = createProgress(call.terminal);
+  const include = call.texts('include');
+  const exclude = call.texts('exclude');
+  for await (const file of findFiles(path, {
+    include,
+    exclude,
+    includeNodeModules: call.flag('include-node-modules'),
+    signal,
+  })) {
+    files.push(file);
+    progress.show(`Looking: ${files.length} files`);
+  }
+  report.counts.seen += files.length;
+  const sourceId = await sourceNamed(core, tenantId, call.text('source') ?? path);
+  let done = 0;
+  for (const batch of batchesOf(files, report)) {
+    signal.throwIfAborted();
+    progress.show(`${done} of ${files.length}  ${batch[0]?.externalId ?? ''}`);
+    const documents = await Promise.all(batch.map(readDocument(report)));
+    const readable = documents.filter((document) => document !== null);
+    const result = await core.documents.putBatch(tenantId, sourceId, readable, signal);
+    report.counts.upserted += result.upserted;
+    report.counts.unchanged += result.unchanged;
+    report.counts.failed += result.failed.length;
+    report.problems.push(...result.failed);
+    done += batch.length;
+  }
+  progress.clear();
+  if (call.flag('prune')) {
+    const present = new Set(files.map(({ externalId }) => externalId));
+    report.counts.removed += await prune(core, tenantId, sourceId, present, signal);
+  }
+};
+
+const sourceNamed = async (core: Core, tenantId: TenantId, name: string): Promise<string> => {
+  const known = (await core.sources.list(tenantId)).find((source) => source.kind === 'upload' && source.name === name);
+  return (known ?? (await core.sources.create(tenantId, { kind: 'upload', name, settings: {} }))).id;
+};
+
+/** Greedy batches by count and bytes; files that are too large are reported and left out. */
+function* batchesOf(files: readonly FoundFile[], report: Report): Generator<readonly FoundFile[]> {
+  let batch: FoundFile[] = [];
+  let bytes = 0;
+  for (const file of files) {
+    if (file.bytes > maxFileBytes) {
+      fail(report, file.externalId, `The file is larger than ${maxFileBytes / 1024 / 1024} MB.`);
+      continue;
+    }
+    if (batch.length === maxBatchDocuments || (batch.length > 0 && bytes + file.bytes > maxBatchBytes)) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(file);
+    bytes += file.bytes;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+const readDocument =
+  (report: Report) =>
+  async ({ path, externalId }: FoundFile): Promise<DocumentInput | null> => {
+    try {
+      return { externalId, content: new Uint8Array(await readFile(path)) };
+    } catch (error) {
+      const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown error';
+      fail(report, externalId, `The file cannot be read (${code}).`);
+      return null;
+    }
+  };
+
+const fail = ({ counts, problems }: Report, id: string, problem: string): void => {
+  counts.failed += 1;
+  problems.push({ id, problem });
+};
+
+const prune = async (
+  core: Core,
+  tenantId: TenantId,
+  sourceId: string,
+  present: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<number> => {
+  // Listed whole before the first removal, so that removing cannot make a page skip.
+  const gone: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await core.documents.list(
+      tenantId,
+      { sourceId },
+      { limit: 500, ...(cursor === undefined ? {} : { cursor }) },
+    );
+    for (const { externalId } of page.items) if (!present.has(externalId)) gone.push(externalId);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  for (const externalId of gone) await core.documents.remove(tenantId, sourceId, externalId, signal);
+  return gone.length;
+};
+
+const ingestPage = async (
+  call: Call,
+  door: Door,
+  tenantId: TenantId,
+  address: string,
+  report: Report,
+): Promise<void> => {
+  const fetchPage = createGuardedFetch({ allow: door.config.FETCH_ALLOW });
+  const { signal } = call.terminal;
+  report.counts.seen += 1;
+  try {
+    const page = await fetchPage(address, { signal, maxBytes: maxFileBytes });
+    if (page.status !== 200) throw new AppError('unreadable-document', `The server answered ${page.status}.`);
+    const mediaType = page.headers['content-type'];
+    const sourceId = await sourceNamed(door.core, tenantId, call.text('source') ?? new URL(address).host);
+    const { outcome } = await door.core.documents.put(
+      tenantId,
+      sourceId,
+      { externalId: page.url, url: page.url, content: page.bytes, ...(mediaType === undefined ? {} : { mediaType }) },
+      signal,
+    );
+    report.counts[outcome === 'unchanged' ? 'unchanged' : 'upserted'] += 1;
+  } catch (error) {
+    if (!(error instanceof AppError) || error.code === 'cancelled' || error.code === 'store-unavailable') throw error;
+    fail(report, address, error.message);
+  }
+};

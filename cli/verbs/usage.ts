@@ -1,0 +1,76 @@
+import type { UsageGroup, UsageRow } from '../../core/domain.ts';
+import { renderTable } from '../text.ts';
+import { renderJson, tenantOf, tenantOption, UsageError, type Verb } from '../verb.ts';
+
+const groups: readonly UsageGroup[] = ['day', 'member', 'channel', 'platform', 'model', 'source'];
+const isGroup = (value: string): value is UsageGroup => (groups as readonly string[]).includes(value);
+
+export const usage: Verb = {
+  name: 'usage',
+  about: 'What a tenant asked and what it cost, from the ledger.',
+  options: {
+    ...tenantOption,
+    from: { type: 'string', about: 'first day, yyyy-mm-dd in UTC (the first of this month)' },
+    to: { type: 'string', about: 'last day, included (today)' },
+    group: { type: 'string', default: 'day', about: `one row for each ${groups.join(', ')} (day)` },
+    csv: { type: 'boolean', about: 'print CSV for spreadsheets' },
+  },
+  async run(call) {
+    const group = call.text('group') ?? 'day';
+    if (!isGroup(group)) throw new UsageError(`--group is one of ${groups.join(', ')}.`);
+    const today = new Date().toISOString().slice(0, 10);
+    const from = dayOf(call.text('from') ?? `${today.slice(0, 8)}01`, 'from');
+    const to = dayOf(call.text('to') ?? today, 'to') + 86_400_000;
+    if (to <= from) throw new UsageError('--to lies before --from.');
+    const { core } = await call.open();
+    const tenant = await tenantOf(call, core);
+    const rows = await core.usage.report(tenant.id, { from, to }, group);
+    const cells = rows.map(cellsOf);
+    if (call.json) call.terminal.out(renderJson({ rows: rows.map(rowOf) }));
+    else if (call.flag('csv'))
+      call.terminal.out([head, ...cells].map((line) => `${line.map(csvCell).join(',')}\r\n`).join(''));
+    else call.terminal.out(rows.length === 0 ? 'Nothing was asked in that time.\n' : renderTable(head, cells));
+    return 0;
+  },
+};
+
+const head = ['key', 'questions', 'promptTokens', 'completionTokens', 'embeddingTokens', 'cost'];
+
+/** Throws UsageError for what is no day of the calendar. */
+const dayOf = (text: string, option: string): number => {
+  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  if (Number.isNaN(at) || new Date(at).toISOString().slice(0, 10) !== text)
+    throw new UsageError(`--${option} needs a day such as 2026-11-01.`);
+  return at;
+};
+
+/** Billionths as an exact decimal string. */
+const decimal = (nanos: number): string => {
+  const digits = String(Math.abs(nanos)).padStart(10, '0');
+  const fraction = digits.slice(-9).replace(/0+$/, '').padEnd(2, '0');
+  return `${nanos < 0 ? '-' : ''}${digits.slice(0, -9)}.${fraction}`;
+};
+
+const costOf = (row: UsageRow): string => (row.costUnknown ? 'unknown' : decimal(row.costNanos));
+const rowOf = (
+  { costNanos: _nanos, costUnknown: _unknown, ...row }: UsageRow,
+  index: number,
+  rows: readonly UsageRow[],
+) => ({
+  ...row,
+  cost: costOf(rows[index] as UsageRow),
+});
+const cellsOf = (row: UsageRow): string[] => [
+  row.key,
+  String(row.questions),
+  String(row.promptTokens),
+  String(row.completionTokens),
+  String(row.embeddingTokens),
+  costOf(row),
+];
+
+/** A cell that a spreadsheet would take for a formula is disarmed. */
+const csvCell = (text: string): string => {
+  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+};

@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { verbs } from '../../cli/main.ts';
+import { createFakeCore, footnote } from './surroundings.ts';
+
+describe('the command line', () => {
+  it('lists every verb, and exits 2 when none was given', async () => {
+    const shown = await footnote(['--help']);
+    expect(shown.code).toBe(0);
+    for (const { name } of verbs) expect(shown.out).toContain(`  ${name} `);
+    expect((await footnote([])).code).toBe(2);
+  });
+
+  it.each(verbs.map(({ name }) => name))('%s explains itself, with --json among its options', async (name) => {
+    const { code, out, err } = await footnote([...name.split(' '), '--help']);
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toContain(`Usage: footnote ${name}`);
+    expect(out).toContain('--json');
+  });
+
+  it.each([
+    [['fly'], 'no verb “fly”'],
+    [['tenant'], 'no verb “tenant”'],
+    [['ask'], 'What is the question?'],
+    [['ask', '--loud', 'why?'], "Unknown option '--loud'"],
+    [['ask', '--tenant'], '--tenant'],
+    [['ask', '--tenant', 'nobody', 'why?'], 'footnote tenant create nobody'],
+    [['ingest'], 'Give a file'],
+    [['ingest', '/nowhere/at/all'], 'cannot be found'],
+    [['tenant', 'create'], 'Give one slug'],
+    [['key', 'create'], 'Give the key a name'],
+    [['key', 'create', 'bot', '--scope', 'everything'], 'There is no scope everything'],
+    [['key', 'create', 'bot'], '--scope'],
+    [['usage', '--group', 'colour'], '--group is one of'],
+    [['usage', '--from', '2026-02-31'], '--from needs a day'],
+    [['usage', '--from', '2026-03-02', '--to', '2026-03-01'], '--to lies before'],
+    [['backup'], 'Give the folder'],
+    [['restore', '/nowhere/at/all'], 'no complete backup'],
+  ])('exits 2 with a sentence for: footnote %j', async (line, sentence) => {
+    const { code, out, err } = await footnote(line);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain(sentence);
+  });
+
+  it('exits 1 and repeats the sentence of a failure, as JSON when asked to', async () => {
+    expect(await footnote(['ask', 'break'])).toEqual({ code: 1, out: '', err: 'The model did not answer.\n' });
+    const { out } = await footnote(['ask', 'break', '--json']);
+    expect(JSON.parse(out)).toEqual({ error: { code: 'model-failed', message: 'The model did not answer.' } });
+    expect((await footnote(['tenant', 'create', 'demo'])).err).toBe('The slug demo is taken.\n');
+  });
+
+  it('closes the stores whatever happens', async () => {
+    const fake = createFakeCore();
+    await footnote(['ask', 'break'], { core: fake.core });
+    expect(fake.isClosed()).toBe(true);
+  });
+});
+
+describe('ask', () => {
+  it('prints the answer with its footnotes', async () => {
+    const { code, out } = await footnote(['ask', 'By', 'train?']);
+    expect(code).toBe(0);
+    expect(out).toBe('You asked “By train?” [1].\n\n[1] Travel policy — travel.md\n    “Trains first”\n');
+  });
+
+  it('prints the receipt as one line of JSON', async () => {
+    const { out } = await footnote(['ask', '--json', 'By train?']);
+    expect(out.trim()).not.toContain('\n');
+    expect(JSON.parse(out)).toMatchObject({ kind: 'answered', citations: [{ n: 1, externalId: 'travel.md' }] });
+  });
+
+  it('shows the passages with their scores on request', async () => {
+    expect((await footnote(['ask', '--passages', 'x'])).out).toContain('1. 1.500  Travel policy › Trains');
+  });
+});
+
+describe('chat', () => {
+  it('keeps the conversation until /new, and goes on after a failed question', async () => {
+    const fake = createFakeCore();
+    const { code, out, err } = await footnote(['chat'], {
+      core: fake.core,
+      input: 'one\n\ntwo\nbreak\n/new\nthree\n/quit\nfour\n',
+    });
+    expect(code).toBe(0);
+    expect(fake.asked).toEqual([
+      { question: 'one', conversationId: undefined },
+      { question: 'two', conversationId: 'v_1' },
+      { question: 'break', conversationId: 'v_1' },
+      { question: 'three', conversationId: undefined },
+    ]);
+    expect(out).toContain('You asked “three”');
+    expect(err).toContain('The model did not answer.');
+    expect(err).not.toContain('> ');
+  });
+});
+
+describe('tenants, keys, links and usage', () => {
+  it('prints a new tenant, a new key once, and a new link', async () => {
+    expect(JSON.parse((await footnote(['tenant', 'create', 'acme', '--name', 'Acme', '--json'])).out)).toMatchObject({
+      slug: 'acme',
+      name: 'Acme',
+    });
+    expect((await footnote(['key', 'create', 'bot', '--scope', 'ask,ingest'])).out).toBe('fn_secret\n');
+    expect((await footnote(['sign-in'])).out).toMatch(/\/console\/sign-in\/token\n$/);
+  });
+
+  it('shows money exactly, unknown prices as unknown, and disarms formulas in CSV', async () => {
+    expect(JSON.parse((await footnote(['usage', '--json'])).out).rows).toMatchObject([
+      { cost: '1.2345' },
+      { cost: 'unknown' },
+    ]);
+    const { out } = await footnote(['usage', '--csv']);
+    expect(out.split('\r\n')[1]).toBe("'=cmd(),3,10,5,0,1.2345");
+    expect((await footnote(['usage'])).out).toContain('mystery');
+  });
+});
+
+describe('doctor', () => {
+  it('says what is configured and what is not, and exits 0 when nothing is wrong', async () => {
+    const fake = createFakeCore();
+    const { out } = await footnote(['doctor', '--json'], { core: fake.core, env: { DATA_DIR: '/tmp', PORT: '1' } });
+    const { ok, findings } = JSON.parse(out) as { ok: boolean; findings: { item: string; says: string }[] };
+    expect(ok).toBe(true);
+    expect(findings.find(({ item }) => item === 'Answers')?.says).toContain('CHAT_MODEL');
+    expect(findings.find(({ item }) => item === 'Service')?.says).toBe('not running on port 1');
+  });
+
+  it('exits 1 and names the tenant that Slack should answer for when there is none', async () => {
+    const { code, out } = await footnote(['doctor'], {
+      env: {
+        DATA_DIR: '/tmp',
+        PORT: '1',
+        SLACK_BOT_TOKEN: 'xoxb-1',
+        SLACK_SIGNING_SECRET: 's',
+        DEFAULT_TENANT: 'acme',
+      },
+    });
+    expect(code).toBe(1);
+    expect(out).toContain('✗ Slack');
+  });
+
+  it('exits 1 with the whole list when the configuration is wrong', async () => {
+    const { code, out } = await footnote(['doctor'], { env: { PORT: 'high', HOST: '', CHAT_MODEL_SMALL: 'x' } });
+    expect(code).toBe(1);
+    expect(out).toMatch(/✗ Configuration[\s\S]*PORT[\s\S]*CHAT_MODEL_SMALL/);
+  });
+});
