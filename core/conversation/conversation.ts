@@ -1,5 +1,14 @@
-import type { InboundEvent } from '../domain.ts';
+import type { Answering } from '../answer/answering.ts';
+import type { EffectiveRules } from '../core.ts';
+import type { InboundEvent, PlatformName, Tenant } from '../domain.ts';
+import { toAppError } from '../errors.ts';
+import { inboxIdOf } from '../ids.ts';
 import type { Platform, Received } from '../ports/platform.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { InboxRow, StateStore } from '../ports/state.ts';
+import { defaultPatience, type Patience } from './deliver.ts';
+import type { Handling } from './handle-event.ts';
+import { type ThreadWork, workThread } from './thread-work.ts';
 
 /** The path of a message: inbox, thread lease, reply policy, answer, outbox, delivery. */
 export type Conversations = {
@@ -9,4 +18,171 @@ export type Conversations = {
   start(platforms: readonly Platform[]): void;
   /** Stops claiming, waits for running answers, releases the threads. */
   stop(forMs: number): Promise<void>;
+};
+
+export type ConversationSettings = {
+  /** Threads worked on at once in this process. */
+  readonly concurrency: number;
+  /** Short, because a killed process' threads wait for it; a heartbeat each third keeps it. */
+  readonly leaseForMs: number;
+  /** How often to look for work that other processes received. */
+  readonly pollMs: number;
+  readonly rowsPerTurn: number;
+  readonly patience: Patience;
+};
+
+export const defaultConversationSettings: ConversationSettings = {
+  concurrency: 128,
+  leaseForMs: 4500,
+  pollMs: 250,
+  rowsPerTurn: 8,
+  patience: defaultPatience,
+};
+
+export type ConversationParts = {
+  readonly state: StateStore;
+  readonly answering: Answering;
+  /** Null: the workspace belongs to nobody. */
+  resolveTenant(event: InboundEvent): Promise<Tenant | null>;
+  rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
+  readonly runtime: Runtime;
+  /** This process among all that share the store; unique per start. */
+  readonly owner: string;
+  readonly settings?: Partial<ConversationSettings>;
+};
+
+export const threadKeyOf = (event: InboundEvent): string => `${event.platform}:${event.workspaceId}:${event.channelId}:${event.threadId}`;
+
+/** The worker and its door. Threads are claimed by one loop and worked off concurrently, each in order. */
+export const createConversations = (parts: ConversationParts): Conversations => {
+  const settings = { ...defaultConversationSettings, ...parts.settings };
+  const { state, runtime } = parts;
+  const { clock, metrics, log } = runtime;
+  const platforms = new Map<PlatformName, Platform>();
+  const running = new Map<string, ThreadWork>();
+  const stopping = new AbortController();
+  const bell = createBell();
+  let loop: Promise<void> | null = null;
+
+  const handling: Handling = {
+    state,
+    answering: parts.answering,
+    runtime,
+    patience: settings.patience,
+    platformOf: (name) => platforms.get(name) ?? null,
+    resolveTenant: parts.resolveTenant,
+    rules: parts.rules,
+  };
+
+  const receive = async (event: InboundEvent): Promise<Received> => {
+    const startedAt = clock.now();
+    const key = event.dedupeKeys[0] ?? `${threadKeyOf(event)}:${event.messageId}:${event.kind}`;
+    const row: InboxRow = { id: inboxIdOf(key), threadKey: threadKeyOf(event), event, state: 'ready', attempts: 0, receivedAt: event.receivedAt };
+    const outcome = await state.inbox.receive(row);
+    metrics.observe('acknowledge_seconds', (clock.now() - startedAt) / 1000, { platform: event.platform });
+    if (outcome === 'duplicate') {
+      metrics.count('events_total', { platform: event.platform, reason: 'duplicate' });
+      log.info('event', { requestId: row.id, platform: event.platform, kind: event.kind, reason: 'duplicate' });
+    } else {
+      if (event.kind === 'delete') running.get(row.threadKey)?.questionGone(event);
+      bell.ring();
+    }
+    return { outcome };
+  };
+
+  /** At most three quarters of the workers for one workspace while others wait: a flood from one is not an outage for all. */
+  const share = Math.max(1, Math.ceil(settings.concurrency * 0.75));
+  const workspaceOf = (threadKey: string): string => threadKey.split(':', 2).join(':');
+  const runningOf = (workspace: string): number => {
+    let count = 0;
+    for (const key of running.keys()) if (workspaceOf(key) === workspace) count += 1;
+    return count;
+  };
+
+  const claimOne = async (): Promise<'claimed' | 'nothing'> => {
+    const lease = await state.inbox.claimThread({ owner: parts.owner, now: clock.now(), leaseForMs: settings.leaseForMs });
+    if (lease === null) return 'nothing';
+    if (stopping.signal.aborted || (running.size >= share && runningOf(workspaceOf(lease.key)) >= share)) {
+      await state.inbox.releaseThread(lease, clock.now() + settings.pollMs);
+      return 'claimed';
+    }
+    const work = workThread(handling, lease, settings);
+    running.set(lease.key, work);
+    void work.done.then(() => {
+      running.delete(lease.key);
+      bell.ring();
+    });
+    return 'claimed';
+  };
+
+  const claimLoop = async (): Promise<void> => {
+    let failures = 0;
+    let measuredAt = Number.NEGATIVE_INFINITY;
+    while (!stopping.signal.aborted) {
+      let next: 'claimed' | 'nothing' = 'nothing';
+      bell.silence();
+      try {
+        if (clock.now() - measuredAt >= 5000) {
+          measuredAt = clock.now();
+          await measure();
+        }
+        if (running.size < settings.concurrency) next = await claimOne();
+        if (failures > 0) log.info('inbox-reachable-again', { failures });
+        failures = 0;
+      } catch (thrown) {
+        failures += 1;
+        if (failures === 1) log.error('inbox-unreachable', { code: toAppError(thrown).code });
+      }
+      // While the store is down the polls get slower, up to two seconds, so that its return is noticed soon.
+      if (next === 'nothing') await bell.wait(clock, jittered(Math.min(2000, settings.pollMs * 2 ** Math.min(failures, 3))), stopping.signal, failures === 0);
+    }
+  };
+  const jittered = (ms: number): number => ms * (0.8 + runtime.random.float() * 0.4);
+
+  const measure = async (): Promise<void> => {
+    const { ready, oldestMs } = await state.inbox.depth(clock.now());
+    metrics.set('inbox_ready', ready);
+    metrics.set('inbox_oldest_seconds', oldestMs / 1000);
+  };
+
+  return {
+    receive,
+    start: (list) => {
+      for (const platform of list) platforms.set(platform.name, platform);
+      loop ??= claimLoop();
+    },
+    stop: async (forMs) => {
+      stopping.abort();
+      await loop;
+      const settled = Promise.all([...running.values()].map((work) => work.done));
+      const enough = new AbortController();
+      await Promise.race([settled, clock.sleep(forMs, enough.signal).catch(() => undefined)]);
+      enough.abort();
+      for (const work of running.values()) work.abandon();
+      await settled;
+    },
+  };
+};
+
+/** Wakes the claiming loop in this process; a ring while it is awake is not forgotten. */
+const createBell = () => {
+  let rung = false;
+  let wake: (() => void) | null = null;
+  return {
+    ring: (): void => {
+      rung = true;
+      wake?.();
+    },
+    silence: (): void => {
+      rung = false;
+    },
+    /** Until the time is over, the signal fires or (when `hearing`) the bell rings. Never rejects. */
+    wait: async (clock: Runtime['clock'], ms: number, signal: AbortSignal, hearing: boolean): Promise<void> => {
+      if (hearing && rung) return;
+      const stop = new AbortController();
+      wake = hearing ? () => stop.abort() : null;
+      await clock.sleep(ms, AbortSignal.any([stop.signal, signal])).catch(() => undefined);
+      wake = null;
+    },
+  };
 };

@@ -1,0 +1,227 @@
+import type { Nodes, PhrasingContent, Root, RootContent, Table } from 'mdast';
+import { fromMarkdown } from 'mdast-util-from-markdown';
+import { gfmFromMarkdown } from 'mdast-util-gfm';
+import { gfm } from 'micromark-extension-gfm';
+import type { Citation } from '../core/domain.ts';
+
+// ── splitting ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Markdown in parts of at most `limit` UTF-16 units, cut where it hurts least: between paragraphs, then lines, then
+ * words. A fence that must be cut is closed and opened again with its language; a table's further rows get its head
+ * again. Nothing is left out. `limit` must leave room for a fence (≥ 100).
+ */
+export const splitMarkdown = (markdown: string, limit: number): readonly string[] => {
+  if (markdown.length <= limit) return markdown.trim() === '' ? [] : [markdown];
+  const parts: string[] = [];
+  let part = '';
+  const close = () => {
+    if (part.trim() !== '') parts.push(part.replace(/^\n+|\s+$/g, ''));
+    part = '';
+  };
+  for (const block of blocksOf(markdown)) {
+    if (part.length + block.length + 2 <= limit) {
+      part = part === '' ? block : `${part}\n\n${block}`;
+      continue;
+    }
+    close();
+    const pieces = block.length <= limit ? [block] : splitBlock(block, limit);
+    parts.push(...pieces.slice(0, -1));
+    part = pieces.at(-1) ?? '';
+  }
+  close();
+  return parts;
+};
+
+const fenceStart = /^( {0,3})(`{3,}|~{3,})(.*)$/;
+
+/** Paragraphs, with a fence never apart from itself however many empty lines it holds. */
+const blocksOf = (markdown: string): readonly string[] => {
+  const blocks: string[] = [];
+  let lines: string[] = [];
+  let fence: string | null = null;
+  const close = () => {
+    if (lines.length > 0) blocks.push(lines.join('\n'));
+    lines = [];
+  };
+  for (const line of markdown.split('\n')) {
+    const mark = fenceStart.exec(line)?.[2];
+    if (fence !== null) {
+      lines.push(line);
+      if (mark !== undefined && mark.startsWith(fence) && line.trim() === mark) {
+        fence = null;
+        close();
+      }
+    } else if (mark !== undefined) {
+      close();
+      fence = mark;
+      lines.push(line);
+    } else if (line.trim() === '') close();
+    else lines.push(line);
+  }
+  close();
+  return blocks;
+};
+
+const splitBlock = (block: string, limit: number): readonly string[] => {
+  const lines = block.split('\n');
+  const fence = fenceStart.exec(lines[0] ?? '');
+  if (fence !== null) {
+    const closing = fence[2] ?? '```';
+    const body = lines.slice(1, lines.at(-1)?.trim() === closing ? -1 : undefined);
+    // A language as long as a part would leave no room for code.
+    const opening = (lines[0] ?? '').length > limit / 4 ? closing : (lines[0] ?? closing);
+    return packLines(body, limit - opening.length - closing.length - 2).map((piece) => `${opening}\n${piece}\n${closing}`);
+  }
+  if (isTable(lines)) {
+    const head = lines.slice(0, 2).join('\n');
+    if (head.length < limit / 2) return packLines(lines.slice(2), limit - head.length - 1).map((piece) => `${head}\n${piece}`);
+  }
+  return packLines(lines, limit);
+};
+
+const isTable = (lines: readonly string[]): boolean => lines.length > 2 && (lines[0] ?? '').includes('|') && /^[\s|:-]+$/.test(lines[1] ?? '') && (lines[1] ?? '').includes('-');
+
+const packLines = (lines: readonly string[], limit: number): readonly string[] => {
+  const pieces: string[] = [];
+  let piece: string | null = null;
+  for (const line of lines.flatMap((whole) => splitLine(whole, limit))) {
+    if (piece === null) piece = line;
+    else if (piece.length + line.length + 1 <= limit) piece += `\n${line}`;
+    else {
+      pieces.push(piece);
+      piece = line;
+    }
+  }
+  if (piece !== null) pieces.push(piece);
+  return pieces;
+};
+
+/** At a space when there is one in the second half, otherwise between two characters, never inside one. */
+const splitLine = (line: string, limit: number): readonly string[] => {
+  const pieces: string[] = [];
+  let rest = line;
+  while (rest.length > limit) {
+    const space = rest.lastIndexOf(' ', limit);
+    let at = space > limit / 2 ? space : limit;
+    if (isLowSurrogate(rest.charCodeAt(at))) at -= 1;
+    pieces.push(rest.slice(0, at));
+    rest = rest.slice(at === space ? at + 1 : at);
+  }
+  return [...pieces, rest];
+};
+const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;
+
+// ── footnotes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The cited sources as a Markdown list: a link when there is somewhere to go, otherwise title and quote. */
+export const renderFootnotes = (citations: readonly Citation[]): string => citations.map((citation) => `- [${citation.n}] ${footnote(citation)}`).join('\n');
+
+const footnote = (citation: Citation): string => {
+  const title = escapeText(oneLine(citation.title)) || 'Document';
+  const page = citation.page === undefined ? '' : `, p. ${citation.page}`;
+  const url = linkTarget(citation.url);
+  if (url !== null) return `[${title}](${url})${page}`;
+  const quote = oneLine(citation.quote);
+  return quote === '' ? `${title}${page}` : `${title}${page}: “${escapeText(quote.length > 200 ? `${quote.slice(0, 199).trimEnd()}…` : quote)}”`;
+};
+
+/** Only http and https, and nothing that could end the link early. */
+const linkTarget = (url: string | undefined): string | null => {
+  if (url === undefined || !URL.canParse(url)) return null;
+  const parsed = new URL(url);
+  if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return null;
+  return parsed.href.replace(/[()<>|\s]/g, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+};
+
+const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
+const escapeText = (text: string): string => text.replace(/[\\`*_[\]~|]/g, '\\$&');
+
+// ── dialects ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Canonical Markdown as Slack's legacy mrkdwn: no headings, no tables, `<url|text>` links; everything else escaped. */
+export const renderMrkdwn = (markdown: string): string => {
+  const tree: Root = fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
+  return tree.children
+    .map((node) => mrkdwnBlock(node, 0))
+    .filter((piece) => piece !== '')
+    .join('\n\n');
+};
+
+const mrkdwnBlock = (node: RootContent, depth: number): string => {
+  switch (node.type) {
+    case 'heading':
+      return `*${mrkdwnInline(node.children).replace(/\*/g, '')}*`;
+    case 'paragraph':
+      return mrkdwnInline(node.children);
+    case 'blockquote':
+      return node.children
+        .map((child) => mrkdwnBlock(child, depth))
+        .join('\n')
+        .split('\n')
+        .map((line) => `> ${line}`)
+        .join('\n');
+    case 'list':
+      return node.children
+        .map((item, index) => {
+          const mark = node.ordered ? `${(node.start ?? 1) + index}.` : '•';
+          const box = item.checked === null || item.checked === undefined ? '' : item.checked ? '☑ ' : '☐ ';
+          const body = item.children.map((child) => mrkdwnBlock(child, child.type === 'list' ? depth + 1 : depth)).join('\n');
+          return `${'    '.repeat(depth)}${mark} ${box}${body}`;
+        })
+        .join('\n');
+    case 'code':
+      return `\`\`\`\n${escapeSlack(node.value.replaceAll('```', '`\u200b``'))}\n\`\`\``;
+    case 'table':
+      return `\`\`\`\n${escapeSlack(tableText(node))}\n\`\`\``;
+    case 'thematicBreak':
+      return '———';
+    case 'html':
+      return escapeSlack(node.value);
+    default:
+      return 'children' in node ? mrkdwnInline(node.children as readonly PhrasingContent[]) : '';
+  }
+};
+
+const mrkdwnInline = (nodes: readonly PhrasingContent[]): string => nodes.map(mrkdwnPhrase).join('');
+
+const mrkdwnPhrase = (node: PhrasingContent): string => {
+  switch (node.type) {
+    case 'strong':
+      return `*${mrkdwnInline(node.children)}*`;
+    case 'emphasis':
+      return `_${mrkdwnInline(node.children)}_`;
+    case 'delete':
+      return `~${mrkdwnInline(node.children)}~`;
+    case 'inlineCode':
+      return `\`${escapeSlack(node.value)}\``;
+    case 'link': {
+      const url = linkTarget(node.url);
+      const label = escapeSlack(plainText(node)).replaceAll('|', '¦');
+      return url === null ? label : `<${escapeSlack(url)}|${label || escapeSlack(url)}>`;
+    }
+    case 'image':
+      return escapeSlack(node.alt ?? '');
+    case 'break':
+      return '\n';
+    default:
+      return 'children' in node ? mrkdwnInline(node.children as readonly PhrasingContent[]) : escapeSlack('value' in node ? String(node.value) : plainText(node));
+  }
+};
+
+/** The three characters that are special to Slack; with them gone no `<!channel>` and no `<@U1>` can be formed. */
+const escapeSlack = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+
+const plainText = (node: Nodes): string => {
+  if ('value' in node) return node.value;
+  return 'children' in node ? node.children.map((child) => plainText(child as Nodes)).join('') : '';
+};
+
+/** A table in fixed width, for dialects that have none. */
+const tableText = (table: Table): string => {
+  const rows = table.children.map((row) => row.children.map((cell) => oneLine(plainText(cell))));
+  const widths = (rows[0] ?? []).map((_, column) => Math.min(40, Math.max(...rows.map((row) => [...(row[column] ?? '')].length))));
+  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd();
+  const [head, ...body] = rows;
+  return [line(head ?? []), widths.map((width) => '-'.repeat(width)).join('  '), ...body.map(line)].join('\n');
+};

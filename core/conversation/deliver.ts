@@ -1,0 +1,223 @@
+import type { Answering } from '../answer/answering.ts';
+import type { EffectiveRules } from '../core.ts';
+import type { InboundEvent, ReasonCode, Receipt, Tenant } from '../domain.ts';
+import { type AppError, toAppError } from '../errors.ts';
+import { conversationIdOf, hashOf } from '../ids.ts';
+import type { AnswerSink, Platform } from '../ports/platform.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { OutboxRecord, StateStore } from '../ports/state.ts';
+import { asKept, isSentence, memberIdOf, sentenceReceipt } from './receipts.ts';
+
+/** Bounds of trying again. A question is never dropped: when they are spent it ends in one sentence. */
+export type Patience = {
+  /** Model calls for one question. */
+  readonly modelAttempts: number;
+  /** After this age a failed model call is no longer repeated (but at least one repeat is allowed). */
+  readonly modelForMs: number;
+  /** Claims of one question before it is taken for one that kills its worker. */
+  readonly claims: number;
+  /** How long a finished answer is offered to a platform that is down. */
+  readonly deliverForMs: number;
+};
+export const defaultPatience: Patience = { modelAttempts: 4, modelForMs: 30_000, claims: 10, deliverForMs: 6 * 3_600_000 };
+
+export type Delivering = {
+  readonly state: StateStore;
+  readonly answering: Answering;
+  readonly runtime: Runtime;
+  readonly patience: Patience;
+};
+
+export type Assignment = {
+  readonly tenant: Tenant;
+  readonly platform: Platform;
+  /** The message to answer, with the text of its newest edit. */
+  readonly event: InboundEvent;
+  readonly rules: EffectiveRules;
+  /** Identity of the delivery: the inbox row's id. */
+  readonly deliveryId: string;
+  readonly answerId: string;
+  /** A sentence instead of a model call. */
+  readonly say?: { readonly reason: ReasonCode; readonly sentence: string };
+  /** Messages of an earlier answer to this question, to be replaced in place. */
+  readonly replaces: readonly string[];
+  readonly claims: number;
+  readonly signal: AbortSignal;
+  /** Asks the store whether the thread is still ours; rejects with `lease-lost` when not. */
+  confirmLease(): Promise<void>;
+};
+
+export type Delivered =
+  | { readonly outcome: 'done'; readonly reason: ReasonCode; readonly receipt: Receipt | null }
+  /** Nothing is settled; the thread is free again after `afterMs`. */
+  | { readonly outcome: 'later'; readonly afterMs: number; readonly error: AppError };
+
+type Final = NonNullable<OutboxRecord['final']>;
+
+/** The pair of turns that a question leaves, the same for the question and all its edits. */
+export const pairIdOf = (event: InboundEvent): string => `p_${hashOf(event.platform, event.workspaceId, event.channelId, event.messageId).slice(0, 32)}`;
+export const conversationOf = (event: InboundEvent): string => conversationIdOf(event.platform, event.workspaceId, event.channelId, event.threadId);
+
+/**
+ * One answer, from the open outbox record to the settled one. Each step is durable before the next begins, so that after
+ * a crash the record says how far it got: `open` asks the model (again), `final` only delivers what was written,
+ * `sent` only completes the books. Throws `lease-lost`, `cancelled` and what the state store throws.
+ */
+export const deliverAnswer = async (parts: Delivering, work: Assignment): Promise<Delivered> => {
+  const { outbox } = parts.state;
+  const { clock } = parts.runtime;
+  const record = await outbox.open(work.tenant.id, work.deliveryId, work.answerId, clock.now());
+  if (record.state === 'sent') {
+    if (record.final !== undefined) await keepBooks(parts, work, record.final);
+    return { outcome: 'done', reason: record.final?.reason ?? 'answered', receipt: record.final?.receipt ?? null };
+  }
+  const again = record.attempts > 1;
+  const openSink = async (): Promise<AnswerSink> =>
+    work.platform.openAnswer(
+      work.event,
+      {
+        id: work.deliveryId,
+        postedIds: record.postedIds.length > 0 ? record.postedIds : work.replaces,
+        uncertain: again,
+        posted: (messageId) => outbox.posted(work.tenant.id, work.deliveryId, messageId),
+      },
+      work.signal,
+    );
+  let sink: AnswerSink;
+  try {
+    sink = await openSink();
+  } catch (thrown) {
+    return undelivered(parts, work, record.final ?? null, thrown);
+  }
+
+  let final = record.final;
+  if (final === undefined) {
+    const made = await writeFinal(parts, work, sink, record.attempts);
+    if ('outcome' in made) return made;
+    final = made;
+    await outbox.finalize(work.tenant.id, work.deliveryId, final);
+  }
+  await work.confirmLease();
+  const startedAt = clock.now();
+  try {
+    if (isSentence(final.reason)) await sink.fail(final.markdown);
+    else await sink.finish({ markdown: final.markdown, citations: final.receipt.citations, ...feedbackOf(work, final) });
+  } catch (thrown) {
+    return undelivered(parts, work, final, thrown);
+  }
+  parts.runtime.metrics.observe('step_seconds', (clock.now() - startedAt) / 1000, { step: 'deliver' });
+  await outbox.sent(work.tenant.id, work.deliveryId, clock.now());
+  await keepBooks(parts, work, final);
+  return { outcome: 'done', reason: final.reason, receipt: final.receipt };
+};
+
+const feedbackOf = (work: Assignment, final: Final): { readonly feedbackId?: string } =>
+  work.platform.capabilities(work.event.scope).feedback && final.receipt.kind !== 'refused' ? { feedbackId: final.receipt.answerId } : {};
+
+/** Receipt first: it is idempotent by answer id, and feedback may come as soon as the answer stands. */
+const keepBooks = async (parts: Delivering, work: Assignment, final: Final): Promise<void> => {
+  await parts.state.receipts.put(asKept(work.tenant, final.receipt));
+  if (final.receipt.kind === 'refused') return;
+  const { event } = work;
+  const pairId = pairIdOf(event);
+  // A re-answered edit replaces the pair; for a first answer there is nothing to remove.
+  if (work.replaces.length > 0) await parts.state.conversations.removePair(work.tenant.id, conversationOf(event), pairId);
+  await parts.state.conversations.append(work.tenant.id, conversationOf(event), pairId, [
+    { role: 'user', text: event.text, at: final.receipt.at },
+    { role: 'assistant', text: final.markdown, at: final.receipt.at, answerId: final.receipt.answerId },
+  ]);
+};
+
+/** The text to deliver: a sentence of ours, or what the answering path makes of the question. */
+const writeFinal = async (parts: Delivering, work: Assignment, sink: AnswerSink, attempt: number): Promise<Final | Delivered> => {
+  const traceId = parts.runtime.random.hex(16);
+  const sentence = (reason: ReasonCode, text: string): Final => ({
+    markdown: text,
+    reason,
+    receipt: sentenceReceipt({
+      tenant: work.tenant,
+      event: work.event,
+      answerId: work.answerId,
+      conversationId: conversationOf(work.event),
+      reason,
+      sentence: text,
+      traceId,
+      at: parts.runtime.clock.now(),
+    }),
+  });
+  if (work.say !== undefined) return sentence(work.say.reason, work.say.sentence);
+  if (work.claims > parts.patience.claims) return sentence('failed', 'I tried several times to answer this and did not get through. Please ask again later.');
+  await sink.status('Reading the documents …');
+  const signal = AbortSignal.any([work.signal, sink.cancelled]);
+  try {
+    const receipt = await parts.answering.answer(await requestOf(parts, work, attempt, traceId), {
+      signal,
+      status: (text) => void sink.status(text),
+      update: (markdown) => void sink.update(markdown),
+    });
+    work.signal.throwIfAborted();
+    return { markdown: receipt.answer, receipt, reason: receipt.reasonCode };
+  } catch (thrown) {
+    // The thread was lost, the question deleted or the process is stopping: that is for the caller to know.
+    if (work.signal.aborted) throw work.signal.reason;
+    if (sink.cancelled.aborted) return sentence('cancelled', 'Stopped.');
+    const error = toAppError(thrown);
+    parts.runtime.metrics.count('errors_total', { code: error.code });
+    if (isWorthAnotherTry(parts, work, error, attempt)) return { outcome: 'later', afterMs: error.retryAfterMs ?? backOff(parts, attempt), error };
+    return sentence(error.code.startsWith('model') || error.code === 'rate-limited' ? 'model-failed' : 'failed', sentenceOf(error));
+  }
+};
+
+const requestOf = async (parts: Delivering, work: Assignment, attempt: number, traceId: string): Promise<Parameters<Answering['answer']>[0]> => {
+  const { event, rules } = work;
+  const conversationId = conversationOf(event);
+  const turns = await parts.state.conversations.turns(work.tenant.id, conversationId, 12);
+  return {
+    tenant: work.tenant,
+    answerId: work.answerId,
+    attempt,
+    conversationId,
+    question: event.text,
+    turns,
+    platform: event.platform,
+    workspaceId: event.workspaceId,
+    channelId: event.channelId,
+    threadId: event.threadId,
+    messageId: event.messageId,
+    memberId: memberIdOf(event),
+    ...(rules.sources.value === undefined ? {} : { sourceIds: rules.sources.value }),
+    ...(rules.instructions.value === undefined ? {} : { instructions: rules.instructions.value }),
+    ...(rules.language.value === undefined ? {} : { language: rules.language.value }),
+    traceId,
+  };
+};
+
+const isWorthAnotherTry = (parts: Delivering, work: Assignment, error: AppError, attempt: number): boolean => {
+  const transient = error.retryable || error.code === 'model-timeout' || error.code === 'rate-limited' || error.code === 'store-unavailable';
+  if (!transient || attempt >= parts.patience.modelAttempts) return false;
+  const wait = error.retryAfterMs ?? backOff(parts, attempt);
+  const age = parts.runtime.clock.now() - work.event.receivedAt;
+  return attempt === 1 ? wait <= parts.patience.modelForMs : age + wait <= parts.patience.modelForMs;
+};
+
+/** 1, 3, 9 … seconds, at most a minute, with a quarter of jitter. */
+const backOff = (parts: Delivering, attempt: number): number => Math.round(Math.min(60_000, 1000 * 3 ** (attempt - 1)) * (0.875 + parts.runtime.random.float() / 4));
+
+/** An `internal` error's words are for the operator; everything else was written for people. */
+const sentenceOf = (error: AppError): string =>
+  error.code === 'internal' ? 'Something went wrong on my side, so I could not answer. Please ask again in a moment.' : `I could not answer: ${lowerFirst(error.message)} Nothing was charged; please ask again in a moment.`;
+const lowerFirst = (text: string): string => (/^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text);
+
+/** The platform did not take it. Down: the finished answer waits. Gone (channel, permission, token): nobody is left to tell. */
+const undelivered = (parts: Delivering, work: Assignment, final: Final | null, thrown: unknown): Delivered => {
+  if (work.signal.aborted) throw work.signal.reason;
+  const error = toAppError(thrown);
+  if (error.code === 'lease-lost' || error.code === 'cancelled' || error.code === 'store-unavailable') throw error;
+  parts.runtime.metrics.count('errors_total', { code: error.code });
+  const age = parts.runtime.clock.now() - work.event.receivedAt;
+  if (error.retryable && age < parts.patience.deliverForMs) {
+    return { outcome: 'later', afterMs: error.retryAfterMs ?? backOff(parts, Math.min(work.claims, 5)), error };
+  }
+  parts.runtime.log.warn('answer-undeliverable', { platform: work.event.platform, deliveryId: work.deliveryId, code: error.code, at: error.at ?? '' });
+  return { outcome: 'done', reason: 'failed', receipt: final?.receipt ?? null };
+};

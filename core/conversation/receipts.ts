@@ -1,0 +1,61 @@
+import type { InboundEvent, ReasonCode, Receipt, Tenant } from '../domain.ts';
+
+/** Outcomes that are one honest sentence instead of an answer. */
+const sentences: ReadonlySet<ReasonCode> = new Set(['empty', 'too-long', 'not-allowed', 'model-failed', 'failed', 'cancelled']);
+export const isSentence = (reason: ReasonCode): boolean => sentences.has(reason);
+
+/** Receipt of a question that ended in a sentence of ours: no model wrote it, nothing was charged. */
+export const sentenceReceipt = (parts: {
+  readonly tenant: Tenant;
+  readonly event: InboundEvent;
+  readonly answerId: string;
+  readonly conversationId: string;
+  readonly reason: ReasonCode;
+  readonly sentence: string;
+  readonly traceId: string;
+  readonly at: number;
+}): Receipt => ({
+  answerId: parts.answerId,
+  conversationId: parts.conversationId,
+  answer: parts.sentence,
+  kind: 'refused',
+  reason: parts.reason,
+  citations: [],
+  retrieved: [],
+  usage: { promptTokens: 0, completionTokens: 0, embeddingTokens: 0 },
+  timingsMs: {},
+  tenantId: parts.tenant.id,
+  at: parts.at,
+  question: parts.event.text,
+  platform: parts.event.platform,
+  workspaceId: parts.event.workspaceId,
+  channelId: parts.event.channelId,
+  threadId: parts.event.threadId,
+  messageId: parts.event.messageId,
+  memberId: memberIdOf(parts.event),
+  reasonCode: parts.reason,
+  inPrompt: [],
+  model: 'none',
+  promptVersion: 'none',
+  generation: parts.tenant.activeGeneration,
+  contentRevision: parts.tenant.contentRevision,
+  cached: false,
+  quotaBuckets: [],
+  traceId: parts.traceId,
+  feedback: [],
+});
+
+export const memberIdOf = (event: InboundEvent): string => `${event.platform}:${event.author.id}`;
+
+/** What a tenant that keeps no text keeps: numbers, ids and reasons. */
+export const asKept = (tenant: Tenant, receipt: Receipt): Receipt => {
+  if (tenant.settings.keepText !== false) return receipt;
+  const { condensedQuestion: _condensed, ...rest } = receipt;
+  return {
+    ...rest,
+    question: '',
+    answer: '',
+    citations: receipt.citations.map((citation) => ({ ...citation, quote: '' })),
+    retrieved: receipt.retrieved.map((passage) => ({ ...passage, text: '' })),
+  };
+};

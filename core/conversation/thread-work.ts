@@ -1,0 +1,170 @@
+import type { InboundEvent } from '../domain.ts';
+import { AppError, toAppError } from '../errors.ts';
+import type { InboxRow, Lease } from '../ports/state.ts';
+import { type Handled, type Handling, type Hold, handleRow, questionDeleted } from './handle-event.ts';
+
+export type ThreadSettings = {
+  readonly leaseForMs: number;
+  /** Rows worked off before the thread goes back in the queue, so that one talkative thread does not hold a worker. */
+  readonly rowsPerTurn: number;
+};
+
+/** A thread in the hands of a worker. */
+export type ThreadWork = {
+  readonly threadKey: string;
+  readonly done: Promise<void>;
+  /** A deletion came in by this process: stop the answer to that message at once. */
+  questionGone(event: InboundEvent): void;
+  /** Give the thread back now; somebody else goes on. */
+  abandon(): void;
+};
+
+/**
+ * Works off a leased thread in the platform's order. A heartbeat keeps the lease; when it is lost everything stops
+ * without a word, because somebody else is already answering. `done` never rejects.
+ */
+export const workThread = (parts: Handling, lease: Lease, settings: ThreadSettings): ThreadWork => {
+  const { inbox } = parts.state;
+  const { clock, log } = parts.runtime;
+  const whole = new AbortController();
+  let current: { readonly row: InboxRow; readonly stop: AbortController } | null = null;
+
+  const lost = (): AppError => new AppError('lease-lost', 'Another worker took over this thread.');
+  const confirmLease = async (): Promise<void> => {
+    if (await inbox.heartbeatThread(lease, clock.now(), settings.leaseForMs)) return;
+    whole.abort(lost());
+    throw lost();
+  };
+
+  const beat = async (): Promise<void> => {
+    let lastSeen = clock.now();
+    while (!whole.signal.aborted) {
+      await clock.sleep(settings.leaseForMs / 3, whole.signal);
+      try {
+        await confirmLease();
+        lastSeen = clock.now();
+        await lookForDeletion();
+      } catch (thrown) {
+        // An unreachable store: as long as the lease may still be ours, keep working; past its end somebody else may have it.
+        if (!whole.signal.aborted && clock.now() - lastSeen >= settings.leaseForMs) whole.abort(toAppError(thrown));
+      }
+    }
+  };
+
+  /** Another instance may have heard the deletion. */
+  const lookForDeletion = async (): Promise<void> => {
+    if (current === null || current.row.event.kind === 'delete') return;
+    const { event } = current.row;
+    const rows = await inbox.byMessage(event.platform, event.workspaceId, event.channelId, event.messageId);
+    const gone = rows.find((row) => row.event.kind === 'delete');
+    if (gone !== undefined) questionGone(gone.event);
+  };
+
+  const questionGone = (event: InboundEvent): void => {
+    const asked = current?.row.event;
+    if (asked === undefined || asked.kind === 'delete') return;
+    if (asked.channelId === event.channelId && asked.messageId === event.messageId) current?.stop.abort(questionDeleted());
+  };
+
+  const workRow = async (row: InboxRow): Promise<Handled> => {
+    const stop = new AbortController();
+    current = { row, stop };
+    const hold: Hold = {
+      signal: AbortSignal.any([whole.signal, stop.signal]),
+      confirmLease,
+      settle: async (rowId, reason, tenantId) => {
+        if (!(await inbox.settle(lease, rowId, clock.now(), { reason, ...(tenantId === undefined ? {} : { tenantId }) }))) throw lost();
+        parts.runtime.metrics.count('events_total', { platform: row.event.platform, reason });
+      },
+    };
+    try {
+      return await handleRow(parts, row, hold);
+    } finally {
+      current = null;
+    }
+  };
+
+  const drain = async (): Promise<void> => {
+    for (let worked = 0; worked < settings.rowsPerTurn; worked += 1) {
+      if (whole.signal.aborted) return void (await giveBack(lease));
+      const row = (await inbox.pending(lease, 1))[0];
+      if (row === undefined) break;
+      const startedAt = clock.now();
+      const handled = await workRow(row);
+      if (handled.outcome === 'later') {
+        log.warn('event-later', { requestId: row.id, platform: row.event.platform, attempt: row.attempts, code: handled.error.code, afterMs: handled.afterMs });
+        return void (await inbox.releaseThread(lease, clock.now() + handled.afterMs));
+      }
+      const { tenantId, answerId, reason } = handled;
+      const outcome = { reason, ...(tenantId === undefined ? {} : { tenantId }), ...(answerId === undefined ? {} : { answerId }) };
+      if (!(await inbox.settle(lease, row.id, clock.now(), outcome))) return;
+      report(parts, row, handled, startedAt);
+    }
+    await inbox.releaseThread(lease);
+  };
+
+  /** A worker that must stop hands the thread on at once; when the store cannot be reached the lease runs out by itself. */
+  const giveBack = async (held: Lease, notBefore?: number): Promise<void> => {
+    try {
+      await inbox.releaseThread(held, notBefore);
+    } catch {
+      // The store is down; expiry frees the thread.
+    }
+  };
+
+  const run = async (): Promise<void> => {
+    try {
+      await drain();
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      if (error.code === 'lease-lost') return;
+      if (error.code === 'cancelled') return await giveBack(lease);
+      parts.runtime.metrics.count('errors_total', { code: error.code });
+      log.error('thread-failed', { code: error.code, error: error.cause instanceof Error ? error.cause.message : error.message });
+      await giveBack(lease, clock.now() + 1000);
+    } finally {
+      whole.abort(new AppError('cancelled', 'The thread is done.'));
+    }
+  };
+
+  beat().catch(() => undefined);
+  return {
+    threadKey: lease.key,
+    done: run(),
+    questionGone,
+    abandon: () => whole.abort(new AppError('cancelled', 'This instance is stopping; another one goes on.')),
+  };
+};
+
+/** One line and the numbers for one event: ids, reasons and timings, never text. */
+const report = (parts: Handling, row: InboxRow, handled: Extract<Handled, { outcome: 'settle' }>, startedAt: number): void => {
+  const { clock, log, metrics } = parts.runtime;
+  const { event } = row;
+  const { receipt } = handled;
+  metrics.count('events_total', { platform: event.platform, reason: handled.reason });
+  if (receipt !== undefined) {
+    metrics.count('answers_total', { platform: event.platform, outcome: receipt.kind });
+    metrics.observe('answer_seconds', (clock.now() - row.receivedAt) / 1000, { platform: event.platform, outcome: receipt.kind });
+  }
+  log.info('event', {
+    requestId: row.id,
+    platform: event.platform,
+    kind: event.kind,
+    tenantId: handled.tenantId,
+    reason: handled.reason,
+    answerId: handled.answerId,
+    attempts: row.attempts,
+    waitedMs: startedAt - row.receivedAt,
+    workedMs: clock.now() - startedAt,
+    ...(receipt === undefined
+      ? {}
+      : {
+          traceId: receipt.traceId,
+          documentIds: [...new Set(receipt.retrieved.map((passage) => passage.documentId))],
+          promptTokens: receipt.usage.promptTokens,
+          completionTokens: receipt.usage.completionTokens,
+          cached: receipt.cached,
+          ...Object.fromEntries(Object.entries(receipt.timingsMs).map(([step, ms]) => [`${step}Ms`, Math.round(ms)])),
+        }),
+  });
+};

@@ -1,0 +1,356 @@
+import { createHmac } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { acceptWebSockets, type WebSocketPeer } from './web-socket-server.ts';
+
+/** A message as it stands in the fake workspace. */
+export type FakeMessage = {
+  readonly ts: string;
+  readonly channel: string;
+  readonly thread_ts?: string;
+  readonly user: string;
+  text: string;
+  blocks: readonly Readonly<Record<string, unknown>>[];
+  metadata?: { readonly event_type: string; readonly event_payload: Readonly<Record<string, unknown>> };
+  streaming: boolean;
+  /** How often it was edited after it was posted. */
+  edits: number;
+};
+
+export type FakeCall = { readonly method: string; readonly args: Readonly<Record<string, unknown>>; readonly token: string; readonly at: number };
+
+/** What goes wrong with the next calls of a method. `lost`: done, but the reply never arrives. */
+export type Fault =
+  | { readonly kind: 'error'; readonly error: string }
+  | { readonly kind: 'rate-limit'; readonly retryAfter: number }
+  | { readonly kind: 'status'; readonly status: number }
+  | { readonly kind: 'lost' }
+  | { readonly kind: 'dropped' }
+  | { readonly kind: 'slow'; readonly untilReleased: Promise<void> };
+
+export type FakeSlack = {
+  /** For SLACK_API_URL. */
+  readonly url: string;
+  readonly botUserId: string;
+  readonly teamId: string;
+  readonly calls: readonly FakeCall[];
+  readonly messages: readonly FakeMessage[];
+  /** Answers of the bot: its standing messages, in order. */
+  answers(thread?: string): readonly FakeMessage[];
+  callsOf(method: string): readonly FakeCall[];
+  /** The next `times` calls of the method fail like this. */
+  fault(method: string, fault: Fault, times?: number): void;
+  /** Methods that this workspace does not have (the force that makes a bot fall back). */
+  readonly unknownMethods: Set<string>;
+  /** A timestamp later than all before. */
+  nextTs(): string;
+  /** Sends an envelope over Socket Mode and resolves with whether it was acknowledged. */
+  sendOverSocket(envelope: { readonly type: string; readonly payload: unknown }): Promise<boolean>;
+  /** How many Socket Mode connections were opened. */
+  sockets(): number;
+  /** Resolves at the next call of the method. */
+  nextCall(method: string): Promise<FakeCall>;
+  close(): Promise<void>;
+};
+
+type Args = Readonly<Record<string, unknown>>;
+type Reply = { readonly ok: boolean; readonly error?: string } & Readonly<Record<string, unknown>>;
+
+const markdownLimit = 12_000;
+
+/** Slack's Web API for one workspace, on a real loopback socket; its shapes, limits and refusals as documented. */
+export const startFakeSlack = async (options: { readonly botToken?: string; readonly appToken?: string; readonly teamId?: string } = {}): Promise<FakeSlack> => {
+  const botToken = options.botToken ?? 'xoxb-fake';
+  const teamId = options.teamId ?? 'T0FAKE';
+  const botUserId = 'U0BOT';
+  const calls: FakeCall[] = [];
+  const messages: FakeMessage[] = [];
+  const faults = new Map<string, Fault[]>();
+  const unknownMethods = new Set<string>();
+  const waiting = new Map<string, ((call: FakeCall) => void)[]>();
+  let counter = 0;
+  const nextTs = (): string => {
+    counter += 1;
+    return `${1_790_000_000 + Math.floor(counter / 1000)}.${String((counter % 1000) * 100).padStart(6, '0')}`;
+  };
+
+  const find = (args: Args): FakeMessage | undefined => messages.find((message) => message.ts === args.ts && message.channel === args.channel);
+  const put = (args: Args, streaming: boolean): Reply => {
+    const ts = nextTs();
+    messages.push({
+      ts,
+      channel: String(args.channel),
+      ...(typeof args.thread_ts === 'string' ? { thread_ts: args.thread_ts } : {}),
+      user: botUserId,
+      text: String(args.text ?? args.markdown_text ?? ''),
+      blocks: blocksOf(args),
+      ...metadataOf(args),
+      streaming,
+      edits: 0,
+    });
+    return { ok: true, ts, channel: args.channel };
+  };
+  const append = (message: FakeMessage, args: Args): void => {
+    message.text += String(args.markdown_text ?? '');
+  };
+
+  const methods: Readonly<Record<string, (args: Args) => Reply>> = {
+    'auth.test': () => ({ ok: true, user_id: botUserId, bot_id: 'B0BOT', team_id: teamId, url: 'https://fake.slack.example/' }),
+    'chat.postMessage': (args) => refusalOf(args) ?? put(args, false),
+    'chat.update': (args) => {
+      const message = find(args);
+      if (message === undefined) return { ok: false, error: 'message_not_found' };
+      if (message.streaming) return { ok: false, error: 'streaming_state_conflict' };
+      const refusal = refusalOf(args);
+      if (refusal !== null) return refusal;
+      message.text = String(args.text ?? message.text);
+      if (args.blocks !== undefined) message.blocks = blocksOf(args);
+      Object.assign(message, metadataOf(args));
+      message.edits += 1;
+      return { ok: true, ts: message.ts, channel: message.channel };
+    },
+    'chat.delete': (args) => {
+      const message = find(args);
+      if (message === undefined) return { ok: false, error: 'message_not_found' };
+      messages.splice(messages.indexOf(message), 1);
+      return { ok: true, ts: message.ts };
+    },
+    'chat.startStream': (args) => {
+      if (typeof args.thread_ts !== 'string') return { ok: false, error: 'invalid_thread_ts' };
+      if (typeof args.recipient_user_id !== 'string' || typeof args.recipient_team_id !== 'string') return { ok: false, error: 'missing_recipient_team_id' };
+      return put(args, true);
+    },
+    'chat.appendStream': (args) => {
+      const message = find(args);
+      if (message === undefined || !message.streaming) return { ok: false, error: 'message_not_in_streaming_state' };
+      if (String(args.markdown_text).length > markdownLimit) return { ok: false, error: 'msg_too_long' };
+      append(message, args);
+      return { ok: true, ts: message.ts };
+    },
+    'chat.stopStream': (args) => {
+      const message = find(args);
+      if (message === undefined || !message.streaming) return { ok: false, error: 'message_not_in_streaming_state' };
+      append(message, args);
+      message.streaming = false;
+      message.blocks = blocksOf(args);
+      Object.assign(message, metadataOf(args));
+      return { ok: true, ts: message.ts };
+    },
+    'assistant.threads.setStatus': () => ({ ok: true }),
+    'reactions.add': () => ({ ok: true }),
+    'conversations.replies': (args) => history(args, (message) => message.thread_ts === args.ts || message.ts === args.ts),
+    'conversations.history': (args) => history(args, (message) => message.thread_ts === undefined),
+    'apps.connections.open': () => ({ ok: true, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/link` }),
+  };
+  const history = (args: Args, belongs: (message: FakeMessage) => boolean): Reply => ({
+    ok: true,
+    messages: messages
+      .filter((message) => message.channel === args.channel && belongs(message) && (typeof args.oldest !== 'string' || message.ts > args.oldest))
+      .map(({ metadata, ...message }) => (String(args.include_all_metadata) === 'true' && metadata !== undefined ? { ...message, metadata } : message)),
+    has_more: false,
+  });
+
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const method = (request.url ?? '').replace(/^\/(?:api\/)?/, '');
+    const args = await readArgs(request);
+    const token = String(request.headers.authorization ?? '').replace(/^Bearer /, '');
+    const call = { method, args, token, at: Date.now() };
+    calls.push(call);
+    for (const wake of waiting.get(method)?.splice(0) ?? []) wake(call);
+    const fault = faults.get(method)?.shift();
+    if (fault?.kind === 'slow') await fault.untilReleased;
+    if (fault?.kind === 'dropped') return void request.socket.destroy();
+    if (fault?.kind === 'rate-limit') return reply(response, 429, { ok: false, error: 'ratelimited' }, { 'Retry-After': String(fault.retryAfter) });
+    if (fault?.kind === 'status') return reply(response, fault.status, { ok: false });
+    if (fault?.kind === 'error') return reply(response, 200, { ok: false, error: fault.error });
+    const known = unknownMethods.has(method) ? undefined : methods[method];
+    const expected = method === 'apps.connections.open' ? (options.appToken ?? 'xapp-fake') : botToken;
+    const result: Reply = known === undefined ? { ok: false, error: 'unknown_method' } : token !== expected ? { ok: false, error: 'invalid_auth' } : known(args);
+    if (fault?.kind === 'lost') return void request.socket.destroy();
+    reply(response, 200, result, method === 'auth.test' ? { 'x-oauth-scopes': 'chat:write,app_mentions:read,im:history,channels:history,groups:history' } : {});
+  };
+
+  const server = createServer((request, response) => {
+    answer(request, response).catch(() => request.socket.destroy());
+  });
+  const acks = new Map<string, () => void>();
+  const peers: WebSocketPeer[] = [];
+  let opened = 0;
+  acceptWebSockets(server, (peer, onText) => {
+    opened += 1;
+    peers.push(peer);
+    onText((text) => {
+      const parsed = JSON.parse(text) as { readonly envelope_id?: string };
+      acks.get(parsed.envelope_id ?? '')?.();
+    });
+    peer.send(JSON.stringify({ type: 'hello', num_connections: 1 }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api/`,
+    botUserId,
+    teamId,
+    calls,
+    messages,
+    answers: (thread) => messages.filter((message) => message.user === botUserId && (thread === undefined || message.thread_ts === thread)),
+    callsOf: (method) => calls.filter((call) => call.method === method),
+    fault: (method, fault, times = 1) => {
+      faults.set(method, [...(faults.get(method) ?? []), ...Array.from({ length: times }, () => fault)]);
+    },
+    unknownMethods,
+    nextTs,
+    sendOverSocket: async (envelope) => {
+      const id = `env-${acks.size + 1}`;
+      const acked = new Promise<true>((resolve) => acks.set(id, () => resolve(true)));
+      peers.at(-1)?.send(JSON.stringify({ ...envelope, envelope_id: id, accepts_response_payload: false }));
+      return Promise.race([acked, new Promise<false>((resolve) => setTimeout(() => resolve(false), 2000))]);
+    },
+    sockets: () => opened,
+    nextCall: (method) => new Promise((resolve) => waiting.set(method, [...(waiting.get(method) ?? []), resolve])),
+    close: async () => {
+      for (const peer of peers) peer.close();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+};
+
+const blocksOf = (args: Args): FakeMessage['blocks'] => (Array.isArray(args.blocks) ? args.blocks : []);
+const metadataOf = (args: Args): Pick<FakeMessage, 'metadata'> => (args.metadata === undefined ? {} : { metadata: args.metadata as NonNullable<FakeMessage['metadata']> });
+
+/** Slack's limits on a message. */
+const refusalOf = (args: Args): Reply | null => {
+  const blocks = blocksOf(args);
+  if (blocks.length > 50) return { ok: false, error: 'invalid_blocks' };
+  const markdown = blocks.filter((block) => block.type === 'markdown').reduce((sum, block) => sum + String(block.text).length, 0);
+  if (markdown > markdownLimit || JSON.stringify(blocks).length > 13_200 * 4) return { ok: false, error: 'msg_blocks_too_long' };
+  if (String(args.text ?? '').length > 40_000) return { ok: false, error: 'msg_too_long' };
+  return String(args.text ?? '') === '' && blocks.length === 0 ? { ok: false, error: 'no_text' } : null;
+};
+
+const reply = (response: ServerResponse, status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void => {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+};
+
+/** Form fields; those that hold JSON are opened, as Slack does. */
+const readArgs = async (request: IncomingMessage): Promise<Args> => {
+  let body = '';
+  for await (const chunk of request) body += String(chunk);
+  const fields = [...new URLSearchParams(body)].map(([key, value]) => [key, /^[[{]/.test(value) && key !== 'text' && key !== 'markdown_text' ? JSON.parse(value) : value]);
+  return Object.fromEntries(fields) as Args;
+};
+
+// ── what Slack sends ────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type SlackSender = {
+  /** Signs like Slack and posts; `retry` adds the headers of a redelivery. Resolves with the status. */
+  send(payload: unknown, options?: { readonly retry?: number; readonly form?: boolean; readonly at?: number }): Promise<Response>;
+};
+
+export const createSlackSender = (options: { readonly url: string; readonly signingSecret: string; now(): number }): SlackSender => ({
+  send: (payload, how = {}) => {
+    const body = how.form ? new URLSearchParams({ payload: JSON.stringify(payload) }).toString() : JSON.stringify(payload);
+    return fetch(options.url, {
+      method: 'POST',
+      headers: {
+        'content-type': how.form ? 'application/x-www-form-urlencoded' : 'application/json',
+        ...signatureHeaders(options.signingSecret, body, Math.floor((how.at ?? options.now()) / 1000)),
+        ...(how.retry === undefined ? {} : { 'x-slack-retry-num': String(how.retry), 'x-slack-retry-reason': 'http_timeout' }),
+      },
+      body,
+    });
+  },
+});
+
+export const signatureHeaders = (secret: string, body: string, seconds: number): Readonly<Record<string, string>> => ({
+  'x-slack-request-timestamp': String(seconds),
+  'x-slack-signature': `v0=${createHmac('sha256', secret).update(`v0:${seconds}:${body}`).digest('hex')}`,
+});
+
+export type MessageShape = {
+  readonly text: string;
+  readonly ts: string;
+  readonly channel?: string;
+  readonly thread?: string;
+  readonly user?: string;
+  readonly channelType?: 'channel' | 'im' | 'mpim' | 'group';
+  readonly more?: Readonly<Record<string, unknown>>;
+};
+
+/** Envelopes in Slack's shape. */
+export const slackPayloads = (teamId: string, botUserId: string) => {
+  let events = 0;
+  const envelope = (event: Readonly<Record<string, unknown>>) => {
+    events += 1;
+    return {
+      token: 'x',
+      team_id: teamId,
+      context_team_id: teamId,
+      api_app_id: 'A0APP',
+      type: 'event_callback',
+      event_id: `Ev${String(events).padStart(6, '0')}`,
+      event_time: 1_790_000_000,
+      authorizations: [{ enterprise_id: null, team_id: teamId, user_id: botUserId, is_bot: true }],
+      event,
+    };
+  };
+  const message = (shape: MessageShape, type = 'message') =>
+    envelope({
+      type,
+      user: shape.user ?? 'U0ASKER',
+      team: teamId,
+      text: shape.text,
+      ts: shape.ts,
+      event_ts: shape.ts,
+      channel: shape.channel ?? 'C0GENERAL',
+      ...(type === 'message' ? { channel_type: shape.channelType ?? 'channel' } : {}),
+      ...(shape.thread === undefined ? {} : { thread_ts: shape.thread }),
+      ...shape.more,
+    });
+  return {
+    envelope,
+    message,
+    appMention: (shape: MessageShape) => message(shape, 'app_mention'),
+    edit: (shape: MessageShape, before: string, eventTs: string) =>
+      envelope({
+        type: 'message',
+        subtype: 'message_changed',
+        channel: shape.channel ?? 'C0GENERAL',
+        channel_type: shape.channelType ?? 'channel',
+        event_ts: eventTs,
+        ts: eventTs,
+        message: {
+          type: 'message',
+          user: shape.user ?? 'U0ASKER',
+          team: teamId,
+          text: shape.text,
+          ts: shape.ts,
+          edited: { user: 'U0ASKER', ts: eventTs },
+          ...(shape.thread === undefined ? {} : { thread_ts: shape.thread }),
+          ...shape.more,
+        },
+        previous_message: { type: 'message', user: shape.user ?? 'U0ASKER', text: before, ts: shape.ts },
+      }),
+    remove: (shape: Omit<MessageShape, 'text'>, eventTs: string) =>
+      envelope({
+        type: 'message',
+        subtype: 'message_deleted',
+        channel: shape.channel ?? 'C0GENERAL',
+        channel_type: shape.channelType ?? 'channel',
+        event_ts: eventTs,
+        ts: eventTs,
+        deleted_ts: shape.ts,
+        previous_message: { type: 'message', user: shape.user ?? 'U0ASKER', text: 'x', ts: shape.ts, ...(shape.thread === undefined ? {} : { thread_ts: shape.thread }) },
+      }),
+    click: (answerId: string, rating: 'up' | 'down', on: { readonly ts: string; readonly thread: string; readonly channel?: string; readonly user?: string }) => ({
+      type: 'block_actions',
+      team: { id: teamId },
+      user: { id: on.user ?? 'U0ASKER', team_id: teamId },
+      channel: { id: on.channel ?? 'C0GENERAL' },
+      container: { type: 'message', message_ts: on.ts, channel_id: on.channel ?? 'C0GENERAL', thread_ts: on.thread },
+      message: { ts: on.ts, thread_ts: on.thread },
+      actions: [{ type: 'feedback_buttons', action_id: 'footnote_feedback', block_id: 'b', value: `${rating}:${answerId}`, action_ts: `${on.ts}1` }],
+    }),
+  };
+};
