@@ -1,5 +1,19 @@
 import type { BatchResult, DocumentInput, PutResult, SourceInput } from '../core.ts';
 import type { Job, Source, Tenant, TenantId } from '../domain.ts';
+import { AppError, toAppError } from '../errors.ts';
+import type { Metering } from '../metering/metering.ts';
+import type { ChunkStore } from '../ports/chunks.ts';
+import type { Embedder } from '../ports/model.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { SourceDriver } from '../ports/source.ts';
+import type { StateStore } from '../ports/state.ts';
+import { createIndexer } from './index-documents.ts';
+import { createJobWorker, defaultJobLimits, type JobContext, type JobLimits } from './jobs.ts';
+import { createSourceManager } from './manage-sources.ts';
+import { createParsePool } from './parse-pool.ts';
+import { defaultParseLimits, type ParseLimits } from './parse/outline.ts';
+import { createDocumentDoor } from './put-documents.ts';
+import { type Progress, runSync } from './sync.ts';
 
 /** The path of a document: sync, parse, chunk, embed, replace. */
 export type Ingest = {
@@ -20,4 +34,114 @@ export type Ingest = {
   start(): void;
   /** Stops claiming, releases running jobs' leases after the document at hand, ends the parse workers. */
   stop(forMs: number): Promise<void>;
+};
+
+export type IngestParts = {
+  readonly state: StateStore;
+  readonly chunks: ChunkStore;
+  readonly embedder: Embedder | null;
+  readonly metering: Metering;
+  readonly sources: readonly SourceDriver[];
+  readonly runtime: Runtime;
+  readonly limits?: {
+    readonly parse?: Partial<ParseLimits>;
+    readonly jobs?: Partial<JobLimits>;
+    /** Threads that read documents. Default: one a core, at most four. */
+    readonly parseWorkers?: number;
+  };
+};
+
+const choresEveryMs = 10_000;
+const watchEveryMs = 500;
+
+export const createIngest = (parts: IngestParts): Ingest => {
+  const { state, chunks, runtime } = parts;
+  const { clock, log } = runtime;
+  const drivers = new Map(parts.sources.map((driver) => [driver.kind, driver]));
+  const pool = createParsePool({ ...defaultParseLimits, ...parts.limits?.parse }, parts.limits?.parseWorkers);
+  const indexer = createIndexer({ ...parts, pool });
+  const sources = createSourceManager({ state, indexer, runtime, drivers });
+  const door = createDocumentDoor({ state, indexer, drivers });
+
+  const work = async (job: Job, context: JobContext): Promise<Progress> => {
+    if (job.kind === 'drop-tenant') {
+      await erase(job.tenantId);
+      return { counts: job.counts, errors: [] };
+    }
+    const tenant = await state.tenants.get(job.tenantId);
+    const source = tenant === null || job.sourceId === undefined ? null : await state.sources.get(job.tenantId, job.sourceId);
+    if (tenant === null || source === null) throw new AppError('not-found', 'The source was removed before it could be synced.');
+    const connector = await sources.syncing(source).open(source.settings);
+    return runSync({ job, tenant, source, connector, state, indexer, runtime, ...context });
+  };
+  const jobs = createJobWorker({ state, runtime }, { ...defaultJobLimits, ...parts.limits?.jobs }, work);
+
+  const erase = async (tenantId: TenantId): Promise<void> => {
+    await chunks.dropTenant(tenantId);
+    await state.tenants.erase(tenantId);
+  };
+  const dropTenant = async (tenantId: TenantId): Promise<void> => {
+    await jobs.cancelTenant(tenantId);
+    await erase(tenantId);
+  };
+
+  /** Due sources are started, and what a crash left of deleted tenants is removed. */
+  const chores = async (stop: AbortSignal): Promise<void> => {
+    while (!stop.aborted) {
+      try {
+        if ((await sources.startDue()) > 0) jobs.wake();
+        for (const tenantId of await state.tenants.deleted(10)) await dropTenant(tenantId);
+      } catch (error) {
+        log.warn('ingest.chores-failed', { code: toAppError(error).code });
+      }
+      await clock.sleep(choresEveryMs, stop).catch(() => undefined);
+    }
+  };
+
+  let stopChores = new AbortController();
+  let choring: Promise<void> | null = null;
+
+  return {
+    createSource: sources.create,
+    updateSource: sources.update,
+    removeSource: sources.remove,
+    async sync(tenant, sourceId) {
+      const source = await state.sources.get(tenant.id, sourceId);
+      if (source === null) throw new AppError('not-found', 'There is no such source.');
+      sources.syncing(source);
+      const job = await sources.enqueueSync(source);
+      jobs.wake();
+      return job;
+    },
+    async *watch(tenantId, jobId, signal) {
+      let last = '';
+      while (!signal.aborted) {
+        const job = await state.jobs.get(tenantId, jobId);
+        if (job === null) throw new AppError('not-found', 'There is no such job.');
+        const now = JSON.stringify(job);
+        if (now !== last) yield job;
+        if (job.state === 'done' || job.state === 'failed') return;
+        last = now;
+        await jobs.changed(watchEveryMs, signal);
+      }
+    },
+    put: door.put,
+    putBatch: door.putBatch,
+    remove: door.remove,
+    dropTenant,
+    kinds: parts.sources.map(({ kind, label, open }) => ({ kind, label, syncs: open !== undefined })),
+    start() {
+      if (choring !== null) return;
+      stopChores = new AbortController();
+      jobs.start();
+      choring = chores(stopChores.signal);
+    },
+    async stop(forMs) {
+      stopChores.abort();
+      await jobs.stop(forMs);
+      await choring;
+      choring = null;
+      await pool.end();
+    },
+  };
 };

@@ -1,0 +1,210 @@
+import type { Job, JobCounts, JobError, Source, Tenant } from '../domain.ts';
+import { AppError, toAppError } from '../errors.ts';
+import { documentIdOf } from '../ids.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { Change, SourceConnector } from '../ports/source.ts';
+import type { StateStore } from '../ports/state.ts';
+import type { Indexer, Prepared } from './index-documents.ts';
+
+export type Progress = { counts: JobCounts; errors: readonly JobError[] };
+
+type Upsert = Extract<Change, { type: 'upsert' }>;
+
+export type SyncRun = {
+  readonly job: Job;
+  readonly tenant: Tenant;
+  readonly source: Source;
+  readonly connector: SourceConnector;
+  readonly state: StateStore;
+  readonly indexer: Indexer;
+  readonly runtime: Runtime;
+  /** Fires when the lease is lost or the process must end now. */
+  readonly signal: AbortSignal;
+  /** Fires when the process wants to end: stop after the documents at hand. */
+  readonly drain: AbortSignal;
+  /** Throws when this worker may not write any more. */
+  mayWrite(): void;
+  /** Called after each change of the figures. */
+  report(progress: Progress): void;
+};
+
+/**
+ * Documents written in one go. Group commits make ingest several times as fast as one document at a time; a crash
+ * repeats at most these, and without an embedding model a repetition costs nothing but the time to read them.
+ */
+export const documentsAtOnce = 16;
+const keptErrors = 200;
+/** A source that says nothing for so long is given up. */
+const silenceMs = 300_000;
+const readWithinMs = 120_000;
+
+/**
+ * One run over a source: what it reports is compared, read, parsed and written while the next documents are already
+ * being read. Throws AppError when the run as a whole cannot go on; a single document never does that.
+ */
+export const runSync = async (run: SyncRun): Promise<Progress> => {
+  const { state, tenant, source, indexer, runtime, job } = run;
+  const counts = { seen: 0, upserted: 0, unchanged: 0, removed: 0, failed: 0 };
+  const errors: JobError[] = [];
+  /** What was listed with a problem, and everything below it, stays. */
+  const kept = new Set<string>();
+  let listedAll = true;
+  let waiting: Upsert[] = [];
+  let storing: Promise<void> = Promise.resolve();
+
+  const report = (): void => run.report({ counts: { ...counts }, errors: errors.slice(-keptErrors) });
+  const problem = (externalId: string | undefined, sentence: string): void => {
+    errors.push(
+      externalId === undefined
+        ? { problem: sentence }
+        : { documentId: documentIdOf(source.id, externalId), problem: sentence.includes(externalId) ? sentence : `${externalId}: ${sentence}` },
+    );
+    if (errors.length > keptErrors * 2) errors.splice(0, keptErrors);
+  };
+
+  const store = async (prepared: readonly Prepared[]): Promise<void> => {
+    run.mayWrite();
+    await stillThere(run);
+    await indexer.commit(tenant, source.id, prepared, run.signal);
+    const seen = prepared.filter((one) => one.outcome === 'unchanged' && !one.write).map((one) => one.row.id);
+    if (seen.length > 0) await state.documents.markSeen(tenant.id, seen, job.id);
+    for (const one of prepared) {
+      if (one.outcome === 'unchanged') counts.unchanged++;
+      else if (one.outcome === 'failed') {
+        counts.failed++;
+        problem(one.row.externalId, one.problem);
+      } else counts.upserted++;
+    }
+    report();
+  };
+
+  const flush = async (): Promise<void> => {
+    const batch = waiting;
+    waiting = [];
+    if (batch.length > 0) {
+      const incoming = batch.map((change) => ({ ...change, seenIn: job.id, read: (signal: AbortSignal) => readBounded(change, signal) }));
+      const prepared = await indexer.prepare(tenant, source.id, incoming, run.signal);
+      await storing;
+      storing = store(prepared);
+      // Looked at by the next flush; until then it must not count as unhandled.
+      storing.catch(() => undefined);
+    }
+  };
+  const settle = async (): Promise<void> => {
+    await flush();
+    await storing;
+  };
+
+  const apply = async (change: Change): Promise<void> => {
+    switch (change.type) {
+      case 'upsert':
+        counts.seen++;
+        waiting.push(change);
+        if (waiting.length >= documentsAtOnce) await flush();
+        return;
+      case 'problem':
+        problem(change.externalId, change.problem);
+        if (change.externalId === undefined) listedAll = false;
+        else {
+          counts.failed++;
+          kept.add(change.externalId);
+        }
+        return report();
+      case 'remove':
+        await settle();
+        run.mayWrite();
+        counts.removed += await indexer.remove(tenant, [documentIdOf(source.id, change.externalId)]);
+        return report();
+      case 'cursor':
+        await settle();
+        run.mayWrite();
+        return state.sources.saveCursor(tenant.id, source.id, change.cursor);
+      case 'complete':
+        await settle();
+        if (listedAll) counts.removed += await sweep(run, kept);
+        return report();
+    }
+  };
+
+  try {
+    for await (const change of bounded(run.connector.changes({ ...(source.cursor === undefined ? {} : { cursor: source.cursor }), signal: run.signal }), runtime, run.signal)) {
+      await apply(change);
+      if (run.drain.aborted) throw new AppError('cancelled', 'The sync was paused.');
+    }
+    await settle();
+    run.mayWrite();
+    await state.sources.markSynced(tenant.id, source.id, runtime.clock.now());
+  } catch (error) {
+    // What is being written is finished before the lease goes to somebody else.
+    await storing.catch(() => undefined);
+    throw error;
+  }
+  report();
+  return { counts: { ...counts }, errors: errors.slice(-keptErrors) };
+};
+
+/** Removes what the run has not seen, but for what could not be looked at. */
+const sweep = async ({ state, tenant, source, indexer, job, ...run }: SyncRun, kept: ReadonlySet<string>): Promise<number> => {
+  const isKept = (externalId: string): boolean => {
+    if (kept.has(externalId)) return true;
+    for (let at = externalId.indexOf('/'); at >= 0; at = externalId.indexOf('/', at + 1)) if (kept.has(externalId.slice(0, at))) return true;
+    return false;
+  };
+  let removed = 0;
+  for (;;) {
+    run.mayWrite();
+    const ids = await state.documents.unseen(tenant.id, source.id, job.id, 200);
+    if (ids.length === 0) return removed;
+    const rows = await state.documents.getMany(tenant.id, ids);
+    const stay = rows.filter((row) => isKept(row.externalId)).map((row) => row.id);
+    if (stay.length > 0) await state.documents.markSeen(tenant.id, stay, job.id);
+    const staying = new Set(stay);
+    removed += await indexer.remove(tenant, ids.filter((id) => !staying.has(id)));
+  }
+};
+
+/** A source or tenant that was deleted meanwhile gets nothing more written. */
+const stillThere = async ({ state, tenant, source }: SyncRun): Promise<void> => {
+  if ((await state.sources.get(tenant.id, source.id)) === null) throw new AppError('not-found', 'The source was removed while it was being synced.');
+};
+
+const readBounded = async (change: Upsert, signal: AbortSignal): Promise<Uint8Array> => {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(readWithinMs)]);
+  try {
+    return await change.read(limit);
+  } catch (error) {
+    if (limit.aborted && !signal.aborted) throw new AppError('unreadable-document', 'The document took too long to arrive.');
+    const known = toAppError(error);
+    throw known.code === 'internal' ? new AppError('unreadable-document', 'The document could not be read from its source.', { cause: error }) : known;
+  }
+};
+
+/** The source's changes, each awaited for a bounded time; a source that ignores the signal is left alone, not waited for. */
+async function* bounded(changes: AsyncIterable<Change>, runtime: Runtime, signal: AbortSignal): AsyncGenerator<Change> {
+  const iterator = changes[Symbol.asyncIterator]();
+  const stopped = new Promise<never>((_resolve, reject) => {
+    const stop = (): void => reject(signal.reason instanceof AppError ? signal.reason : new AppError('cancelled', 'The sync was stopped.'));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+  stopped.catch(() => undefined);
+  try {
+    for (;;) {
+      const step = new AbortController();
+      const silence = runtime.clock.sleep(silenceMs, step.signal).then(() => {
+        throw new AppError('unreadable-document', 'The source stopped answering.');
+      });
+      silence.catch(() => undefined);
+      try {
+        const next = await Promise.race([iterator.next(), stopped, silence]);
+        if (next.done === true) return;
+        yield next.value;
+      } finally {
+        step.abort();
+      }
+    }
+  } finally {
+    // Not awaited: a source that hangs in `next` would hang here as well.
+    void iterator.return?.(undefined)?.catch(() => undefined);
+  }
+}
