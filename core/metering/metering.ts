@@ -1,11 +1,37 @@
-import type { LedgerEntry, LedgerKind, Nanos, PlatformName, Price, QuotaLimit, QuotaScope, QuotaUnit, Tenant, TenantId } from '../domain.ts';
+import type {
+  LedgerEntry,
+  LedgerKind,
+  Nanos,
+  PlatformName,
+  Price,
+  QuotaLimit,
+  QuotaScope,
+  QuotaUnit,
+  Tenant,
+  TenantId,
+} from '../domain.ts';
+import { AppError } from '../errors.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { StateStore } from '../ports/state.ts';
+import { type Allowance, allowancesFor, amountOf } from './allowances.ts';
+import { costNanosOf } from './money.ts';
+import { currencyOf, priceFor } from './prices.ts';
+import { refusalOf, unpricedRefusal } from './refusals.ts';
+import { bucketOf, unitOfBucket, windowOf } from './windows.ts';
 
 /** The path of a token: reserve before the model call, heartbeat while it runs, settle after, release on failure. */
 export type Metering = {
   /** Member, channel, tenant, in this order; on refusal what was held earlier is released. */
   reserve(request: ReserveRequest): Promise<Reservation | Refusal>;
-  /** Settles a reservation whose holder died after the answer was final (the outbox knows what was used). Idempotent. */
-  settleById(request: ReserveRequest, actual: { readonly tokens: number; readonly costNanos: Nanos }): Promise<void>;
+  /**
+   * Settles a reservation whose holder died after the answer was final (the outbox knows what was used). Idempotent.
+   * `buckets` are those that the receipt names: a window may have ended, or a limit changed, since.
+   */
+  settleById(
+    request: ReserveRequest,
+    actual: { readonly tokens: number; readonly costNanos: Nanos },
+    buckets?: readonly string[],
+  ): Promise<void>;
   /** Appends to the ledger; idempotent by entry id. */
   record(tenantId: TenantId, calls: readonly MeteredCall[]): Promise<readonly LedgerEntry[]>;
   /** Null: unknown, never 0. */
@@ -25,6 +51,10 @@ export type ReserveRequest = {
   /** Upper bounds: prompt + completion tokens, and their price when it is known. */
   readonly tokens: number;
   readonly costNanos: Nanos;
+  /** What `costNanos` was reckoned with. Null: unknown, and a limit in money refuses. Absent: no model is asked. */
+  readonly price?: Price | null;
+  /** The model asked for, to be named in a refusal. */
+  readonly model?: string;
 };
 
 export type Reservation = {
@@ -35,6 +65,8 @@ export type Reservation = {
   settle(actual: { readonly tokens: number; readonly costNanos: Nanos }): Promise<void>;
   /** Nothing is charged. Ends the heartbeat. */
   release(): Promise<void>;
+  /** Fires when the hold ran out (a long pause, a store away) and its room was given to others: stop the call. */
+  readonly lost?: AbortSignal;
 };
 
 export type Refusal = {
@@ -64,4 +96,186 @@ export type MeteredCall = {
   readonly memberId?: string;
   readonly sourceId?: string;
   readonly answerId?: string;
+  /** When the call was made; its price is the one valid then (default: now). */
+  readonly at?: number;
+};
+
+/** A crashed holder's room is free again after this long; the sweep then removes the row. */
+const holdForMs = 30_000;
+const beatEveryMs = 10_000;
+
+export const createMetering = ({
+  state,
+  runtime,
+}: {
+  readonly state: StateStore;
+  readonly runtime: Runtime;
+}): Metering => {
+  const { clock, log, metrics } = runtime;
+
+  const allowances = async (request: ReserveRequest, at: number): Promise<readonly Allowance[]> =>
+    allowancesFor(await state.metering.limits(request.tenant.id), { ...request, tenantId: request.tenant.id }, at);
+
+  const take = (request: ReserveRequest, allowance: Allowance, now: number) =>
+    state.metering.reserve(
+      request.tenant.id,
+      { id: allowance.bucket, limit: allowance.limit, expiresAt: allowance.endsAt },
+      request.reservationId,
+      allowance.amount,
+      now,
+      now + holdForMs,
+    );
+
+  const refuse = (refusal: Refusal): Refusal => {
+    metrics.count('quota_refusals_total', { scope: refusal.scope, unit: refusal.unit });
+    return refusal;
+  };
+
+  /** Null when all are held; else the refusal, with nothing held. */
+  const takeAll = async (request: ReserveRequest, wanted: readonly Allowance[]): Promise<Refusal | null> => {
+    const currency = currencyOf(request.tenant);
+    const now = clock.now();
+    for (const allowance of wanted) {
+      const answer = await take(request, allowance, now);
+      if (answer.outcome === 'held') continue;
+      const buckets = wanted.map(({ bucket }) => bucket);
+      await state.metering.release(request.tenant.id, buckets, request.reservationId);
+      return refusalOf(allowance, answer.state, now, currency);
+    }
+    return null;
+  };
+
+  /** Keeps the hold while the call runs, and takes it again when a pause let it run out and there is still room. */
+  const keep = async (request: ReserveRequest, wanted: readonly Allowance[], stop: AbortSignal, lose: () => void) => {
+    const buckets = wanted.map((allowance) => allowance.bucket);
+    const { id } = request.tenant;
+    while (!stop.aborted) {
+      await clock.sleep(beatEveryMs, stop);
+      try {
+        const now = clock.now();
+        if (await state.metering.extend(id, buckets, request.reservationId, now + holdForMs, now)) continue;
+        if (stop.aborted || (await takeAll(request, wanted)) === null) continue;
+        log.warn('metering.hold_lost', { tenantId: id, answerId: request.reservationId });
+        return lose();
+      } catch (error) {
+        log.warn('metering.heartbeat_failed', { tenantId: id, error: String(error) });
+      }
+    }
+  };
+
+  const settleAll = async (
+    request: ReserveRequest,
+    buckets: readonly string[],
+    actual: { readonly tokens: number; readonly costNanos: Nanos },
+  ): Promise<void> => {
+    for (const bucket of buckets) {
+      const unit = unitOfBucket(bucket);
+      if (unit === null) continue;
+      await state.metering.settle(request.tenant.id, bucket, request.reservationId, amountOf(unit, actual));
+    }
+  };
+
+  const holding = (request: ReserveRequest, wanted: readonly Allowance[]): Reservation => {
+    const buckets = wanted.map((allowance) => allowance.bucket);
+    const ended = new AbortController();
+    const lost = new AbortController();
+    // Ends by the abort of its sleep, which is how it is meant to end.
+    if (wanted.length > 0) keep(request, wanted, ended.signal, () => lost.abort()).catch(() => undefined);
+    return {
+      outcome: 'held',
+      buckets,
+      lost: lost.signal,
+      settle: async (actual) => {
+        ended.abort();
+        await settleAll(request, buckets, actual);
+      },
+      release: async () => {
+        ended.abort();
+        await state.metering.release(request.tenant.id, buckets, request.reservationId);
+      },
+    };
+  };
+
+  return {
+    reserve: async (request) => {
+      checkBounds(request);
+      const wanted = await allowances(request, clock.now());
+      const money = wanted.find((allowance) => allowance.unit === 'money');
+      if (money !== undefined && isUnpriced(request)) return refuse(unpricedRefusal(money, request.model));
+      const refusal = await takeAll(request, wanted);
+      return refusal === null ? holding(request, wanted) : refuse(refusal);
+    },
+
+    settleById: async (request, actual, buckets) => {
+      const named = buckets ?? (await allowances(request, clock.now())).map((allowance) => allowance.bucket);
+      await settleAll(request, named, actual);
+    },
+
+    record: async (tenantId, calls) => {
+      const now = clock.now();
+      const entries = calls.map((call) => entryOf(tenantId, call, call.at ?? now));
+      await state.ledger.append(tenantId, entries);
+      for (const call of calls) {
+        const count = (direction: string, tokens: number) => {
+          if (tokens > 0) metrics.count('tokens_total', { model: call.model ?? '', direction }, tokens);
+        };
+        count('prompt', call.promptTokens);
+        count('completion', call.completionTokens);
+        count('embedding', call.embeddingTokens);
+      }
+      return entries;
+    },
+
+    priceOf: priceFor,
+
+    limits: async (tenantId) => {
+      const limits = await state.metering.limits(tenantId);
+      const now = clock.now();
+      const windows = limits.map((limit) => windowOf(limit.per, now));
+      const buckets = limits.map((limit, index) => bucketOfLimit(tenantId, limit, windows[index]?.name ?? ''));
+      const known = await state.metering.counters(
+        tenantId,
+        buckets.filter((bucket) => bucket !== null),
+        now,
+      );
+      const used = new Map(known.map((counter) => [counter.id, counter.used]));
+      return limits.map((limit, index) => ({
+        ...limit,
+        // A limit for each channel or member has many counters and no single figure.
+        used: used.get(buckets[index] ?? '') ?? 0,
+        resetsAt: windows[index]?.endsAt ?? now,
+      }));
+    },
+
+    putLimits: (tenantId, limits) => state.metering.putLimits(tenantId, limits),
+  };
+};
+
+const isCount = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;
+
+/** A hold of a fraction or of less than nothing would open a limit instead of keeping it. */
+const checkBounds = (request: ReserveRequest): void => {
+  if (isCount(request.tokens) && isCount(request.costNanos)) return;
+  throw new AppError('internal', 'Something went wrong on our side.', {
+    cause: new RangeError('a reservation is counted in whole tokens and nanos, not below zero'),
+  });
+};
+
+const isUnpriced = ({ price, tenant }: ReserveRequest): boolean =>
+  price === null || (price !== undefined && price.currency !== currencyOf(tenant));
+
+const bucketOfLimit = (tenantId: TenantId, { scope, id, unit }: QuotaLimit, window: string): string | null => {
+  const scopeId = scope === 'tenant' ? tenantId : id;
+  return scopeId === undefined ? null : bucketOf(scope, scopeId, unit, window);
+};
+
+const entryOf = (tenantId: TenantId, call: MeteredCall, at: number): LedgerEntry => {
+  const { tenant, ...line } = call;
+  const price = call.model === undefined ? null : priceFor(tenant, call.model, at, call.promptTokens);
+  return {
+    ...line,
+    tenantId,
+    at,
+    ...(price === null ? {} : { price, costNanos: costNanosOf(price, call), currency: price.currency }),
+  };
 };
