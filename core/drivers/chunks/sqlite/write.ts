@@ -1,0 +1,279 @@
+import type { Chunk } from '../../../domain.ts';
+import { AppError } from '../../../errors.ts';
+import { analyse, guessLanguage, type Language } from '../../../text/analyse.ts';
+import {
+  allRows,
+  asBytes,
+  asPairs,
+  blockBits,
+  blockRows,
+  type IndexFile,
+  type Meta,
+  metaOf,
+  oneRow,
+  profileOf,
+  run,
+  statement,
+  writing,
+} from './index-file.ts';
+import { normalised } from './read.ts';
+import { quantise } from './vector-cache.ts';
+
+/** A document as it crosses to the writer: vectors apart, so that they travel as one block. */
+export type IncomingDocument = {
+  readonly documentId: string;
+  readonly chunks: readonly Chunk[];
+  readonly vectors: readonly (Float32Array | undefined)[];
+};
+
+/** What an occurrence weighs, in quarters: a word in the title says more about a chunk than one in its text. */
+export const fieldWeights = { title: 4, headings: 4, text: 4 } as const;
+
+type Prepared = {
+  readonly chunk: Chunk;
+  readonly weights: ReadonlyMap<string, number>;
+  readonly length: number;
+  readonly language: Language;
+  readonly vector: Float32Array | undefined;
+};
+
+/** The work that needs no lock: analysis and the check of the vectors. */
+const prepare = (document: IncomingDocument, dimensions: number | null): Prepared[] => {
+  const first = document.chunks[0];
+  // One guess for a document, from its beginning: a chunk that is a table or a code block tells nothing by itself.
+  const sample = first
+    ? [first.title, ...document.chunks.slice(0, 6).map((chunk) => chunk.text.slice(0, 1_000))].join('\n')
+    : '';
+  const language = guessLanguage(sample);
+  return document.chunks.map((chunk, at) => {
+    const weights = new Map<string, number>();
+    let length = 0;
+    const count = (text: string, weight: number): void => {
+      for (const term of analyse(text, language)) {
+        weights.set(term, (weights.get(term) ?? 0) + weight);
+        length += weight;
+      }
+    };
+    count(chunk.title, fieldWeights.title);
+    count(chunk.headingPath.join('\n'), fieldWeights.headings);
+    count(chunk.text, fieldWeights.text);
+    const given = document.vectors[at];
+    if (given && given.length !== dimensions) {
+      throw new AppError(
+        'conflict',
+        `This search index takes vectors of ${dimensions ?? 'no'} dimensions, not of ${given.length}. Re-index with the embedding model that is configured now.`,
+      );
+    }
+    return { chunk, weights, length, language, vector: given && normalised(given) };
+  });
+};
+
+/** The changes of one transaction, gathered so that each block and each posting list is written once. */
+type Batch = {
+  readonly index: IndexFile;
+  readonly blocks: Map<number, Uint16Array>;
+  readonly live: Map<number, number>;
+  readonly postings: Map<number, Map<string, number[]>>;
+  readonly languages: Record<string, number>;
+  nextRow: number;
+  chunks: number;
+  documents: number;
+  length: number;
+};
+
+const openBatch = (index: IndexFile, meta: Meta): Batch => ({
+  index,
+  blocks: new Map(),
+  live: new Map(),
+  postings: new Map(),
+  languages: JSON.parse(meta.languages) as Record<string, number>,
+  nextRow: meta.next_row,
+  chunks: meta.chunks,
+  documents: meta.documents,
+  length: meta.length,
+});
+
+const blockOf = (batch: Batch, block: number): Uint16Array => {
+  const known = batch.blocks.get(block);
+  if (known) return known;
+  const row = oneRow(batch.index, 'SELECT rows, live FROM blocks WHERE block = ?', block);
+  const rows = new Uint16Array(blockRows * 2);
+  if (row) rows.set(asPairs(row.rows, batch.index.ref));
+  batch.blocks.set(block, rows);
+  batch.live.set(block, Number(row?.live ?? 0));
+  return rows;
+};
+
+/** Marks a row as taken by a source's chunk of this length, or as free. */
+const mark = (batch: Batch, row: number, source: number, length: number): void => {
+  const block = row >> blockBits;
+  const rows = blockOf(batch, block);
+  const at = (row & (blockRows - 1)) * 2;
+  const change = (source === 0 ? 0 : 1) - (rows[at] === 0 ? 0 : 1);
+  batch.live.set(block, (batch.live.get(block) ?? 0) + change);
+  rows[at] = source;
+  rows[at + 1] = Math.min(length, 0xffff);
+};
+
+const post = (batch: Batch, row: number, term: string, weight: number): void => {
+  const block = row >> blockBits;
+  const terms = batch.postings.get(block) ?? new Map<string, number[]>();
+  batch.postings.set(block, terms);
+  const pairs = terms.get(term);
+  if (pairs) pairs.push(row & (blockRows - 1), Math.min(weight, 0xffff));
+  else terms.set(term, [row & (blockRows - 1), Math.min(weight, 0xffff)]);
+};
+
+const sourceNumber = (batch: Batch, id: string): number => {
+  const known = oneRow(batch.index, 'SELECT n FROM sources WHERE id = ?', id);
+  if (known) return Number(known.n);
+  const n = Number(run(batch.index, 'INSERT INTO sources (id) VALUES (?)', id).lastInsertRowid);
+  if (n > 0xffff) throw new AppError('conflict', 'A search index holds documents of at most 65,535 sources.');
+  return n;
+};
+
+const removeDocument = (batch: Batch, documentId: string): void => {
+  const rows = allRows(batch.index, 'SELECT row, length, language FROM chunks WHERE document = ?', documentId);
+  if (rows.length === 0) return;
+  for (const found of rows) {
+    const row = Number(found.row);
+    const language = String(found.language);
+    mark(batch, row, 0, 0);
+    batch.chunks -= 1;
+    batch.length -= Number(found.length);
+    batch.languages[language] = Math.max(0, (batch.languages[language] ?? 0) - 1);
+    run(batch.index, 'DELETE FROM vectors WHERE row = ?', row);
+    run(batch.index, 'DELETE FROM quantised WHERE row = ?', row);
+  }
+  batch.documents -= 1;
+  run(batch.index, 'DELETE FROM chunks WHERE document = ?', documentId);
+};
+
+const addDocument = (batch: Batch, documentId: string, prepared: readonly Prepared[]): void => {
+  if (prepared.length > 0) batch.documents += 1;
+  const insert = statement(batch.index, 'INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)');
+  for (const { chunk, weights, length, language, vector } of prepared) {
+    const row = batch.nextRow++;
+    insert.run(row, chunk.id, documentId, chunk.ordinal, length, language, JSON.stringify(chunk));
+    mark(batch, row, sourceNumber(batch, chunk.sourceId), length);
+    for (const [term, weight] of weights) post(batch, row, term, weight);
+    batch.chunks += 1;
+    batch.length += length;
+    batch.languages[language] = (batch.languages[language] ?? 0) + 1;
+    if (!vector) continue;
+    run(
+      batch.index,
+      'INSERT INTO vectors VALUES (?, ?)',
+      row,
+      new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength),
+    );
+    run(batch.index, 'INSERT INTO quantised VALUES (?, ?)', row, quantise(vector));
+  }
+};
+
+const flush = (batch: Batch): void => {
+  // `||` makes a text of two BLOBs; the cast makes a BLOB of the same bytes again.
+  const append = statement(
+    batch.index,
+    'INSERT INTO postings VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET data = CAST(data || excluded.data AS BLOB)',
+  );
+  for (const [block, terms] of batch.postings) {
+    // In the order of the table, so that neighbours share a page while it is at hand.
+    for (const term of [...terms.keys()].sort())
+      append.run(block, term, asBytes(new Uint16Array(terms.get(term) ?? [])));
+  }
+  for (const [block, rows] of batch.blocks) {
+    const used = Math.max(0, Math.min(blockRows, batch.nextRow - (block << blockBits)));
+    run(
+      batch.index,
+      'INSERT INTO blocks VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET live = excluded.live, rows = excluded.rows',
+      block,
+      batch.live.get(block) ?? 0,
+      asBytes(rows.subarray(0, used * 2)),
+    );
+  }
+  batch.postings.clear();
+  batch.blocks.clear();
+  batch.live.clear();
+};
+
+const sweepBelow = blockRows / 4;
+
+/**
+ * Postings of chunks that are gone stay until most of a full block is gone; then its remaining chunks move to new rows
+ * and the block goes whole. At most one block a transaction, so that no write waits long for it.
+ */
+const sweep = (batch: Batch): void => {
+  const { index } = batch;
+  const last = batch.nextRow >> blockBits;
+  const found = oneRow(
+    index,
+    'SELECT block, live, rows FROM blocks WHERE block < ? AND live < ? ORDER BY live LIMIT 1',
+    last,
+    sweepBelow,
+  );
+  if (!found) return;
+  const block = Number(found.block);
+  const rows = asPairs(found.rows, index.ref);
+  const moved = new Map<number, number>();
+  for (let offset = 0; offset * 2 < rows.length; offset++) {
+    const source = rows[offset * 2] ?? 0;
+    if (source === 0) continue;
+    const from = (block << blockBits) + offset;
+    const to = batch.nextRow++;
+    moved.set(offset, to);
+    mark(batch, to, source, rows[offset * 2 + 1] ?? 0);
+    for (const table of ['chunks', 'vectors', 'quantised'])
+      run(index, `UPDATE ${table} SET row = ? WHERE row = ?`, to, from);
+  }
+  if (moved.size > 0) {
+    for (const row of allRows(index, 'SELECT term, data FROM postings WHERE block = ?', block)) {
+      const pairs = asPairs(row.data, index.ref);
+      for (let at = 0; at < pairs.length; at += 2) {
+        const to = moved.get(pairs[at] ?? 0);
+        if (to !== undefined) post(batch, to, String(row.term), pairs[at + 1] ?? 0);
+      }
+    }
+  }
+  run(index, 'DELETE FROM postings WHERE block = ?', block);
+  run(index, 'DELETE FROM blocks WHERE block = ?', block);
+  flush(batch);
+};
+
+const finish = (batch: Batch): void => {
+  flush(batch);
+  sweep(batch);
+  run(
+    batch.index,
+    'UPDATE meta SET revision = revision + 1, next_row = ?, chunks = ?, documents = ?, length = ?, languages = ?',
+    batch.nextRow,
+    batch.chunks,
+    batch.documents,
+    batch.length,
+    JSON.stringify(batch.languages),
+  );
+};
+
+/** One transaction: every document's old chunks go and its new ones appear, or nothing happens. */
+export const replaceDocuments = (index: IndexFile, documents: readonly IncomingDocument[]): void => {
+  const { dimensions } = profileOf(metaOf(index));
+  // A document given twice counts with its last version.
+  const latest = new Map(documents.map((document) => [document.documentId, document]));
+  const prepared = [...latest].map(([id, document]) => [id, prepare(document, dimensions)] as const);
+  writing(index, () => {
+    const batch = openBatch(index, metaOf(index));
+    for (const [id, chunks] of prepared) {
+      removeDocument(batch, id);
+      addDocument(batch, id, chunks);
+    }
+    finish(batch);
+  });
+};
+
+export const removeDocuments = (index: IndexFile, documentIds: readonly string[]): void => {
+  writing(index, () => {
+    const batch = openBatch(index, metaOf(index));
+    for (const id of new Set(documentIds)) removeDocument(batch, id);
+    finish(batch);
+  });
+};
