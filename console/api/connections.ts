@@ -1,0 +1,153 @@
+import type { EffectiveRules } from '../../core/core.ts';
+import type { ChannelRules } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+import type { HttpParts } from '../guard.ts';
+import type { Operations } from './operation.ts';
+import { found, knownSources, renderConnection } from './render.ts';
+import * as schemas from './schemas.ts';
+import { defined } from './tenants.ts';
+
+const base = '/api/v1/tenants/{slug}';
+
+export const addConnections = ({ add }: Operations, { core, platforms }: HttpParts): void => {
+  const tag = 'Connections';
+  add(
+    {
+      method: 'post',
+      path: `${base}/connections`,
+      policy: 'key:admin',
+      tag,
+      summary: 'Connect a workspace',
+      audit: 'connection.create',
+      description:
+        'By the operator with the workspace and, where it has its own app, its credentials; by a tenant with the one-time code that the bot shows inside that workspace.',
+      params: schemas.tenantPath,
+      body: schemas.connectionInput,
+      answers: { 201: schemas.connection },
+    },
+    async ({ c, body }) => {
+      const tenantId = c.get('tenant').id;
+      const { platform, workspaceId, credentials, code } = body;
+      if (code !== undefined)
+        return c.json(renderConnection(await core.connections.claim(tenantId, { platform, code })), 201);
+      // Without proof of being inside the workspace, a tenant could take somebody else's.
+      if (c.get('actor').kind !== 'operator')
+        throw new AppError(
+          'forbidden',
+          'Give the one-time code that the bot shows inside the workspace; only the operator may connect one without it.',
+        );
+      if (workspaceId === undefined)
+        throw new AppError('invalid', 'Give the workspaceId or a code.', { at: 'workspaceId' });
+      return c.json(
+        renderConnection(
+          await core.connections.create(tenantId, { platform, workspaceId, ...defined({ credentials }) }),
+        ),
+        201,
+      );
+    },
+  );
+  add(
+    {
+      method: 'get',
+      path: `${base}/connections`,
+      policy: 'key:admin',
+      tag,
+      summary: 'List connections',
+      params: schemas.tenantPath,
+      answers: { 200: schemas.connections },
+    },
+    async ({ c }) =>
+      c.json({
+        connections: (await core.connections.list(c.get('tenant').id)).map(renderConnection),
+        nextCursor: null,
+      }),
+  );
+  add(
+    {
+      method: 'delete',
+      path: `${base}/connections/{connection}`,
+      policy: 'key:admin',
+      tag,
+      summary: 'Disconnect a workspace',
+      audit: 'connection.delete',
+      params: schemas.connectionPath,
+      answers: { 204: null },
+    },
+    async ({ c, params }) => {
+      const tenantId = c.get('tenant').id;
+      found(await core.connections.get(tenantId, params.connection), 'connection');
+      await core.connections.remove(tenantId, params.connection);
+      return c.body(null, 204);
+    },
+  );
+  add(
+    {
+      method: 'get',
+      path: `${base}/connections/{connection}/check-up`,
+      policy: 'key:admin',
+      tag,
+      summary: 'Check whether everything is in place',
+      params: schemas.connectionPath,
+      answers: { 200: schemas.checkUp },
+    },
+    async ({ c, params, signal }) => {
+      const connection = found(await core.connections.get(c.get('tenant').id, params.connection), 'connection');
+      const platform = platforms.find(({ name }) => name === connection.platform);
+      if (platform === undefined) {
+        return c.json({
+          items: [
+            {
+              item: `${connection.platform} is switched on`,
+              ok: false,
+              advice: `Configure ${connection.platform} in the environment of this deployment.`,
+            },
+          ],
+        });
+      }
+      const lines = await platform.checkUp(connection, AbortSignal.any([signal, AbortSignal.timeout(20_000)]));
+      return c.json({ items: lines.map(({ item, ok, advice }) => ({ item, ok, ...defined({ advice }) })) });
+    },
+  );
+};
+
+export const addChannels = ({ add }: Operations, { core }: HttpParts): void => {
+  const path = `${base}/channels/{platform}/{channel}`;
+  add(
+    {
+      method: 'get',
+      path,
+      policy: 'key:admin',
+      tag: 'Channels',
+      summary: 'Read the rules of a channel, each value with its origin',
+      params: schemas.channelPath,
+      answers: { 200: schemas.rules },
+    },
+    async ({ c, params }) =>
+      c.json(renderRules(await core.channels.rules(c.get('tenant').id, params.platform, params.channel))),
+  );
+  add(
+    {
+      method: 'put',
+      path,
+      policy: 'key:admin',
+      tag: 'Channels',
+      summary: 'Set the rules of a channel',
+      audit: 'channel.rules',
+      description: 'Values that are left out are inherited from the tenant.',
+      params: schemas.channelPath,
+      body: schemas.rulesInput,
+      answers: { 200: schemas.rules },
+    },
+    async ({ c, params, body }) => {
+      const tenantId = c.get('tenant').id;
+      await knownSources(core, tenantId, body.sources);
+      const rules: ChannelRules = defined(body);
+      return c.json(renderRules(await core.channels.put(tenantId, params.platform, params.channel, rules)));
+    },
+  );
+};
+
+const renderRules = (rules: EffectiveRules) =>
+  Object.fromEntries(
+    Object.entries(rules).map(([name, { value, origin }]) => [name, { value: value ?? null, origin }]),
+  );

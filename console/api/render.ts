@@ -1,0 +1,163 @@
+import type { Core } from '../../core/core.ts';
+import type {
+  ApiKey,
+  Citation,
+  Connection,
+  Document,
+  Job,
+  Passage,
+  Receipt,
+  Source,
+  Tenant,
+} from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+
+/** Domain -> API: explicit fields only, so that a new field inside never gets out by itself. */
+
+export const iso = (at: number): string => new Date(at).toISOString();
+export const isoOrNull = (at: number | undefined): string | null => (at === undefined ? null : iso(at));
+
+/** The fields that are there; JSON has no `undefined`. */
+const present = <T extends object>(fields: T): Partial<T> =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
+
+export const renderTenant = ({ id, slug, name, createdAt, settings }: Tenant) => ({
+  id,
+  slug,
+  name,
+  createdAt: iso(createdAt),
+  settings,
+});
+
+export const renderKey = ({ id, name, scopes, createdAt, lastUsedAt }: ApiKey) => ({
+  id,
+  name,
+  scopes,
+  createdAt: iso(createdAt),
+  ...(lastUsedAt === undefined ? {} : { lastUsedAt: iso(lastUsedAt) }),
+});
+
+export const renderSource = (source: Source) => ({
+  id: source.id,
+  kind: source.kind,
+  name: source.name,
+  settings: source.settings,
+  schedule: source.schedule ?? null,
+  createdAt: iso(source.createdAt),
+  lastSyncedAt: isoOrNull(source.lastSyncedAt),
+  nextRunAt: isoOrNull(source.nextRunAt),
+});
+
+export const renderJob = (job: Job) => ({
+  id: job.id,
+  kind: job.kind,
+  ...present({ sourceId: job.sourceId }),
+  state: job.state,
+  counts: job.counts,
+  errors: job.errors,
+  createdAt: iso(job.createdAt),
+  startedAt: isoOrNull(job.startedAt),
+  finishedAt: isoOrNull(job.finishedAt),
+  attempts: job.attempts,
+});
+
+export const renderDocument = (document: Document) => ({
+  id: document.id,
+  externalId: document.externalId,
+  sourceId: document.sourceId,
+  title: document.title,
+  ...present({ url: document.url, metadata: document.metadata, problem: document.problem }),
+  mediaType: document.mediaType,
+  bytes: document.bytes,
+  chunks: document.chunkCount,
+  updatedAt: iso(document.updatedAt),
+});
+
+export const renderPassage = (passage: Passage) => ({
+  documentId: passage.documentId,
+  externalId: passage.externalId,
+  chunkId: passage.chunkId,
+  sourceId: passage.sourceId,
+  title: passage.title,
+  headingPath: passage.headingPath,
+  ...present({ url: passage.url, page: passage.page }),
+  text: passage.text,
+  score: passage.score,
+});
+
+export const renderCitation = (citation: Citation) => ({
+  n: citation.n,
+  documentId: citation.documentId,
+  externalId: citation.externalId,
+  chunkId: citation.chunkId,
+  title: citation.title,
+  ...present({ url: citation.url, page: citation.page }),
+  quote: citation.quote,
+});
+
+export const renderAnswer = (receipt: Receipt) => ({
+  answerId: receipt.answerId,
+  conversationId: receipt.conversationId,
+  answer: receipt.answer,
+  kind: receipt.kind,
+  ...present({ reason: receipt.reason, retryAt: receipt.retryAt === undefined ? undefined : iso(receipt.retryAt) }),
+  citations: receipt.citations.map(renderCitation),
+  retrieved: receipt.retrieved.map(renderPassage),
+  usage: receipt.usage,
+  timingsMs: receipt.timingsMs,
+});
+
+export const renderReceipt = (receipt: Receipt) => ({
+  ...renderAnswer(receipt),
+  at: iso(receipt.at),
+  question: receipt.question,
+  platform: receipt.platform,
+  ...present({
+    condensedQuestion: receipt.condensedQuestion,
+    workspaceId: receipt.workspaceId,
+    channelId: receipt.channelId,
+    threadId: receipt.threadId,
+    messageId: receipt.messageId,
+    memberId: receipt.memberId,
+  }),
+  reasonCode: receipt.reasonCode,
+  inPrompt: receipt.inPrompt,
+  model: receipt.model,
+  promptVersion: receipt.promptVersion,
+  generation: receipt.generation,
+  contentRevision: receipt.contentRevision,
+  cached: receipt.cached,
+  quotaBuckets: receipt.quotaBuckets,
+  traceId: receipt.traceId,
+  feedback: receipt.feedback.map(({ at, ...feedback }) => ({ ...feedback, at: iso(at) })),
+});
+
+/** Credentials never leave, not even sealed. */
+export const renderConnection = (connection: Connection) => ({
+  id: connection.id,
+  platform: connection.platform,
+  workspaceId: connection.workspaceId,
+  ownCredentials: connection.sealedCredentials !== undefined,
+  createdAt: iso(connection.createdAt),
+  lastEventAt: isoOrNull(connection.lastEventAt),
+  lastError: connection.lastError ?? null,
+});
+
+/** `Server-Timing: search_text;dur=1.2, …`; names are our own step names, made safe all the same. */
+export const serverTiming = (timingsMs: Readonly<Record<string, number>>): string =>
+  Object.entries(timingsMs)
+    .map(([step, ms]) => `${step.replace(/[^\w-]/g, '_')};dur=${Math.max(0, ms).toFixed(1)}`)
+    .join(', ');
+
+/** The value, or "not found" in words that are the same for a foreign id and for an unknown one. */
+export const found = <T>(value: T | null, what: string): T => {
+  if (value === null) throw new AppError('not-found', `There is no such ${what}.`);
+  return value;
+};
+
+/** Ids inside a body are checked like ids in a path. */
+export const knownSources = async (core: Core, tenantId: string, ids: readonly string[] | undefined): Promise<void> => {
+  if (ids === undefined || ids.length === 0) return;
+  const own = new Set((await core.sources.list(tenantId)).map((source) => source.id));
+  if (!ids.every((id) => own.has(id))) throw new AppError('not-found', 'There is no such source.');
+};

@@ -1,0 +1,148 @@
+// The ask page's live part: sends the question, shows the answer as it grows. All HTML comes finished and sanitised from the server.
+(() => {
+  const localise = (root) => {
+    const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+    for (const time of root.querySelectorAll('time[datetime]'))
+      time.textContent = format.format(new Date(time.dateTime));
+  };
+  localise(document);
+  document.addEventListener('htmx:after:swap', () => localise(document));
+
+  document.addEventListener('click', (event) => {
+    for (const menu of document.querySelectorAll('details.menu[open]'))
+      if (!menu.contains(event.target)) menu.open = false;
+  });
+  document.addEventListener('keydown', (event) => {
+    if (event.key === 'Escape') for (const menu of document.querySelectorAll('details.menu[open]')) menu.open = false;
+  });
+
+  const page = document.querySelector('[data-ask]');
+  if (!page) return;
+  const form = page.querySelector('[data-question]');
+  const box = form.elements.question;
+  const turns = page.querySelector('[data-turns]');
+  const announce = page.querySelector('[data-announce]');
+  const submit = page.querySelector('[data-submit]');
+  const stop = page.querySelector('[data-stop]');
+  let running = null;
+
+  const grow = () => {
+    box.style.height = 'auto';
+    box.style.height = `${box.scrollHeight}px`;
+  };
+  if (!CSS.supports('field-sizing', 'content')) box.addEventListener('input', grow);
+
+  box.addEventListener('keydown', (event) => {
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    if (!running) form.requestSubmit();
+  });
+  stop.addEventListener('click', () => running?.abort());
+
+  const element = (tag, className, text) => {
+    const node = document.createElement(tag);
+    node.className = className;
+    if (text !== undefined) node.textContent = text;
+    return node;
+  };
+
+  const nearEnd = () => innerHeight + scrollY > document.documentElement.scrollHeight - 160;
+
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    const question = box.value.trim();
+    if (question === '' || running) return;
+    const body = new URLSearchParams(new FormData(form));
+    const turn = element('article', 'turn');
+    const heading = element('h2', 'turn-question', question);
+    const answer = element('div', 'turn-answer');
+    answer.setAttribute('aria-busy', 'true');
+    const working = element('p', 'working', page.dataset.working);
+    const growing = element('div', 'prose answer');
+    answer.append(working, growing);
+    turn.append(heading, answer);
+    turns.append(turn);
+    page.classList.add('talking');
+    page.querySelector('[data-fresh]').hidden = false;
+    box.value = '';
+    box.placeholder = box.dataset.followUp;
+    running = new AbortController();
+    submit.hidden = true;
+    stop.hidden = false;
+    announce.textContent = page.dataset.working;
+    heading.scrollIntoView({ block: 'start' });
+
+    const fail = (sentence) => {
+      const note = element('p', 'notice error', sentence);
+      note.setAttribute('role', 'alert');
+      answer.replaceChildren(note);
+      if (box.value === '') box.value = question;
+    };
+    const show = {
+      status: ({ text }) => {
+        working.textContent = text;
+      },
+      answer: ({ html }) => {
+        const follow = nearEnd();
+        working.hidden = true;
+        growing.innerHTML = html;
+        if (follow) scrollTo({ top: document.documentElement.scrollHeight, behavior: 'instant' });
+      },
+      done: ({ html, conversationId }) => {
+        answer.innerHTML = html;
+        form.elements.conversationId.value = conversationId;
+        announce.textContent = answer.querySelector('.answer')?.textContent ?? '';
+        localise(answer);
+        window.htmx?.process(answer);
+      },
+      failed: ({ text }) => fail(text),
+    };
+
+    try {
+      const ended = await follow(form.action, body, running.signal, show);
+      if (!ended) fail(page.dataset.lost);
+    } catch (error) {
+      fail(running.signal.aborted ? page.dataset.stopped : page.dataset.lost);
+    } finally {
+      answer.removeAttribute('aria-busy');
+      running = null;
+      submit.hidden = false;
+      stop.hidden = true;
+      box.focus({ preventScroll: true });
+    }
+  });
+
+  // Reads an event stream from a POST, which EventSource cannot. True when the stream ended as it should.
+  const follow = async (address, body, signal, show) => {
+    const response = await fetch(address, { method: 'POST', body, signal, headers: { accept: 'text/event-stream' } });
+    if (response.status === 401) {
+      location.assign('/console/sign-in');
+      return true;
+    }
+    if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {
+      const problem = await response.json();
+      show.failed({ text: problem.detail });
+      return true;
+    }
+    let ended = false;
+    let rest = '';
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return ended;
+      const blocks = (rest + value).split('\n\n');
+      rest = blocks.pop();
+      for (const block of blocks) {
+        const lines = block.split('\n');
+        const name = lines.find((line) => line.startsWith('event: '))?.slice(7);
+        const data = lines
+          .filter((line) => line.startsWith('data: '))
+          .map((line) => line.slice(6))
+          .join('\n');
+        if (!name || !Object.hasOwn(show, name)) continue;
+        show[name](JSON.parse(data));
+        ended ||= name === 'done' || name === 'failed';
+      }
+    }
+  };
+})();

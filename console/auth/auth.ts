@@ -1,0 +1,210 @@
+import { DatabaseSync } from 'node:sqlite';
+import { betterAuth } from 'better-auth';
+import { getMigrations } from 'better-auth/db/migration';
+import { magicLink } from 'better-auth/plugins';
+import type { Core } from '../../core/core.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+
+/** A person who is signed in. What they may do is ours (`core.members`), not the library's. */
+export type Person = { readonly userId: string; readonly email: string; readonly name: string };
+export type SignInLink = { readonly url: string; readonly userId: string; readonly expiresAt: number };
+
+/** Users, sessions and sign-in links. Every session is made, read and ended by the library. */
+export type Auth = {
+  /** The person behind a request's cookies, asked of the store each time: a revoked session ends at once. */
+  person(headers: Headers): Promise<Person | null>;
+  /** Spends a sign-in token. The answer is the `Set-Cookie` values of a new session, or null for a token that is no (longer) good. */
+  redeem(token: string, headers: Headers): Promise<readonly string[] | null>;
+  /** Ends the session; the answer is the `Set-Cookie` values that clear it. */
+  signOut(headers: Headers): Promise<readonly string[]>;
+  revokeSessions(userId: string): Promise<void>;
+  /** A one-time link for this e-mail address; the user is created when new. Good for 24 hours. */
+  issueSignInLink(email: string): Promise<SignInLink>;
+  /** The first owner's link, with the operator's role given; null once anybody has ever signed in. */
+  firstOwnerLink(members: Pick<Core['members'], 'put'>): Promise<SignInLink | null>;
+  close(): void;
+};
+
+export type AuthParts = {
+  /** The state file of the embedded default; the library keeps its own tables (`auth_…`) in it over its own connection. */
+  readonly databaseFile: string;
+  readonly publicUrl: string;
+  /** At least 32 characters; signs the session cookies. */
+  readonly secret: string;
+  readonly runtime: Runtime;
+};
+
+const linkLivesForMs = 24 * 60 * 60 * 1000;
+/** Stands for the person at the terminal until they give an address; `.internal` never resolves. */
+const ownerEmail = 'owner@footnote.internal';
+
+/** Migrates, then opens the door. Throws AppError `store-unavailable` when the file cannot be used. */
+export const createAuth = async (parts: AuthParts): Promise<Auth> => {
+  const database = openDatabase(parts.databaseFile);
+  const library = createLibrary(parts, database);
+  await migrate(library.options);
+  const context = await library.$context;
+
+  const userFor = async (email: string): Promise<string> => {
+    const found = await context.internalAdapter.findUserByEmail(email);
+    if (found) return found.user.id;
+    const name = email === ownerEmail ? 'Owner' : email;
+    // Only someone with access to the machine or an operator can issue a link, so the address counts as proven.
+    const created = await context.internalAdapter.createUser(
+      { email, name, emailVerified: true },
+      { method: 'magic-link' },
+    );
+    if (!created) throw new AppError('internal', 'The user could not be created.');
+    return created.id;
+  };
+
+  const issueSignInLink = async (given: string): Promise<SignInLink> => {
+    const email = given.trim().toLowerCase();
+    const userId = await userFor(email);
+    const token = parts.runtime.random.hex(24);
+    library.pending.set(email, token);
+    try {
+      await library.signInMagicLink(email);
+    } finally {
+      library.pending.delete(email);
+    }
+    return { url: `${parts.publicUrl}/console/sign-in/${token}`, userId, expiresAt: Date.now() + linkLivesForMs };
+  };
+
+  return {
+    issueSignInLink,
+
+    async person(headers) {
+      const session = await library.getSession(headers);
+      return session ? { userId: session.user.id, email: session.user.email, name: session.user.name } : null;
+    },
+
+    async redeem(token, headers) {
+      if (!/^[0-9a-f]{48}$/.test(token)) return null;
+      const response = await library.verify(token, headers);
+      return response.ok ? response.headers.getSetCookie() : null;
+    },
+
+    async signOut(headers) {
+      return (await library.signOut(headers)).headers.getSetCookie();
+    },
+
+    async revokeSessions(userId) {
+      await context.internalAdapter.deleteUserSessions(userId);
+    },
+
+    async firstOwnerLink(members) {
+      if (database.prepare('select 1 from auth_user where signedInAt is not null limit 1').get()) return null;
+      const link = await issueSignInLink(ownerEmail);
+      await members.put(link.userId, null, 'operator');
+      return link;
+    },
+
+    close: () => database.close(),
+  };
+};
+
+/** The library with our settings, narrowed to the calls that we make. Its HTTP handler is deliberately not mounted. */
+const createLibrary = (parts: AuthParts, database: DatabaseSync) => {
+  /** Tokens that are about to be stored, by e-mail: how our token gets into the library's own record. */
+  const pending = new Map<string, string>();
+  const auth = betterAuth({
+    database,
+    secret: parts.secret,
+    baseURL: parts.publicUrl,
+    basePath: '/console/auth',
+    telemetry: { enabled: false },
+    logger: {
+      log: (level, message) => (level === 'error' ? parts.runtime.log.error('auth', { error: message }) : undefined),
+    },
+    user: {
+      modelName: 'auth_user',
+      additionalFields: { signedInAt: { type: 'date', required: false, input: false } },
+    },
+    // Without the cookie cache each request asks the store, so a revoked session is refused at once.
+    session: { modelName: 'auth_session', expiresIn: 14 * 24 * 60 * 60, cookieCache: { enabled: false } },
+    account: { modelName: 'auth_account' },
+    verification: { modelName: 'auth_verification' },
+    advanced: {
+      cookiePrefix: 'footnote',
+      useSecureCookies: parts.publicUrl.startsWith('https:'),
+      // Lax, not Strict: the sign-in link is opened from a mail or a terminal and is followed by a redirect.
+      defaultCookieAttributes: { httpOnly: true, sameSite: 'lax' },
+    },
+    // Limits are ours (`core.hit`), shared by all instances and keyed by an address that cannot be forged.
+    rateLimit: { enabled: false },
+    databaseHooks: {
+      session: {
+        create: {
+          after: async (session) => {
+            database
+              .prepare('update auth_user set signedInAt = ? where id = ?')
+              .run(new Date().toISOString(), session.userId);
+          },
+        },
+      },
+    },
+    plugins: [
+      magicLink({
+        expiresIn: linkLivesForMs / 1000,
+        storeToken: 'hashed',
+        disableSignUp: true,
+        generateToken: (email) => {
+          const token = pending.get(email);
+          if (token === undefined) throw new AppError('internal', 'Sign-in links are issued by the deployment only.');
+          return token;
+        },
+        sendMagicLink: () => undefined,
+      }),
+    ],
+  });
+  const origin = new Headers({ origin: parts.publicUrl });
+  return {
+    pending,
+    options: auth.options,
+    $context: auth.$context,
+    signInMagicLink: (email: string) => auth.api.signInMagicLink({ body: { email }, headers: origin }),
+    verify: (token: string, headers: Headers) =>
+      auth.api.magicLinkVerify({ query: { token }, headers: withoutCookies(headers), asResponse: true }),
+    getSession: (headers: Headers) => auth.api.getSession({ headers }),
+    signOut: (headers: Headers) => auth.api.signOut({ headers, asResponse: true }),
+  };
+};
+
+/** A fresh sign-in must not depend on what an older session left in the browser. */
+const withoutCookies = (headers: Headers): Headers => {
+  const copy = new Headers();
+  for (const name of ['user-agent', 'origin']) {
+    const value = headers.get(name);
+    if (value !== null) copy.set(name, value);
+  }
+  return copy;
+};
+
+const openDatabase = (file: string): DatabaseSync => {
+  try {
+    const database = new DatabaseSync(file);
+    database.exec(
+      'pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;',
+    );
+    return database;
+  } catch (error) {
+    throw new AppError('store-unavailable', 'The file with users and sessions cannot be opened.', { cause: error });
+  }
+};
+
+/** Two processes may start on one file: the one that comes second finds the tables there and plans anew. */
+const migrate = async (options: Parameters<typeof getMigrations>[0]): Promise<void> => {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      const plan = await getMigrations(options);
+      return await plan.runMigrations();
+    } catch (error) {
+      if (attempt === 3)
+        throw new AppError('store-unavailable', 'The tables of users and sessions cannot be created.', {
+          cause: error,
+        });
+    }
+  }
+};

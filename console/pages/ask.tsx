@@ -1,0 +1,88 @@
+import type { Core } from '../../core/core.ts';
+import type { Tenant } from '../../core/domain.ts';
+import { texts } from '../texts.ts';
+import { Empty, Layout, type Shell } from './layout.tsx';
+
+type AskPageProps = { shell: Shell & { tenant: Tenant }; modes: Core['modes']; hasDocuments: boolean };
+
+export const AskPage = ({ shell, modes, hasDocuments }: AskPageProps) => {
+  const { tenant } = shell;
+  return (
+    <Layout shell={shell} title={texts.ask.title}>
+      {hasDocuments ? (
+        <div
+          class="ask-page"
+          data-ask
+          data-lost={texts.ask.lost}
+          data-stopped={texts.ask.stopped}
+          data-working={texts.ask.working}
+        >
+          <div class="intro">
+            <h1>{texts.ask.heading}</h1>
+            <p>{texts.ask.lead(tenant.name)}</p>
+          </div>
+          <div class="turns" data-turns></div>
+          <p class="visually-hidden" role="status" data-announce></p>
+          <form class="question" method="post" action={`/console/${encodeURIComponent(tenant.slug)}/ask`} data-question>
+            <input type="hidden" name="conversationId" value="" />
+            <label class="visually-hidden" for="question">
+              {texts.ask.label}
+            </label>
+            <textarea
+              id="question"
+              name="question"
+              rows={1}
+              required
+              maxlength={200_000}
+              placeholder={texts.ask.placeholder}
+              data-follow-up={texts.ask.followUp}
+              autofocus
+              aria-describedby="hint"
+            ></textarea>
+            <button type="submit" class="primary" data-submit>
+              {texts.ask.submit}
+            </button>
+            <button type="button" class="primary" data-stop hidden>
+              {texts.ask.stop}
+            </button>
+          </form>
+          <div class="below">
+            <p class="hint" id="hint">
+              {texts.ask.hint}
+            </p>
+            <a class="hint" href={`/console?tenant=${encodeURIComponent(tenant.slug)}`} data-fresh hidden>
+              {texts.ask.fresh}
+            </a>
+          </div>
+          <Modes modes={modes} />
+          <noscript>
+            <p class="hint">{texts.ask.script}</p>
+          </noscript>
+        </div>
+      ) : (
+        <Empty
+          title={texts.empty.documentsTitle}
+          text={texts.empty.documentsText(tenant.name)}
+          command={texts.empty.documentsCommand(tenant.slug)}
+        />
+      )}
+    </Layout>
+  );
+};
+
+const Modes = ({ modes }: { modes: Core['modes'] }) => (
+  <ul class="modes">
+    {modes.chatModel === null && <li>{texts.modes.extractive}</li>}
+    {modes.embeddingModel === null && <li>{texts.modes.keywords}</li>}
+  </ul>
+);
+
+export const NoTenantPage = ({ shell, isOperator }: { shell: Shell; isOperator: boolean }) => (
+  <Layout shell={shell} title={texts.ask.title}>
+    {isOperator ? (
+      <Empty title={texts.empty.tenantsTitle} text={texts.empty.tenantsText} command={texts.empty.tenantsCommand} />
+    ) : (
+      <Empty title={texts.empty.tenantsTitle} text={texts.empty.membershipsText} />
+    )}
+  </Layout>
+);
