@@ -1,0 +1,1184 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type {
+  Connection,
+  InboundEvent,
+  Job,
+  LedgerEntry,
+  Receipt,
+  Source,
+  Tenant,
+  UsageGroup,
+} from '../../core/domain.ts';
+import { inboxIdOf } from '../../core/ids.ts';
+import type { InboxRow, Paged, StateStore, StoredDocument } from '../../core/ports/state.ts';
+import { testStart } from '../fakes/clock.ts';
+
+/** The promises of core/ports/state.ts, which every driver keeps. One store serves the whole suite; each test has its own tenants. */
+
+const now = testStart;
+const second = 1_000;
+const hour = 3_600_000;
+const day = 24 * hour;
+const noCounts = { seen: 0, upserted: 0, unchanged: 0, removed: 0, failed: 0 };
+
+let serial = 0;
+const fresh = (prefix: string): string => {
+  serial += 1;
+  return `${prefix}${serial.toString().padStart(6, '0')}`;
+};
+
+export const aTenant = (over: Partial<Tenant> = {}): Tenant => {
+  const id = fresh('t_');
+  return {
+    id,
+    slug: `slug-${id}`,
+    name: 'Acme',
+    createdAt: now,
+    settings: {},
+    activeGeneration: 0,
+    contentRevision: 0,
+    rev: 0,
+    ...over,
+  };
+};
+
+const aSource = (tenantId: string, over: Partial<Source> = {}): Source => ({
+  id: fresh('s_'),
+  tenantId,
+  kind: 'push',
+  name: 'Handbook',
+  settings: {},
+  createdAt: now,
+  rev: 0,
+  ...over,
+});
+
+const aDocument = (tenantId: string, sourceId: string, over: Partial<StoredDocument> = {}): StoredDocument => ({
+  id: fresh('d_'),
+  tenantId,
+  sourceId,
+  externalId: fresh('x'),
+  title: 'Leave',
+  mediaType: 'text/markdown',
+  contentHash: 'h',
+  fingerprint: 'f',
+  bytes: 1,
+  chunkCount: 1,
+  updatedAt: now,
+  ...over,
+});
+
+const aJob = (tenantId: string, over: Partial<Job> = {}): Job => ({
+  id: fresh('j_'),
+  tenantId,
+  kind: 'sync',
+  state: 'queued',
+  counts: noCounts,
+  errors: [],
+  createdAt: now,
+  attempts: 0,
+  ...over,
+});
+
+export const anEvent = (over: Partial<InboundEvent> = {}): InboundEvent => {
+  const messageId = fresh('msg');
+  return {
+    platform: 'slack',
+    workspaceId: 'W1',
+    channelId: 'C1',
+    threadId: 'T1',
+    messageId,
+    dedupeKeys: [`slack:W1:${messageId}`],
+    orderKey: messageId,
+    kind: 'message',
+    scope: 'channel',
+    addressed: 'mention',
+    author: { id: 'U1', isBot: false, isSelf: false, name: 'Ada' },
+    text: 'How many days of leave?',
+    attachments: [{ name: 'a.txt' }],
+    receivedAt: now,
+    handle: { ts: '1' },
+    ...over,
+  };
+};
+
+export const anInboxRow = (event: InboundEvent, threadKey = fresh('thread'), receivedAt = now): InboxRow => ({
+  id: inboxIdOf(event.dedupeKeys[0] ?? ''),
+  threadKey,
+  event,
+  state: 'ready',
+  attempts: 0,
+  receivedAt,
+});
+
+export const aReceipt = (tenantId: string, over: Partial<Receipt> = {}): Receipt => ({
+  tenantId,
+  answerId: fresh('a_'),
+  conversationId: 'v_1',
+  answer: 'Thirty days [1].',
+  kind: 'answered',
+  citations: [],
+  retrieved: [],
+  usage: { promptTokens: 1, completionTokens: 1, embeddingTokens: 0 },
+  timingsMs: {},
+  at: now,
+  question: 'How many days of leave?',
+  platform: 'slack',
+  memberId: 'slack:U1',
+  reasonCode: 'answered',
+  inPrompt: [],
+  model: 'm',
+  promptVersion: '1',
+  generation: 0,
+  contentRevision: 0,
+  cached: false,
+  quotaBuckets: [],
+  traceId: 'x',
+  feedback: [],
+  ...over,
+});
+
+export const aLine = (tenantId: string, over: Partial<LedgerEntry> = {}): LedgerEntry => ({
+  id: fresh('l_'),
+  tenantId,
+  at: now,
+  kind: 'chat',
+  model: 'm',
+  promptTokens: 10,
+  completionTokens: 2,
+  embeddingTokens: 0,
+  costNanos: 7,
+  currency: 'USD',
+  platform: 'slack',
+  channelId: 'slack:C1',
+  memberId: 'slack:U1',
+  ...over,
+});
+
+const everything = async <T>(list: (cursor?: string) => Promise<Paged<T>>): Promise<readonly T[]> => {
+  const items: T[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await list(cursor);
+    items.push(...page.items);
+    cursor = page.nextCursor;
+  } while (cursor !== undefined);
+  return items;
+};
+
+const pageAt = (cursor: string | undefined, limit: number) => ({ limit, ...(cursor === undefined ? {} : { cursor }) });
+
+type Opened = { readonly state: StateStore; close(): Promise<void> };
+
+export const describeStateStore = (name: string, open: () => Promise<Opened>): void => {
+  describe(`state store ${name}`, () => {
+    let opened: Opened;
+    let state: StateStore;
+    beforeAll(async () => {
+      opened = await open();
+      state = opened.state;
+    });
+    afterAll(() => opened.close());
+
+    const newTenant = async (over: Partial<Tenant> = {}): Promise<Tenant> => {
+      const tenant = aTenant(over);
+      expect(await state.tenants.create(tenant)).toBe('created');
+      return tenant;
+    };
+
+    describe('tenants', () => {
+      test('a slug is given once, even after its tenant was deleted and erased', async () => {
+        const tenant = await newTenant();
+        expect(await state.tenants.create(aTenant({ slug: tenant.slug }))).toBe('slug-taken');
+        expect(await state.tenants.markDeleted(tenant.id, now)).toBe(true);
+        expect(await state.tenants.markDeleted(tenant.id, now)).toBe(false);
+        await state.tenants.erase(tenant.id);
+        expect(await state.tenants.create(aTenant({ slug: tenant.slug }))).toBe('slug-taken');
+      });
+
+      test('a deleted tenant is absent from every read and listed for erasure until it is erased', async () => {
+        const tenant = await newTenant();
+        expect(await state.tenants.get(tenant.id)).toEqual(tenant);
+        expect(await state.tenants.bySlug(tenant.slug)).toEqual(tenant);
+        await state.tenants.markDeleted(tenant.id, now);
+        expect(await state.tenants.get(tenant.id)).toBeNull();
+        expect(await state.tenants.bySlug(tenant.slug)).toBeNull();
+        const listed = await everything((cursor) => state.tenants.list(pageAt(cursor, 2)));
+        expect(listed.map((one) => one.id)).not.toContain(tenant.id);
+        expect(await state.tenants.update(tenant.id, 0, { name: 'B' })).toBeNull();
+        expect(await state.tenants.bumpContentRevision(tenant.id)).toBeNull();
+        expect(await state.tenants.switchGeneration(tenant.id, 0, 1)).toBe(false);
+        expect(await state.tenants.deleted(1_000)).toContain(tenant.id);
+        await state.tenants.erase(tenant.id);
+        await state.tenants.erase(tenant.id);
+        expect(await state.tenants.deleted(1_000)).not.toContain(tenant.id);
+      });
+
+      test('pages show every tenant once', async () => {
+        const created = [await newTenant(), await newTenant(), await newTenant()];
+        const listed = await everything((cursor) => state.tenants.list(pageAt(cursor, 2)));
+        const ids = listed.map((tenant) => tenant.id);
+        expect(ids).toEqual(expect.arrayContaining(created.map((tenant) => tenant.id)));
+        expect(new Set(ids).size).toBe(ids.length);
+      });
+
+      test('an update with an old revision is stale and changes nothing', async () => {
+        const tenant = await newTenant();
+        const updated = await state.tenants.update(tenant.id, 0, { settings: { language: 'de' } });
+        expect(updated).toEqual({ ...tenant, settings: { language: 'de' }, rev: 1 });
+        expect(await state.tenants.update(tenant.id, 0, { name: 'Late' })).toBe('stale');
+        expect(await state.tenants.get(tenant.id)).toEqual(updated);
+        expect(await state.tenants.update('t_unknown', 0, {})).toBeNull();
+      });
+
+      test('parallel updates of one revision: one wins', async () => {
+        const tenant = await newTenant();
+        const results = await Promise.all(
+          Array.from({ length: 8 }, (_, n) => state.tenants.update(tenant.id, 0, { name: `${n}` })),
+        );
+        expect(results.filter((result) => result !== 'stale')).toHaveLength(1);
+      });
+
+      test('content revision grows by one for each of many parallel bumps', async () => {
+        const tenant = await newTenant();
+        const revisions = await Promise.all(
+          Array.from({ length: 20 }, () => state.tenants.bumpContentRevision(tenant.id)),
+        );
+        expect(revisions.toSorted((a, b) => Number(a) - Number(b))).toEqual(
+          Array.from({ length: 20 }, (_, n) => n + 1),
+        );
+        expect(await state.tenants.bumpContentRevision('t_unknown')).toBeNull();
+      });
+
+      test('the generation is switched from the expected one only, and with it the content revision', async () => {
+        const tenant = await newTenant();
+        expect(await state.tenants.switchGeneration(tenant.id, 5, 6)).toBe(false);
+        expect(await state.tenants.switchGeneration(tenant.id, 0, 1)).toBe(true);
+        expect(await state.tenants.get(tenant.id)).toMatchObject({ activeGeneration: 1, contentRevision: 1 });
+      });
+
+      test('erasing takes all rows but the ledger, and nobody else’s', async () => {
+        const [gone, stays] = [await newTenant(), await newTenant()];
+        for (const { id } of [gone, stays]) {
+          await state.sources.create(aSource(id, { id: `s_${id}` }));
+          await state.documents.put(aDocument(id, `s_${id}`));
+          await state.conversations.append(id, 'v', 'p', [{ role: 'user', text: 'q', at: now }]);
+          await state.receipts.put(aReceipt(id, { answerId: `a_${id}` }));
+          await state.channels.put(id, 'slack', 'C1', { enabled: false });
+          await state.metering.putLimits(id, [{ scope: 'tenant', unit: 'tokens', per: 'day', limit: 1 }]);
+          await state.outbox.open(id, 'o', 'a', now);
+          await state.ledger.append(id, [aLine(id)]);
+        }
+        await state.tenants.erase(gone.id);
+        expect(await state.documents.count(gone.id), 'a living tenant is not erased').toBe(1);
+        await state.tenants.markDeleted(gone.id, now);
+        await state.tenants.erase(gone.id);
+        const left = async (id: string) => [
+          (await state.sources.list(id)).length,
+          await state.documents.count(id),
+          (await state.conversations.turns(id, 'v', 5)).length,
+          (await state.receipts.list(id, {}, { limit: 5 })).items.length,
+          (await state.channels.list(id)).length,
+          (await state.metering.limits(id)).length,
+          (await state.outbox.get(id, 'o')) === null ? 0 : 1,
+          (await state.ledger.list(id, { from: 0, to: now + 1 }, { limit: 5 })).items.length,
+        ];
+        expect(await left(gone.id)).toEqual([0, 0, 0, 0, 0, 0, 0, 1]);
+        expect(await left(stays.id)).toEqual([1, 1, 1, 1, 1, 1, 1, 1]);
+      });
+    });
+
+    describe('keys and members', () => {
+      test('a key is found by its hash until it is revoked or its tenant deleted', async () => {
+        const tenant = await newTenant();
+        const other = await newTenant();
+        const key = { id: fresh('k_'), tenantId: tenant.id, name: 'ci', scopes: ['ask'] as const, createdAt: now };
+        await state.keys.create(key, `hash-${key.id}`);
+        expect(await state.keys.byHash(`hash-${key.id}`)).toEqual(key);
+        expect(await state.keys.byHash('hash-unknown')).toBeNull();
+        await state.keys.touch(other.id, key.id, now);
+        await state.keys.touch(tenant.id, key.id, now + 5);
+        expect(await state.keys.list(tenant.id)).toEqual([{ ...key, lastUsedAt: now + 5 }]);
+        expect(await state.keys.list(other.id)).toEqual([]);
+        expect(await state.keys.revoke(other.id, key.id)).toBe(false);
+        expect(await state.keys.revoke(tenant.id, key.id)).toBe(true);
+        expect(await state.keys.revoke(tenant.id, key.id)).toBe(false);
+        expect(await state.keys.byHash(`hash-${key.id}`)).toBeNull();
+        await state.keys.create({ ...key, id: `${key.id}b` }, `hash-${key.id}b`);
+        await state.tenants.markDeleted(tenant.id, now);
+        expect(await state.keys.byHash(`hash-${key.id}b`)).toBeNull();
+      });
+
+      test('a person has one role in each tenant; operators are counted apart', async () => {
+        const tenant = await newTenant();
+        const userId = fresh('user');
+        const before = await state.members.operators();
+        await state.members.put({ userId, tenantId: tenant.id, role: 'viewer', createdAt: now });
+        await state.members.put({ userId, tenantId: tenant.id, role: 'admin', createdAt: now });
+        await state.members.put({ userId, tenantId: null, role: 'operator', createdAt: now });
+        expect((await state.members.ofUser(userId)).map(({ tenantId, role }) => [tenantId, role])).toEqual(
+          expect.arrayContaining([
+            [tenant.id, 'admin'],
+            [null, 'operator'],
+          ]),
+        );
+        expect(await state.members.ofTenant(tenant.id)).toMatchObject([{ userId, role: 'admin' }]);
+        expect(await state.members.operators()).toBe(before + 1);
+        expect(await state.members.remove(null, userId)).toBe(true);
+        expect(await state.members.operators()).toBe(before);
+        await state.tenants.markDeleted(tenant.id, now);
+        expect(await state.members.ofUser(userId)).toEqual([]);
+        expect(await state.members.remove(tenant.id, 'nobody')).toBe(false);
+      });
+    });
+
+    describe('sources and documents', () => {
+      test('a source is changed at its revision, by its tenant', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const source = aSource(tenant.id, { schedule: '0 * * * *', nextRunAt: now });
+        await state.sources.create(source);
+        expect(await state.sources.get(tenant.id, source.id)).toEqual(source);
+        expect(await state.sources.get(other.id, source.id)).toBeNull();
+        expect(await state.sources.update(other.id, source.id, 0, { name: 'x' })).toBeNull();
+        expect(await state.sources.update(tenant.id, source.id, 3, { name: 'x' })).toBe('stale');
+        const { schedule: _, nextRunAt: __, ...onDemand } = source;
+        expect(await state.sources.update(tenant.id, source.id, 0, { schedule: null, nextRunAt: null })).toEqual({
+          ...onDemand,
+          rev: 1,
+        });
+        await state.sources.saveCursor(tenant.id, source.id, 'c1');
+        await state.sources.markSynced(tenant.id, source.id, now + 1);
+        expect(await state.sources.get(tenant.id, source.id)).toEqual({
+          ...onDemand,
+          rev: 1,
+          cursor: 'c1',
+          lastSyncedAt: now + 1,
+        });
+        await state.sources.saveCursor(tenant.id, source.id, null);
+        expect((await state.sources.get(tenant.id, source.id))?.cursor).toBeUndefined();
+        expect(await state.sources.remove(other.id, source.id)).toBe(false);
+        expect(await state.sources.remove(tenant.id, source.id)).toBe(true);
+        expect(await state.sources.list(tenant.id)).toEqual([]);
+      });
+
+      test('of several who reschedule a due source, one succeeds', async () => {
+        const tenant = await newTenant();
+        const source = aSource(tenant.id, { nextRunAt: now });
+        await state.sources.create(source);
+        const isDue = async (at: number) => (await state.sources.due(at, 1_000)).some((one) => one.id === source.id);
+        expect(await isDue(now - 1)).toBe(false);
+        expect(await isDue(now)).toBe(true);
+        const won = await Promise.all(
+          Array.from({ length: 6 }, () => state.sources.reschedule(tenant.id, source.id, now, now + hour)),
+        );
+        expect(won.filter(Boolean)).toHaveLength(1);
+        expect(await isDue(now)).toBe(false);
+        expect(await isDue(now + hour)).toBe(true);
+        await state.tenants.markDeleted(tenant.id, now);
+        expect(await isDue(now + hour)).toBe(false);
+      });
+
+      test('documents are replaced by id, paged, counted and removed within their tenant', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const documents = Array.from({ length: 5 }, () => aDocument(tenant.id, 's_a'));
+        await state.documents.putMany(tenant.id, documents);
+        const elsewhere = aDocument(tenant.id, 's_b');
+        await state.documents.put(elsewhere);
+        await state.documents.put({ ...elsewhere, title: 'New' });
+        expect((await state.documents.get(tenant.id, elsewhere.id))?.title).toBe('New');
+        expect(await state.documents.get(other.id, elsewhere.id)).toBeNull();
+        expect(
+          await state.documents.getMany(
+            other.id,
+            documents.map(({ id }) => id),
+          ),
+        ).toEqual([]);
+        expect(
+          await state.documents.getMany(tenant.id, [documents[1]!.id, documents[0]!.id, 'd_unknown']),
+        ).toHaveLength(2);
+        expect(await state.documents.count(tenant.id)).toBe(6);
+        expect(await state.documents.count(tenant.id, 's_a')).toBe(5);
+        const paged = await everything((cursor) =>
+          state.documents.list(tenant.id, { sourceId: 's_a' }, pageAt(cursor, 2)),
+        );
+        expect(paged.map(({ id }) => id).toSorted()).toEqual(documents.map(({ id }) => id).toSorted());
+        expect(await state.documents.remove(other.id, [documents[0]!.id])).toBe(0);
+        expect(await state.documents.remove(tenant.id, [documents[0]!.id, 'd_unknown'])).toBe(1);
+        expect(await state.documents.count(tenant.id)).toBe(5);
+      });
+
+      test('what a run has not seen is told by source', async () => {
+        const tenant = await newTenant();
+        const [seen, unseen, elsewhere] = [
+          aDocument(tenant.id, 's_a', { seenIn: 'r0' }),
+          aDocument(tenant.id, 's_a'),
+          aDocument(tenant.id, 's_b'),
+        ];
+        await state.documents.putMany(tenant.id, [seen, unseen, elsewhere]);
+        await state.documents.markSeen(tenant.id, [seen.id], 'r1');
+        expect(await state.documents.unseen(tenant.id, 's_a', 'r1', 10)).toEqual([unseen.id]);
+        expect((await state.documents.get(tenant.id, seen.id))?.seenIn).toBe('r1');
+      });
+    });
+
+    describe('jobs', () => {
+      const claim = (owner: string, at = now, perTenant = 10) =>
+        state.jobs.claim({ owner, now: at, leaseForMs: 30 * second, perTenant });
+      /** Claims until it is this tenant's turn: the suite's store is shared. */
+      const drain = async () => {
+        for (
+          let leased = await claim('drain', now + 100 * day, 1_000);
+          leased !== null;
+          leased = await claim('drain', now + 100 * day, 1_000)
+        ) {
+          await state.jobs.finish(leased.lease, now, { state: 'done', counts: noCounts, errors: [] });
+        }
+      };
+
+      test('an equal queued job is returned instead of a second one', async () => {
+        const tenant = await newTenant();
+        const job = aJob(tenant.id, { sourceId: 's_1' });
+        expect(await state.jobs.enqueue(job)).toEqual(job);
+        const results = await Promise.all(
+          Array.from({ length: 5 }, () => state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1' }))),
+        );
+        expect(new Set(results.map(({ id }) => id))).toEqual(new Set([job.id]));
+        expect((await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_2' }))).id).not.toBe(job.id);
+        expect(await state.jobs.list(tenant.id, { sourceId: 's_1' }, { limit: 10 })).toMatchObject({
+          items: [{ id: job.id }],
+        });
+        expect(await state.jobs.get('t_other', job.id)).toBeNull();
+        await drain();
+      });
+
+      test('one of many takes a job; a source never runs twice at once; a tenant has its share', async () => {
+        await drain();
+        const tenant = await newTenant();
+        const first = await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1' }));
+        const claims = await Promise.all(['a', 'b', 'c'].map((owner) => claim(owner)));
+        const [leased] = claims.filter((one) => one !== null);
+        expect(claims.filter((one) => one !== null)).toHaveLength(1);
+        expect(leased).toMatchObject({ job: { id: first.id, state: 'running', attempts: 1 } });
+        await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1', createdAt: now + 1 }));
+        expect(await claim('d')).toBeNull();
+        const other = await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_2', createdAt: now + 2 }));
+        expect(await claim('d', now, 1)).toBeNull();
+        expect(await claim('d', now, 2)).toMatchObject({ job: { id: other.id } });
+        await drain();
+      });
+
+      test('a job whose lease ran out is taken over, and the late holder is told', async () => {
+        await drain();
+        const tenant = await newTenant();
+        await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1' }));
+        const late = (await claim('a'))!;
+        expect(await claim('b', now + 29 * second)).toBeNull();
+        expect(
+          await state.jobs.heartbeat(late.lease, now + 20 * second, 30 * second, {
+            counts: { ...noCounts, seen: 3 },
+            errors: [],
+          }),
+        ).toBe(true);
+        expect(await claim('b', now + 49 * second)).toBeNull();
+        const taken = (await claim('b', now + 50 * second))!;
+        expect(taken.job).toMatchObject({ attempts: 2, counts: { seen: 3 } });
+        expect(taken.lease.fence).toBeGreaterThan(late.lease.fence);
+        expect(await state.jobs.heartbeat(late.lease, now, 30 * second)).toBe(false);
+        expect(await state.jobs.finish(late.lease, now, { state: 'done', counts: noCounts, errors: [] })).toBe(false);
+        expect(await state.jobs.release(late.lease)).toBe(false);
+        expect(
+          await state.jobs.finish(taken.lease, now + 60 * second, {
+            state: 'failed',
+            counts: noCounts,
+            errors: [{ problem: 'x' }],
+          }),
+        ).toBe(true);
+        expect(await state.jobs.get(tenant.id, taken.job.id)).toMatchObject({
+          state: 'failed',
+          finishedAt: now + 60 * second,
+        });
+        expect(await claim('c', now + day)).toBeNull();
+      });
+
+      test('a released job is claimed again, even beside an equal queued one', async () => {
+        await drain();
+        const tenant = await newTenant();
+        const job = await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1' }));
+        const leased = (await claim('a'))!;
+        const twin = await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1', createdAt: now + 1 }));
+        expect(twin.id).not.toBe(job.id);
+        expect(await state.jobs.release(leased.lease)).toBe(true);
+        expect((await claim('b'))?.job.id).toBe(job.id);
+        expect(await claim('c')).toBeNull();
+        await drain();
+      });
+
+      test('of a deleted tenant only its removal runs', async () => {
+        await drain();
+        const tenant = await newTenant();
+        await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1' }));
+        const removal = await state.jobs.enqueue(aJob(tenant.id, { kind: 'drop-tenant', createdAt: now + 1 }));
+        await state.tenants.markDeleted(tenant.id, now);
+        const leased = (await claim('a'))!;
+        expect(leased.job.id).toBe(removal.id);
+        await state.tenants.erase(tenant.id);
+        expect(await state.jobs.finish(leased.lease, now, { state: 'done', counts: noCounts, errors: [] })).toBe(true);
+      });
+    });
+
+    describe('inbox', () => {
+      const claim = (owner: string, at = now) => state.inbox.claimThread({ owner, now: at, leaseForMs: 30 * second });
+      const drain = async (at = now + 200 * day) => {
+        for (let lease = await claim('drain', at); lease !== null; lease = await claim('drain', at)) {
+          for (const row of await state.inbox.pending(lease, 100))
+            await state.inbox.settle(lease, row.id, now, { reason: 'answered' });
+          await state.inbox.releaseThread(lease);
+        }
+      };
+
+      test('an event delivered many times at once is stored once', async () => {
+        const row = anInboxRow(anEvent());
+        const outcomes = await Promise.all(Array.from({ length: 10 }, () => state.inbox.receive(row)));
+        expect(outcomes.filter((outcome) => outcome === 'stored')).toHaveLength(1);
+        expect(await state.inbox.get(row.id)).toEqual(row);
+        await drain();
+      });
+
+      test('any known key makes a duplicate, and so do the keys that came with the duplicate', async () => {
+        const [a, b, c] = [fresh('key'), fresh('key'), fresh('key')];
+        expect(await state.inbox.receive(anInboxRow(anEvent({ dedupeKeys: [a, b] })))).toBe('stored');
+        expect(await state.inbox.receive(anInboxRow(anEvent({ dedupeKeys: [c, b] })))).toBe('duplicate');
+        expect(await state.inbox.receive(anInboxRow(anEvent({ dedupeKeys: [c] })))).toBe('duplicate');
+        await drain();
+      });
+
+      test('a mention raises its unaddressed twin while that still waits, and never lowers it', async () => {
+        await drain();
+        const key = fresh('key');
+        const row = anInboxRow(anEvent({ dedupeKeys: [key], addressed: 'none' }));
+        await state.inbox.receive(row);
+        expect(await state.inbox.receive(anInboxRow(anEvent({ dedupeKeys: [key], addressed: 'mention' })))).toBe(
+          'duplicate',
+        );
+        expect((await state.inbox.get(row.id))?.event.addressed).toBe('mention');
+        await state.inbox.receive(anInboxRow(anEvent({ dedupeKeys: [key], addressed: 'none' })));
+        expect((await state.inbox.get(row.id))?.event.addressed).toBe('mention');
+        const settledKey = fresh('key');
+        const settled = anInboxRow(anEvent({ dedupeKeys: [settledKey], addressed: 'none' }));
+        await state.inbox.receive(settled);
+        await drain();
+        await state.inbox.receive(anInboxRow(anEvent({ dedupeKeys: [settledKey], addressed: 'mention' })));
+        expect((await state.inbox.get(settled.id))?.event.addressed).toBe('none');
+      });
+
+      test('a thread has one holder, who gets its rows in platform order and settles them', async () => {
+        await drain();
+        const thread = fresh('thread');
+        const rows = ['3', '1', '2'].map((orderKey) => anInboxRow(anEvent({ orderKey }), thread));
+        for (const row of rows) await state.inbox.receive(row);
+        const leases = (await Promise.all(['a', 'b', 'c'].map((owner) => claim(owner)))).filter(
+          (lease) => lease !== null,
+        );
+        expect(leases).toHaveLength(1);
+        const lease = leases[0]!;
+        expect(lease.key).toBe(thread);
+        expect((await state.inbox.pending(lease, 10)).map((row) => [row.event.orderKey, row.attempts])).toEqual([
+          ['1', 1],
+          ['2', 1],
+          ['3', 1],
+        ]);
+        expect(await state.inbox.pending(lease, 2)).toHaveLength(2);
+        expect(
+          await state.inbox.settle(lease, rows[1]!.id, now + 5, {
+            reason: 'answered',
+            tenantId: 't_9',
+            answerId: 'a_9',
+          }),
+        ).toBe(true);
+        expect(await state.inbox.settle(lease, rows[1]!.id, now + 9, { reason: 'failed' })).toBe(true);
+        expect(await state.inbox.get(rows[1]!.id)).toMatchObject({
+          state: 'settled',
+          reason: 'answered',
+          tenantId: 't_9',
+          answerId: 'a_9',
+          settledAt: now + 5,
+        });
+        expect(await state.inbox.settle(lease, 'm_unknown', now, { reason: 'answered' })).toBe(false);
+        expect(await state.inbox.depth(now + 7 * second)).toEqual({ ready: 2, oldestMs: 7 * second });
+        expect(await state.inbox.releaseThread(lease)).toBe(true);
+        expect(await state.inbox.releaseThread(lease)).toBe(false);
+        await drain();
+        expect(await state.inbox.depth(now)).toEqual({ ready: 0, oldestMs: 0 });
+      });
+
+      test('a thread whose lease ran out is taken over, and the late holder can do nothing more', async () => {
+        await drain();
+        const row = anInboxRow(anEvent());
+        await state.inbox.receive(row);
+        const late = (await claim('a'))!;
+        expect(await claim('b', now + 29 * second)).toBeNull();
+        expect(await state.inbox.heartbeatThread(late, now + 20 * second, 30 * second)).toBe(true);
+        expect(await claim('b', now + 49 * second)).toBeNull();
+        const taken = (await claim('b', now + 50 * second))!;
+        expect(taken.key).toBe(late.key);
+        expect(taken.fence).toBeGreaterThan(late.fence);
+        expect(await state.inbox.heartbeatThread(late, now, 30 * second)).toBe(false);
+        expect(await state.inbox.pending(late, 10)).toEqual([]);
+        expect(await state.inbox.settle(late, row.id, now, { reason: 'answered' })).toBe(false);
+        expect(await state.inbox.releaseThread(late)).toBe(false);
+        expect((await state.inbox.get(row.id))?.state).toBe('ready');
+        expect(await state.inbox.pending(taken, 10)).toHaveLength(1);
+        await drain();
+      });
+
+      test('the thread that was served longest ago is next', async () => {
+        await drain();
+        const [first, second_] = [fresh('thread'), fresh('thread')];
+        const put = (thread: string, at: number) => state.inbox.receive(anInboxRow(anEvent(), thread, at));
+        await put(first, now + 1);
+        await put(first, now + 2);
+        await put(second_, now + 3);
+        const lease = (await claim('a', now + 10))!;
+        expect(lease.key).toBe(first);
+        await state.inbox.settle(lease, (await state.inbox.pending(lease, 1))[0]!.id, now + 10, { reason: 'answered' });
+        await state.inbox.releaseThread(lease);
+        expect((await claim('a', now + 11))?.key).toBe(second_);
+        expect((await claim('a', now + 12))?.key).toBe(first);
+        expect(await claim('a', now + 13)).toBeNull();
+        await drain();
+      });
+
+      test('a thread put off is not claimed before its time', async () => {
+        await drain();
+        await state.inbox.receive(anInboxRow(anEvent()));
+        await state.inbox.releaseThread((await claim('a'))!, now + 5 * second);
+        expect(await claim('a', now + 4 * second)).toBeNull();
+        expect(await claim('a', now + 5 * second)).not.toBeNull();
+        await drain();
+      });
+
+      test('a question, its edit and its deletion are found together', async () => {
+        const about = { channelId: fresh('C'), workspaceId: 'W9' };
+        const question = anEvent(about);
+        const edit = anEvent({ ...about, kind: 'edit', targetMessageId: question.messageId });
+        const removal = anEvent({ ...about, kind: 'delete', targetMessageId: question.messageId });
+        for (const [n, event] of [question, edit, removal, anEvent(about)].entries())
+          await state.inbox.receive(anInboxRow(event, fresh('thread'), now + n));
+        const found = await state.inbox.byMessage('slack', 'W9', about.channelId, question.messageId);
+        expect(found.map((row) => row.event.kind)).toEqual(['message', 'edit', 'delete']);
+        expect(await state.inbox.byMessage('slack', 'W8', about.channelId, question.messageId)).toEqual([]);
+        await drain();
+      });
+
+      test('after 25 hours a repeat is still a duplicate; after 72 the text is gone and the reason stands', async () => {
+        await drain();
+        const row = anInboxRow(anEvent({ feedback: { rating: 'up', comment: 'secret' } }));
+        await state.inbox.receive(row);
+        await drain(now);
+        await state.maintenance.sweep(now + 25 * hour);
+        expect(await state.inbox.receive(row)).toBe('duplicate');
+        expect((await state.inbox.get(row.id))?.event.text).not.toBe('');
+        await state.maintenance.sweep(now + 73 * hour);
+        const stripped = await state.inbox.get(row.id);
+        expect(stripped).toMatchObject({ reason: 'answered', event: { text: '', attachments: [], handle: {} } });
+        expect(JSON.stringify(stripped)).not.toContain('secret');
+        await state.maintenance.sweep(now + 30 * day);
+        expect(await state.inbox.receive(row)).toBe('duplicate');
+        await state.maintenance.sweep(now + 32 * day);
+        expect(await state.inbox.get(row.id)).toBeNull();
+      });
+
+      test('waiting rows are never swept', async () => {
+        await drain();
+        const row = anInboxRow(anEvent());
+        await state.inbox.receive(row);
+        await state.maintenance.sweep(now + 400 * day);
+        expect(await state.inbox.get(row.id)).toEqual(row);
+        expect(await state.inbox.receive(row)).toBe('duplicate');
+        await drain();
+      });
+    });
+
+    describe('outbox', () => {
+      test('a delivery is opened once and remembered over attempts', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const receipt = aReceipt(tenant.id);
+        expect(await state.outbox.open(tenant.id, 'o1', 'a1', now)).toEqual({
+          id: 'o1',
+          tenantId: tenant.id,
+          state: 'open',
+          attempts: 1,
+          postedIds: [],
+          answerId: 'a1',
+        });
+        await state.outbox.posted(tenant.id, 'o1', 'p1');
+        await state.outbox.posted(tenant.id, 'o1', 'p2');
+        await state.outbox.posted(tenant.id, 'o1', 'p1');
+        await state.outbox.finalize(tenant.id, 'o1', { markdown: 'Yes', receipt, reason: 'answered' });
+        await state.outbox.finalize(tenant.id, 'o1', { markdown: 'No', receipt, reason: 'answered' });
+        expect(await state.outbox.open(tenant.id, 'o1', 'a1', now)).toEqual({
+          id: 'o1',
+          tenantId: tenant.id,
+          state: 'final',
+          attempts: 2,
+          postedIds: ['p1', 'p2'],
+          answerId: 'a1',
+          final: { markdown: 'Yes', receipt, reason: 'answered' },
+        });
+        await state.outbox.sent(tenant.id, 'o1', now);
+        expect((await state.outbox.get(tenant.id, 'o1'))?.state).toBe('sent');
+        expect((await state.outbox.byPostedId(tenant.id, 'p2'))?.id).toBe('o1');
+        expect(await state.outbox.byPostedId(other.id, 'p2')).toBeNull();
+        expect(await state.outbox.get(other.id, 'o1')).toBeNull();
+        await state.maintenance.sweep(now + 80 * hour);
+        expect(await state.outbox.byPostedId(tenant.id, 'p2')).toMatchObject({ state: 'sent', answerId: 'a1' });
+        expect((await state.outbox.get(tenant.id, 'o1'))?.final).toBeUndefined();
+      });
+    });
+
+    describe('conversations and receipts', () => {
+      test('the newest turns come oldest first, a pair once, and only to their tenant', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const pair = (n: number) => [
+          { role: 'user' as const, text: `q${n}`, at: now + n },
+          { role: 'assistant' as const, text: `a${n}`, at: now + n, answerId: `a_${n}` },
+        ];
+        for (const n of [1, 2, 3, 3]) await state.conversations.append(tenant.id, 'v', `p${n}`, pair(n));
+        const texts = async (limit: number) =>
+          (await state.conversations.turns(tenant.id, 'v', limit)).map((turn) => turn.text);
+        expect(await texts(4)).toEqual(['q2', 'a2', 'q3', 'a3']);
+        expect(await texts(3)).toEqual(['a2', 'q3', 'a3']);
+        expect(await state.conversations.turns(other.id, 'v', 4)).toEqual([]);
+        expect(await state.conversations.exists(tenant.id, 'v')).toBe(true);
+        expect(await state.conversations.exists(other.id, 'v')).toBe(false);
+        await state.conversations.removePair(other.id, 'v', 'p3');
+        await state.conversations.removePair(tenant.id, 'v', 'p3');
+        expect(await texts(9)).toEqual(['q1', 'a1', 'q2', 'a2']);
+      });
+
+      test('receipts are listed newest first, page by page, by outcome and by words', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const receipts = Array.from({ length: 5 }, (_, n) =>
+          aReceipt(tenant.id, {
+            at: now + n,
+            question: `Question about Überstunden ${n}`,
+            answer: n === 2 ? 'A unicorn, 休暇は三十日です' : 'no',
+          }),
+        );
+        for (const receipt of receipts) await state.receipts.put(receipt);
+        await state.receipts.put(receipts[0]!);
+        await state.receipts.put(aReceipt(tenant.id, { at: now - 1, kind: 'refused', reasonCode: 'quota' }));
+        await state.receipts.put(aReceipt(other.id, { answer: 'unicorn' }));
+        const list = (filter: { outcome?: string; q?: string }) =>
+          everything((cursor) => state.receipts.list(tenant.id, filter, pageAt(cursor, 2)));
+        expect((await list({})).map((receipt) => receipt.at)).toEqual([
+          now + 4,
+          now + 3,
+          now + 2,
+          now + 1,
+          now,
+          now - 1,
+        ]);
+        expect(await list({ outcome: 'quota' })).toHaveLength(1);
+        expect(await list({ outcome: 'refused' })).toHaveLength(1);
+        expect(await list({ outcome: 'answered', q: 'überstunden' })).toHaveLength(5);
+        expect((await list({ q: 'unicorn question' })).map((receipt) => receipt.at)).toEqual([now + 2]);
+        expect(await list({ q: '三十日' })).toHaveLength(1);
+        expect(await list({ q: 'of' })).toHaveLength(1);
+        expect(await list({ q: '" OR question:* --' })).toEqual([]);
+        expect(await state.receipts.get(tenant.id, receipts[2]!.answerId)).toEqual(receipts[2]);
+        expect(await state.receipts.get(other.id, receipts[2]!.answerId)).toBeNull();
+      });
+
+      test('a person has one verdict, the last, and a repeated write does not lose it', async () => {
+        const tenant = await newTenant();
+        const receipt = aReceipt(tenant.id);
+        await state.receipts.put(receipt);
+        expect(
+          await state.receipts.addFeedback(tenant.id, receipt.answerId, { rating: 'up', user: 'u', at: now }),
+        ).toBe(true);
+        expect(
+          await state.receipts.addFeedback(tenant.id, receipt.answerId, { rating: 'down', user: 'u', at: now + 1 }),
+        ).toBe(true);
+        expect(
+          await state.receipts.addFeedback(tenant.id, receipt.answerId, { rating: 'up', user: 'w', at: now + 2 }),
+        ).toBe(true);
+        await state.receipts.put(receipt);
+        expect(
+          (await state.receipts.get(tenant.id, receipt.answerId))?.feedback.map(({ user, rating }) => [user, rating]),
+        ).toEqual([
+          ['u', 'down'],
+          ['w', 'up'],
+        ]);
+        expect(await state.receipts.addFeedback('t_other', receipt.answerId, { rating: 'up', at: now })).toBe(false);
+      });
+
+      test('a cached answer is found until it expires, also before the sweep', async () => {
+        const tenant = await newTenant();
+        const receipt = aReceipt(tenant.id);
+        await state.answerCache.put(tenant.id, 'k', receipt, now + 10);
+        expect(await state.answerCache.get(tenant.id, 'k', now + 9)).toEqual(receipt);
+        expect(await state.answerCache.get(tenant.id, 'k', now + 10)).toBeNull();
+        expect(await state.answerCache.get('t_other', 'k', now)).toBeNull();
+        await state.maintenance.sweep(now + 11);
+        expect(await state.answerCache.get(tenant.id, 'k', now + 9)).toBeNull();
+      });
+
+      test('receipts and turns go when their tenant keeps them no longer', async () => {
+        const tenant = await newTenant({ settings: { retentionDays: 10 } });
+        const receipt = aReceipt(tenant.id);
+        await state.receipts.put(receipt);
+        await state.conversations.append(tenant.id, 'v', 'p', [{ role: 'user', text: 'q', at: now }]);
+        await state.maintenance.sweep(now + 10 * day);
+        expect(await state.receipts.get(tenant.id, receipt.answerId)).not.toBeNull();
+        await state.maintenance.sweep(now + 10 * day + 1);
+        expect(await state.receipts.get(tenant.id, receipt.answerId)).toBeNull();
+        expect(await state.conversations.exists(tenant.id, 'v')).toBe(false);
+      });
+    });
+
+    describe('metering', () => {
+      const counter = (over: { id?: string; limit?: number } = {}) => ({
+        id: 'tenant:t:tokens:2026-11-22',
+        limit: 100,
+        expiresAt: now + day,
+        ...over,
+      });
+      const reserve = (tenantId: string, reservationId: string, amount: number, at = now, limit = 100) =>
+        state.metering.reserve(tenantId, counter({ limit }), reservationId, amount, at, at + 30 * second);
+      const read = async (tenantId: string, at = now) =>
+        (await state.metering.counters(tenantId, [counter().id], at))[0];
+
+      test('parallel reservations never pass the limit', async () => {
+        const tenant = await newTenant();
+        const outcomes = await Promise.all(Array.from({ length: 50 }, (_, n) => reserve(tenant.id, `r${n}`, 7)));
+        expect(outcomes.filter(({ outcome }) => outcome === 'held')).toHaveLength(14);
+        expect(await read(tenant.id)).toEqual({ id: counter().id, used: 0, held: 98 });
+        expect(outcomes.find(({ outcome }) => outcome === 'refused')).toMatchObject({ state: { used: 0, held: 98 } });
+        expect(await read('t_other')).toMatchObject({ used: 0, held: 0 });
+      });
+
+      test('the same reservation holds once and settles once', async () => {
+        const tenant = await newTenant();
+        await reserve(tenant.id, 'r', 60);
+        expect(await reserve(tenant.id, 'r', 60)).toEqual({ outcome: 'held' });
+        expect((await read(tenant.id))?.held).toBe(60);
+        expect(await state.metering.settle(tenant.id, counter().id, 'r', 40)).toBe(true);
+        expect(await state.metering.settle(tenant.id, counter().id, 'r', 40)).toBe(false);
+        expect(await reserve(tenant.id, 'r', 60)).toEqual({ outcome: 'held' });
+        expect(await read(tenant.id)).toMatchObject({ used: 40, held: 0 });
+        await state.metering.release(tenant.id, [counter().id], 'r');
+        expect(await read(tenant.id)).toMatchObject({ used: 40, held: 0 });
+      });
+
+      test('a released or expired hold gives its room back; overshoot is charged', async () => {
+        const tenant = await newTenant();
+        await reserve(tenant.id, 'a', 100);
+        expect(await reserve(tenant.id, 'b', 1)).toMatchObject({ outcome: 'refused' });
+        await state.metering.release(tenant.id, [counter().id], 'a');
+        expect(await reserve(tenant.id, 'b', 100)).toEqual({ outcome: 'held' });
+        expect(await reserve(tenant.id, 'c', 1, now + 29 * second)).toMatchObject({ outcome: 'refused' });
+        expect(await reserve(tenant.id, 'c', 100, now + 30 * second)).toEqual({ outcome: 'held' });
+        expect(await state.metering.settle(tenant.id, counter().id, 'c', 130)).toBe(true);
+        expect(await state.metering.settle(tenant.id, counter().id, 'b', 5)).toBe(true);
+        expect(await read(tenant.id, now + 31 * second)).toMatchObject({ used: 135, held: 0 });
+      });
+
+      test('only a living hold can be extended', async () => {
+        const tenant = await newTenant();
+        await reserve(tenant.id, 'a', 100);
+        const extend = (until: number, at: number) => state.metering.extend(tenant.id, [counter().id], 'a', until, at);
+        expect(await extend(now + 60 * second, now + 20 * second)).toBe(true);
+        expect(await reserve(tenant.id, 'b', 1, now + 59 * second)).toMatchObject({ outcome: 'refused' });
+        expect(await extend(now + 90 * second, now + 60 * second)).toBe(false);
+        expect(await reserve(tenant.id, 'b', 100, now + 61 * second)).toEqual({ outcome: 'held' });
+        expect(await state.metering.extend(tenant.id, [counter().id], 'nobody', now + day, now)).toBe(false);
+      });
+
+      test('the sweep removes expired holds and keeps what was used', async () => {
+        const tenant = await newTenant();
+        await reserve(tenant.id, 'a', 10);
+        await reserve(tenant.id, 'b', 10);
+        await state.metering.settle(tenant.id, counter().id, 'b', 10);
+        await state.maintenance.sweep(now + 60 * second);
+        expect(await read(tenant.id, now)).toMatchObject({ used: 10, held: 0 });
+        expect(await state.metering.settle(tenant.id, counter().id, 'b', 10)).toBe(false);
+        expect((await read(tenant.id, now + day))?.used, 'a window that has ended').toBe(0);
+      });
+
+      test('limits are a tenant’s own and replaced whole', async () => {
+        const tenant = await newTenant();
+        const limits = [{ scope: 'member', unit: 'questions', per: 'day', limit: 3 }] as const;
+        expect(await state.metering.limits(tenant.id)).toEqual([]);
+        await state.metering.putLimits(tenant.id, limits);
+        expect(await state.metering.limits(tenant.id)).toEqual(limits);
+        expect(await state.metering.limits('t_other')).toEqual([]);
+        await state.metering.putLimits(tenant.id, []);
+        expect(await state.metering.limits(tenant.id)).toEqual([]);
+      });
+
+      test('a window counts to its limit and begins anew', async () => {
+        const key = fresh('ip');
+        const start = Math.floor(now / 60_000) * 60_000;
+        const hits = await Promise.all(Array.from({ length: 8 }, () => state.metering.hit(key, 5, 60_000, start + 10)));
+        expect(hits.filter(({ ok }) => ok)).toHaveLength(5);
+        expect(hits[0]?.resetsAt).toBe(start + 60_000);
+        expect(await state.metering.hit(key, 5, 60_000, start + 60_000)).toMatchObject({ ok: true });
+      });
+    });
+
+    describe('ledger', () => {
+      test('a line is written once and sums are exact to the unit', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const lines = [
+          aLine(tenant.id, { costNanos: 4_503_599_627_370_495, memberId: 'slack:A' }),
+          aLine(tenant.id, { costNanos: 4_503_599_627_370_495, memberId: 'slack:A', at: now + day }),
+          aLine(tenant.id, { costNanos: 1, memberId: 'slack:B', at: now + day, model: 'other' }),
+        ];
+        const question = aLine(tenant.id, {
+          kind: 'question',
+          promptTokens: 0,
+          completionTokens: 0,
+          memberId: 'slack:A',
+        });
+        const { costNanos: _, currency: __, model: ___, ...plainQuestion } = question;
+        const { costNanos: _c, currency: _d, ...unpriced } = aLine(tenant.id, { memberId: 'slack:C' });
+        await Promise.all([...lines, ...lines].map((line) => state.ledger.append(tenant.id, [line])));
+        await state.ledger.append(tenant.id, [plainQuestion, unpriced]);
+        await state.ledger.append(other.id, [aLine(other.id)]);
+        const usage = (group: UsageGroup, to = now + 2 * day) =>
+          state.ledger.usage(tenant.id, { from: now, to }, group);
+        expect(await usage('member')).toEqual([
+          {
+            key: 'slack:A',
+            questions: 1,
+            promptTokens: 20,
+            completionTokens: 4,
+            embeddingTokens: 0,
+            costNanos: 9_007_199_254_740_990,
+            costUnknown: false,
+            currency: 'USD',
+          },
+          {
+            key: 'slack:B',
+            questions: 0,
+            promptTokens: 10,
+            completionTokens: 2,
+            embeddingTokens: 0,
+            costNanos: 1,
+            costUnknown: false,
+            currency: 'USD',
+          },
+          {
+            key: 'slack:C',
+            questions: 0,
+            promptTokens: 10,
+            completionTokens: 2,
+            embeddingTokens: 0,
+            costNanos: 0,
+            costUnknown: true,
+          },
+        ]);
+        expect((await usage('day')).map((row) => [row.key, row.questions, row.promptTokens])).toEqual([
+          ['2026-11-22', 1, 20],
+          ['2026-11-23', 0, 20],
+        ]);
+        expect((await usage('model')).map((row) => row.key)).toEqual(['', 'm', 'other']);
+        expect((await usage('platform')).map((row) => row.key)).toEqual(['slack']);
+        expect((await usage('channel')).map((row) => row.key)).toEqual(['slack:C1']);
+        expect((await usage('source')).map((row) => row.key)).toEqual(['']);
+        expect(
+          (await usage('day', now + day)).map((row) => row.key),
+          'the end is exclusive',
+        ).toEqual(['2026-11-22']);
+      });
+
+      test('amounts of two currencies are never added up', async () => {
+        const tenant = await newTenant();
+        await state.ledger.append(tenant.id, [
+          aLine(tenant.id, { costNanos: 5 }),
+          aLine(tenant.id, { costNanos: 3, currency: 'EUR' }),
+          aLine(tenant.id, { costNanos: 4 }),
+        ]);
+        const rows = await state.ledger.usage(tenant.id, { from: now, to: now + 1 }, 'day');
+        expect(rows.map((row) => [row.currency, row.costNanos]).toSorted()).toEqual([
+          ['EUR', 3],
+          ['USD', 9],
+        ]);
+      });
+
+      test('a closed period reads the same, line by line, however often', async () => {
+        const tenant = await newTenant();
+        const lines = Array.from({ length: 25 }, (_, n) => aLine(tenant.id, { at: now + (n % 3) }));
+        await state.ledger.append(tenant.id, lines.toReversed());
+        const exported = () =>
+          everything((cursor) => state.ledger.list(tenant.id, { from: now, to: now + 3 }, pageAt(cursor, 4)));
+        const first = await exported();
+        expect(first).toEqual(lines.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1)));
+        await state.ledger.append(tenant.id, lines);
+        expect(JSON.stringify(await exported())).toBe(JSON.stringify(first));
+        expect((await state.ledger.list(tenant.id, { from: now, to: now + 1 }, { limit: 100 })).items).toHaveLength(9);
+        expect((await state.ledger.list('t_other', { from: 0, to: now + day }, { limit: 9 })).items).toEqual([]);
+      });
+    });
+
+    describe('channels, connections, leases and audit', () => {
+      test('rules of a channel are a tenant’s own', async () => {
+        const tenant = await newTenant();
+        await state.channels.put(tenant.id, 'slack', 'C1', { enabled: false });
+        await state.channels.put(tenant.id, 'slack', 'C1', { answerWhen: 'every' });
+        expect(await state.channels.get(tenant.id, 'slack', 'C1')).toEqual({ answerWhen: 'every' });
+        expect(await state.channels.get(tenant.id, 'discord', 'C1')).toBeNull();
+        expect(await state.channels.get('t_other', 'slack', 'C1')).toBeNull();
+        expect(await state.channels.list(tenant.id)).toEqual([
+          { platform: 'slack', channelId: 'C1', rules: { answerWhen: 'every' } },
+        ]);
+      });
+
+      test('a workspace belongs to one tenant, until that is deleted or lets it go', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const workspaceId = fresh('W');
+        const of = (tenantId: string): Connection => ({
+          id: fresh('n_'),
+          tenantId,
+          platform: 'slack',
+          workspaceId,
+          createdAt: now,
+        });
+        const mine = of(tenant.id);
+        const outcomes = await Promise.all(
+          [mine, of(other.id), of(other.id)].map((connection) => state.connections.create(connection)),
+        );
+        expect(outcomes).toEqual(['created', 'taken', 'taken']);
+        expect(await state.connections.byWorkspace('slack', workspaceId)).toEqual(mine);
+        expect(await state.connections.byWorkspace('teams', workspaceId)).toBeNull();
+        expect(await state.connections.byId(mine.id)).toEqual(mine);
+        expect(await state.connections.get(other.id, mine.id)).toBeNull();
+        expect(await state.connections.setCredentials(other.id, mine.id, 'x')).toBe(false);
+        expect(await state.connections.setCredentials(tenant.id, mine.id, 'sealed')).toBe(true);
+        await state.connections.touch(tenant.id, mine.id, { lastEventAt: now });
+        expect(await state.connections.list(tenant.id)).toEqual([
+          { ...mine, sealedCredentials: 'sealed', lastEventAt: now },
+        ]);
+        await state.connections.setCredentials(tenant.id, mine.id, null);
+        expect((await state.connections.byId(mine.id))?.sealedCredentials).toBeUndefined();
+        expect(await state.connections.remove(other.id, mine.id)).toBe(false);
+        await state.tenants.markDeleted(tenant.id, now);
+        expect(await state.connections.byId(mine.id)).toBeNull();
+        expect(await state.connections.byWorkspace('slack', workspaceId)).toBeNull();
+        const next = of(other.id);
+        expect(await state.connections.create(next)).toBe('created');
+        expect(await state.connections.remove(other.id, next.id)).toBe(true);
+        expect(await state.connections.list(other.id)).toEqual([]);
+      });
+
+      test('a one-time code is taken once and not after its time', async () => {
+        const [code, late] = [fresh('code'), fresh('code')];
+        await state.connections.offerCode(code, 'slack', 'W1', now + 10);
+        await state.connections.offerCode(late, 'slack', 'W1', now + 10);
+        const taken = await Promise.all([1, 2, 3].map(() => state.connections.takeCode(code, now + 9)));
+        expect(taken.filter((one) => one !== null)).toEqual([{ platform: 'slack', workspaceId: 'W1' }]);
+        expect(await state.connections.takeCode(late, now + 10)).toBeNull();
+      });
+
+      test('a lease has one holder, and each new holder a higher fence', async () => {
+        const key = fresh('lease');
+        const taken = (
+          await Promise.all(['a', 'b', 'c'].map((owner) => state.leases.acquire(key, owner, now, 1_000)))
+        ).filter((lease) => lease !== null);
+        expect(taken).toHaveLength(1);
+        const lease = taken[0]!;
+        expect(await state.leases.renew(lease, now + 900, 1_000)).toBe(true);
+        expect(await state.leases.acquire(key, 'z', now + 1_899, 1_000)).toBeNull();
+        const next = (await state.leases.acquire(key, 'z', now + 1_900, 1_000))!;
+        expect(next.fence).toBeGreaterThan(lease.fence);
+        expect(await state.leases.renew(lease, now, 1_000)).toBe(false);
+        await state.leases.release(lease);
+        expect(await state.leases.acquire(key, 'y', now + 1_901, 1_000)).toBeNull();
+        await state.leases.release(next);
+        expect((await state.leases.acquire(key, 'y', now, 1_000))?.fence).toBeGreaterThan(next.fence);
+      });
+
+      test('the audit trail is newest first, the deployment’s apart from a tenant’s', async () => {
+        const tenant = await newTenant();
+        const entries = Array.from({ length: 3 }, (_, n) => ({
+          id: fresh('u_'),
+          tenantId: tenant.id,
+          at: now + n,
+          actor: 'u',
+          action: 'key.create',
+        }));
+        for (const entry of [...entries, entries[0]!]) await state.audit.append(entry);
+        const deployment = {
+          id: fresh('u_'),
+          tenantId: null,
+          at: now,
+          actor: 'operator',
+          action: 'tenant.create',
+          subject: tenant.id,
+        };
+        await state.audit.append(deployment);
+        expect(await everything((cursor) => state.audit.list(tenant.id, pageAt(cursor, 2)))).toEqual(
+          entries.toReversed(),
+        );
+        expect((await state.audit.list(null, { limit: 1 })).items).toEqual([deployment]);
+      });
+    });
+
+    describe('maintenance', () => {
+      test('a forgotten person’s words are gone everywhere and the ledger no longer names them', async () => {
+        const tenant = await newTenant();
+        const receipt = aReceipt(tenant.id, {
+          question: 'xyzzy q',
+          answer: 'xyzzy a',
+          condensedQuestion: 'xyzzy c',
+          feedback: [{ rating: 'up', comment: 'xyzzy f', user: 'U1', at: now }],
+        });
+        const others = aReceipt(tenant.id, { memberId: 'slack:U2', question: 'plugh' });
+        for (const one of [receipt, others]) {
+          await state.receipts.put(one);
+          await state.conversations.append(tenant.id, 'v', one.answerId, [
+            { role: 'user', text: one.question, at: now },
+            { role: 'assistant', text: one.answer, at: now, answerId: one.answerId },
+          ]);
+        }
+        await state.outbox.open(tenant.id, 'o', receipt.answerId, now);
+        await state.outbox.finalize(tenant.id, 'o', { markdown: 'xyzzy', receipt, reason: 'answered' });
+        await state.outbox.sent(tenant.id, 'o', now);
+        const row = anInboxRow(anEvent({ text: 'xyzzy' }));
+        await state.inbox.receive(row);
+        const lease = (await state.inbox.claimThread({ owner: 'a', now, leaseForMs: 1 }))!;
+        await state.inbox.settle(lease, row.id, now, {
+          reason: 'answered',
+          tenantId: tenant.id,
+          answerId: receipt.answerId,
+        });
+        const lines = [aLine(tenant.id), aLine(tenant.id, { memberId: 'slack:U2' })];
+        await state.ledger.append(tenant.id, lines);
+        await state.maintenance.forgetMember('t_other', 'slack:U1', 'forgotten-1');
+        expect((await state.receipts.get(tenant.id, receipt.answerId))?.question).toBe('xyzzy q');
+        await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-1');
+        await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-1');
+        const left = JSON.stringify([
+          await state.receipts.get(tenant.id, receipt.answerId),
+          await state.conversations.turns(tenant.id, 'v', 10),
+          await state.outbox.get(tenant.id, 'o'),
+          await state.inbox.get(row.id),
+          await state.ledger.list(tenant.id, { from: 0, to: now + day }, { limit: 10 }),
+        ]);
+        expect(left).not.toContain('xyzzy');
+        expect(left).not.toContain('U1"');
+        expect(left).toContain('plugh');
+        expect((await state.receipts.list(tenant.id, { q: 'xyzzy' }, { limit: 5 })).items).toEqual([]);
+        expect(await state.inbox.get(row.id)).toMatchObject({ reason: 'answered', answerId: receipt.answerId });
+        expect(
+          (await state.ledger.usage(tenant.id, { from: 0, to: now + day }, 'member')).map((line) => line.key),
+        ).toEqual(['forgotten-1', 'slack:U2']);
+      });
+
+      test('a healthy store says so', async () => {
+        await expect(state.maintenance.check()).resolves.toBeUndefined();
+      });
+    });
+  });
+};
