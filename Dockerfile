@@ -36,6 +36,8 @@ COPY --from=production /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY bin bin
 COPY demo demo
+# Style sheet, script and mark are served from beside the pages' sources.
+COPY console/assets console/assets
 COPY package.json LICENSE ./
 # A fresh named volume takes over owner and mode of the folder it is mounted on.
 RUN mkdir /data && chown node:node /data && chmod 700 /data
