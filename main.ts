@@ -1,22 +1,26 @@
+import { createHmac } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
-import { serve } from '@hono/node-server';
-import { createSlack } from './bots/slack/slack.ts';
+import { getRequestListener } from '@hono/node-server';
+import { createPlatforms } from './bots/platforms.ts';
 import { createHttpApp } from './console/app.tsx';
-import { createAuth } from './console/auth/auth.ts';
+import { type Auth, createAuth } from './console/auth/auth.ts';
 import { type Config, parseConfig } from './core/config.ts';
 import { type Core, createCore } from './core/core.ts';
-import { openSqliteChunks } from './core/drivers/chunks/sqlite/chunks.ts';
+import { openSqliteChunks } from './core/drivers/chunks/sqlite/open.ts';
 import { createOpenAiChat, createOpenAiEmbedder } from './core/drivers/models/openai.ts';
 import { createFolderSource } from './core/drivers/sources/folder.ts';
 import { pushSource } from './core/drivers/sources/push.ts';
 import { uploadSource } from './core/drivers/sources/upload.ts';
-import { openSqliteState } from './core/drivers/state/sqlite/state.ts';
+import { openSqliteState, stateFileIn } from './core/drivers/state/sqlite/state.ts';
+import { AppError } from './core/errors.ts';
 import { createLog } from './core/observe/log.ts';
 import { createMetrics } from './core/observe/metrics.ts';
 import { systemClock, systemRandom } from './core/observe/system.ts';
-import type { Platform } from './core/ports/platform.ts';
 import type { Runtime } from './core/ports/runtime.ts';
 import { createSealer } from './core/security/seal.ts';
 import { loadSecretKey } from './core/security/secret-key.ts';
@@ -26,13 +30,19 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** How long a stop waits for running answers and jobs before their leases are handed back. */
 const drainForMs = 25_000;
+/** How long open connections may take to end after the listener was closed. */
+const closeForMs = 3_000;
 
 export type Opened = {
   readonly config: Config;
   readonly runtime: Runtime;
   readonly core: Core;
-  readonly secretKey: Uint8Array;
   metricsText(): Promise<string>;
+  openAuth(): Promise<Auth>;
+  /** A new one-time link for the owner. */
+  signInUrl(): Promise<string>;
+  /** Everything that a restore needs, into an empty folder. */
+  backup(folder: string, signal: AbortSignal): Promise<void>;
 };
 
 /**
@@ -42,85 +52,180 @@ export type Opened = {
 export const openCore = async (env: Environment = process.env): Promise<Opened> => {
   const config = parseConfig(env);
   const dataDir = resolve(config.DATA_DIR);
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  } catch (cause) {
+    throw new AppError('config', `DATA_DIR ${dataDir} cannot be created. Name a folder that this user may write.`, {
+      cause,
+    });
+  }
   const log = createLog({ level: config.LOG_LEVEL });
   const metrics = createMetrics();
   const runtime: Runtime = { clock: systemClock, random: systemRandom, log, metrics };
   const secretKey = loadSecretKey(config.FOOTNOTE_SECRET_KEY, dataDir);
-  const state = await openSqliteState({ dataDir, log });
-  const chunks = await openSqliteChunks({ dataDir, log });
-  const openAi = { baseUrl: config.OPENAI_BASE_URL, apiKey: config.OPENAI_API_KEY, rpm: config.CHAT_RPM, tpm: config.CHAT_TPM };
+  const [state, chunks] = await Promise.all([openSqliteState({ dataDir, log }), openSqliteChunks({ dataDir, log })]);
   const core = createCore({
     state,
     chunks,
-    chat: config.CHAT_MODEL === undefined ? null : createOpenAiChat({ ...openAi, model: config.CHAT_MODEL, smallModel: config.CHAT_MODEL_SMALL, runtime }),
+    ...modelsFrom(config, runtime),
+    sources: [pushSource, uploadSource, createFolderSource({ roots: config.FOLDER_ROOTS, forbidden: [dataDir] })],
+    sealer: createSealer(secretKey),
+    runtime,
+    ...(config.FOOTNOTE_ADMIN_TOKEN === undefined ? {} : { operatorToken: config.FOOTNOTE_ADMIN_TOKEN }),
+    ...(config.DEFAULT_TENANT === undefined ? {} : { defaultTenant: config.DEFAULT_TENANT }),
+    owner: `${hostname()}:${process.pid}:${systemRandom.hex(4)}`,
+  });
+  const openAuth = (): Promise<Auth> =>
+    createAuth({
+      databaseFile: stateFileIn(dataDir),
+      publicUrl: config.PUBLIC_URL,
+      secret: createHmac('sha256', secretKey).update('sessions').digest('hex'),
+      runtime,
+    });
+  return {
+    config,
+    runtime,
+    core,
+    metricsText: metrics.text,
+    openAuth,
+    signInUrl: async () => {
+      const auth = await openAuth();
+      try {
+        return (await auth.ownerLink(core.members)).url;
+      } finally {
+        auth.close();
+      }
+    },
+    backup: async (folder, signal) => {
+      await core.backup(folder, signal);
+      if (config.FOOTNOTE_SECRET_KEY === undefined)
+        await copyFile(join(dataDir, 'secret.key'), join(folder, 'secret.key'));
+    },
+  };
+};
+
+const modelsFrom = (config: Config, runtime: Runtime) => {
+  const { CHAT_MODEL, CHAT_MODEL_SMALL, EMBEDDING_MODEL } = config;
+  return {
+    chat:
+      CHAT_MODEL === undefined
+        ? null
+        : createOpenAiChat({
+            baseUrl: config.OPENAI_BASE_URL,
+            apiKey: config.OPENAI_API_KEY,
+            model: CHAT_MODEL,
+            smallModel: CHAT_MODEL_SMALL,
+            rpm: config.CHAT_RPM,
+            tpm: config.CHAT_TPM,
+            runtime,
+          }),
     embedder:
-      config.EMBEDDING_MODEL === undefined
+      EMBEDDING_MODEL === undefined
         ? null
         : createOpenAiEmbedder({
             baseUrl: config.EMBEDDING_BASE_URL ?? config.OPENAI_BASE_URL,
             apiKey: config.EMBEDDING_API_KEY ?? config.OPENAI_API_KEY,
-            model: config.EMBEDDING_MODEL,
+            model: EMBEDDING_MODEL,
             runtime,
           }),
-    sources: [pushSource, uploadSource, createFolderSource({ roots: config.FOLDER_ROOTS, forbidden: [dataDir] })],
-    sealer: createSealer(secretKey),
-    runtime,
-    operatorToken: config.FOOTNOTE_ADMIN_TOKEN,
-    defaultTenant: config.DEFAULT_TENANT,
-    owner: `${hostname()}:${process.pid}:${systemRandom.hex(4)}`,
-  });
-  return { config, runtime, core, secretKey, metricsText: metrics.text };
+  };
 };
 
 export type Running = {
   readonly url: string;
-  /** Printed while no operator has signed in yet. */
+  /** A first owner's one-time link; null once anybody has ever signed in. */
   readonly signInUrl: string | null;
   readonly core: Core;
-  /** Drains, closes the listener, then the stores. Safe to call twice. */
+  /** Not ready, work finished, listener closed, stores closed. Safe to call twice. */
   stop(): Promise<void>;
 };
 
+export type StartOptions = {
+  /** Called with the address and the sign-in link before the first request is taken. */
+  announce?(lines: Pick<Running, 'url' | 'signInUrl'>): void;
+};
+
 /** Everything in one process: drivers, core, bots, console and API on one port. Resolves when it serves. */
-export const startFootnote = async (env: Environment = process.env): Promise<Running> => {
+export const startFootnote = async (given: Environment = process.env, options: StartOptions = {}): Promise<Running> => {
+  // PORT=0 means any free one; it is chosen before the start, because links and cookies carry the address.
+  const env = given.PORT === '0' ? { ...given, PORT: String(await freePort(given.HOST ?? '127.0.0.1')) } : given;
   const opened = await openCore(env);
   const { config, runtime, core } = opened;
-  const auth = await createAuth({
-    databaseFile: join(resolve(config.DATA_DIR), 'state.sqlite'),
-    publicUrl: config.PUBLIC_URL,
-    secretKey: opened.secretKey,
-    core,
-    runtime,
-  });
+  const auth = await opened.openAuth();
   if (config.DEMO === 'on') await fillDemoTenant(core, runtime.log);
-  const platforms: Platform[] = [];
-  if (config.SLACK_SIGNING_SECRET !== undefined || config.SLACK_APP_TOKEN !== undefined) platforms.push(createSlack({ config, core, runtime }));
+  const { connections } = core;
+  const platforms = await createPlatforms(config, {
+    runtime,
+    slackConnections: {
+      byId: connections.byId,
+      byWorkspace: (workspaceId) => connections.byWorkspace('slack', workspaceId),
+      credentials: connections.credentials,
+    },
+  });
   const app = createHttpApp({
     core,
     auth,
-    platformRoutes: platforms.flatMap(({ routes }) => (routes === undefined ? [] : [routes])),
+    platforms,
     runtime,
-    config,
+    config: {
+      publicUrl: config.PUBLIC_URL,
+      metricsToken: config.METRICS_TOKEN,
+      trustedProxies: config.TRUSTED_PROXIES,
+    },
     metricsText: opened.metricsText,
   });
+  const lines = { url: config.PUBLIC_URL, signInUrl: (await auth.firstOwnerLink(core.members))?.url ?? null };
+  options.announce?.(lines);
+  const server = createServer(getRequestListener(app.fetch));
+  await listen(server, config);
   await core.start(platforms);
-  const server = await listen(app, config);
-  const address = server.address();
-  runtime.log.info('ready', { port: typeof address === 'object' && address !== null ? address.port : config.PORT });
+  runtime.log.info('ready', { port: config.PORT });
   let stopped: Promise<void> | undefined;
   return {
-    url: config.PUBLIC_URL,
-    signInUrl: await auth.firstSignInUrl(),
+    ...lines,
     core,
     stop: () => {
-      stopped ??= (async () => {
-        await core.drain(drainForMs);
-        await new Promise<void>((done) => server.close(() => done()));
-        await auth.close();
-        await core.close();
-      })();
+      stopped ??= stop(opened, auth, server);
       return stopped;
     },
   };
 };
+
+const stop = async ({ core, runtime }: Opened, auth: Auth, server: Server): Promise<void> => {
+  runtime.log.info('draining');
+  // The listener stays open meanwhile: an event that still comes is stored, and answered by whoever works next.
+  await core.drain(drainForMs);
+  await new Promise<void>((done) => {
+    server.close(() => done());
+    server.closeIdleConnections();
+    setTimeout(() => server.closeAllConnections(), closeForMs).unref();
+  });
+  auth.close();
+  await core.close();
+  runtime.log.info('stopped');
+};
+
+const listen = (server: Server, config: Config): Promise<void> =>
+  new Promise((done, failed) => {
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      failed(
+        cause.code === 'EADDRINUSE'
+          ? new AppError('config', `Port ${config.PORT} is in use. Stop the other program, or set PORT.`, { cause })
+          : new AppError(
+              'config',
+              `${config.HOST}:${config.PORT} cannot be listened on (${cause.code ?? cause.message}).`,
+              { cause },
+            ),
+      ),
+    );
+    server.listen(config.PORT, config.HOST, () => done());
+  });
+
+const freePort = (host: string): Promise<number> =>
+  new Promise((done, failed) => {
+    const probe = createSocketServer().once('error', failed);
+    probe.listen(0, host, () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => done(port));
+    });
+  });

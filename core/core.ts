@@ -197,6 +197,8 @@ export type Core = {
   drain(forMs: number): Promise<void>;
   /** Closes the stores, after the last event was accepted. */
   close(): Promise<void>;
+  /** Consistent copy of every store into an empty folder, while others write. */
+  backup(folder: string, signal: AbortSignal): Promise<void>;
 };
 
 export type AskInput = {
@@ -270,11 +272,8 @@ export type CoreParts = {
   readonly runtime: Runtime;
   /** FOOTNOTE_ADMIN_TOKEN; absent: the operator API is off. */
   readonly operatorToken?: string;
-  /** The tenant that answers for workspaces without a connection of their own (single-workspace deployment). */
-  readonly defaultTenant?: {
-    readonly slug: string;
-    readonly workspaces: (platform: PlatformName, workspaceId: string) => boolean;
-  };
+  /** Slug of the tenant that answers for workspaces without a connection of their own (single-workspace deployment). */
+  readonly defaultTenant?: string;
   /** Names this process in leases; unique per process. */
   readonly owner: string;
 };
@@ -285,7 +284,7 @@ export const createCore = (parts: CoreParts): Core => {
   const { state, chunks, chat, embedder, sources, sealer, runtime, owner } = parts;
   const metering: Metering = createMetering({ state, runtime });
   const answering: Answering = createAnswering({ state, chunks, chat, embedder, metering, runtime });
-  const ingest: Ingest = createIngest({ state, chunks, embedder, metering, sources, runtime, owner });
+  const ingest: Ingest = createIngest({ state, chunks, embedder, metering, sources, runtime });
   const connections = createConnections({ state, sealer, runtime });
   const conversations: Conversations = createConversations({
     state,
@@ -299,10 +298,7 @@ export const createCore = (parts: CoreParts): Core => {
         await connections.heard(connection, {});
         return state.tenants.get(connection.tenantId);
       }
-      const fallback = parts.defaultTenant;
-      return fallback?.workspaces(event.platform, event.workspaceId) === true
-        ? state.tenants.bySlug(fallback.slug)
-        : null;
+      return parts.defaultTenant === undefined ? null : state.tenants.bySlug(parts.defaultTenant);
     },
     rules: async (tenant, platform, channelId) =>
       effectiveRules(tenant, await state.channels.get(tenant.id, platform, channelId)),
@@ -448,6 +444,11 @@ export const createCore = (parts: CoreParts): Core => {
       runtime.metrics.set('up', 0);
       await Promise.allSettled([conversations.stop(forMs), ingest.stop(forMs), sweeping]);
       await Promise.allSettled(hearing.map((platform) => platform.stop()));
+    },
+    backup: async (folder, signal) => {
+      // State first: a document that comes in between is then an extra in the index, never a row without its chunks.
+      await state.maintenance.backup(folder);
+      await chunks.backup(folder, signal);
     },
     close: async () => {
       await Promise.allSettled([chunks.close(), state.maintenance.close()]);

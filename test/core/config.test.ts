@@ -6,7 +6,12 @@ import { parseConfig } from '../../core/config.ts';
 
 describe('the configuration', () => {
   it('runs on nothing at all', () => {
-    expect(parseConfig({})).toMatchObject({ PORT: 3000, HOST: '127.0.0.1', PUBLIC_URL: 'http://localhost:3000', DATA_DIR: './data' });
+    expect(parseConfig({})).toMatchObject({
+      PORT: 3000,
+      HOST: '127.0.0.1',
+      PUBLIC_URL: 'http://localhost:3000',
+      DATA_DIR: './data',
+    });
   });
 
   it('takes an empty variable for an absent one', () => {
@@ -14,20 +19,24 @@ describe('the configuration', () => {
   });
 
   it('lists every problem in one message', () => {
-    expect(() => parseConfig({ PORT: 'x', LOG_LEVEL: 'loud', SLACK_BOT_TOKEN: 'nope', MONGODB_URI: 'mongodb://127.0.0.1' })).toThrow(
-      /4 problems[\s\S]*PORT[\s\S]*SLACK_BOT_TOKEN[\s\S]*LOG_LEVEL[\s\S]*MONGODB_URI/,
-    );
+    expect(() =>
+      parseConfig({ PORT: 'x', LOG_LEVEL: 'loud', SLACK_BOT_TOKEN: 'nope', MONGODB_URI: 'mongodb://127.0.0.1' }),
+    ).toThrow(/4 problems[\s\S]*PORT[\s\S]*SLACK_BOT_TOKEN[\s\S]*LOG_LEVEL[\s\S]*MONGODB_URI/);
   });
 
   it('refuses a server that this version does not speak to instead of falling back to the embedded default', () => {
-    expect(() => parseConfig({ WEAVIATE_URL: 'http://127.0.0.1:8080' })).toThrow('Weaviate driver is not part of this version');
+    expect(() => parseConfig({ WEAVIATE_URL: 'http://127.0.0.1:8080' })).toThrow(
+      'Weaviate driver is not part of this version',
+    );
   });
 
   it('reads a value from the file that NAME_FILE names', () => {
     const path = join(mkdtempSync(join(tmpdir(), 'footnote-config-')), 'token');
     writeFileSync(path, 'a-token-of-sufficient-length\n');
     expect(parseConfig({ FOOTNOTE_ADMIN_TOKEN_FILE: path }).FOOTNOTE_ADMIN_TOKEN).toBe('a-token-of-sufficient-length');
-    expect(() => parseConfig({ FOOTNOTE_ADMIN_TOKEN_FILE: path, FOOTNOTE_ADMIN_TOKEN: 'another-token-entirely' })).toThrow('not both');
+    expect(() =>
+      parseConfig({ FOOTNOTE_ADMIN_TOKEN_FILE: path, FOOTNOTE_ADMIN_TOKEN: 'another-token-entirely' }),
+    ).toThrow('not both');
     expect(() => parseConfig({ FOOTNOTE_ADMIN_TOKEN_FILE: `${path}.absent` })).toThrow('cannot be read');
   });
 

@@ -20,7 +20,8 @@ beforeAll(async () => {
     const to = new URL(request.url ?? '/', 'http://x').searchParams.get('to');
     if (to !== null) response.writeHead(302, { location: to }).end();
     else if (request.url === '/big') response.end(Buffer.alloc(200_000));
-    else if (request.url === '/bomb') response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(5_000_000)));
+    else if (request.url === '/bomb')
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(5_000_000)));
     else response.writeHead(200, { 'content-type': 'text/plain' }).end('hello');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -29,7 +30,10 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 /** Every connection that passes the judge lands on the canary; the address it would have used is remembered. */
-const guarded = (lookup: (hostname: string) => Promise<readonly string[]> = async () => ['93.184.216.34'], allow: string[] = []) => {
+const guarded = (
+  lookup: (hostname: string) => Promise<readonly string[]> = async () => ['93.184.216.34'],
+  allow: string[] = [],
+) => {
   const connected: string[] = [];
   const toCanary = buildConnector({});
   const fetch = createGuardedFetch({
@@ -37,7 +41,10 @@ const guarded = (lookup: (hostname: string) => Promise<readonly string[]> = asyn
     lookup,
     connect: (options, callback) => {
       connected.push(options.hostname);
-      toCanary({ ...options, hostname: '127.0.0.1', host: '127.0.0.1', port: String(port), protocol: 'http:' }, callback);
+      toCanary(
+        { ...options, hostname: '127.0.0.1', host: '127.0.0.1', port: String(port), protocol: 'http:' },
+        callback,
+      );
     },
   });
   return { fetch, connected };
@@ -45,9 +52,28 @@ const guarded = (lookup: (hostname: string) => Promise<readonly string[]> = asyn
 
 describe('the guarded fetch', () => {
   it.each([
-    '127.0.0.1', '127.1', '0177.0.0.1', '2130706433', '0x7f000001', '0.0.0.0', 'localhost.', '10.0.0.1', '172.16.0.1', '192.168.1.1',
-    '169.254.169.254', '100.64.0.1', '224.0.0.1', '255.255.255.255', '[::1]', '[::]', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]', '[fe80::1]',
-    '[fc00::1]', '[64:ff9b::7f00:1]', '[2002:7f00:1::]',
+    '127.0.0.1',
+    '127.1',
+    '0177.0.0.1',
+    '2130706433',
+    '0x7f000001',
+    '0.0.0.0',
+    'localhost.',
+    '10.0.0.1',
+    '172.16.0.1',
+    '192.168.1.1',
+    '169.254.169.254',
+    '100.64.0.1',
+    '224.0.0.1',
+    '255.255.255.255',
+    '[::1]',
+    '[::]',
+    '[::ffff:127.0.0.1]',
+    '[::ffff:7f00:1]',
+    '[fe80::1]',
+    '[fc00::1]',
+    '[64:ff9b::7f00:1]',
+    '[2002:7f00:1::]',
   ])('refuses %s and connects nowhere', async (host) => {
     hits = [];
     const { fetch, connected } = guarded(async () => ['127.0.0.1']);
@@ -69,35 +95,54 @@ describe('the guarded fetch', () => {
     expect(connected).toEqual(['93.184.216.34']);
   });
 
-  it.each(['http://127.0.0.1/', 'http://[::ffff:127.0.0.1]/', 'http://metadata.example/'])('refuses a redirect to %s', async (to) => {
-    hits = [];
-    const { fetch } = guarded(async (name) => (name === 'metadata.example' ? ['169.254.169.254'] : ['93.184.216.34']));
-    await expect(fetch(`http://public.example/?to=${encodeURIComponent(to)}`, { signal })).rejects.toMatchObject({ code: 'address-not-allowed' });
-    expect(hits).toHaveLength(1);
-  });
+  it.each(['http://127.0.0.1/', 'http://[::ffff:127.0.0.1]/', 'http://metadata.example/'])(
+    'refuses a redirect to %s',
+    async (to) => {
+      hits = [];
+      const { fetch } = guarded(async (name) =>
+        name === 'metadata.example' ? ['169.254.169.254'] : ['93.184.216.34'],
+      );
+      await expect(fetch(`http://public.example/?to=${encodeURIComponent(to)}`, { signal })).rejects.toMatchObject({
+        code: 'address-not-allowed',
+      });
+      expect(hits).toHaveLength(1);
+    },
+  );
 
   it('follows a permitted redirect and tells where it ended', async () => {
     const { fetch } = guarded();
-    const response = await fetch(`http://public.example/?to=${encodeURIComponent('http://other.example/end')}`, { signal });
+    const response = await fetch(`http://public.example/?to=${encodeURIComponent('http://other.example/end')}`, {
+      signal,
+    });
     expect(response.url).toBe('http://other.example/end');
     expect(Buffer.from(response.bytes).toString()).toBe('hello');
   });
 
   it('gives up on a long chain of redirects', async () => {
     const { fetch } = guarded();
-    await expect(fetch('http://public.example/?to=/%3Fto=/%253Fto=/%25253Fto=/%2525253Fto=/%252525253Fto=/%25252525253Fto=/x', { signal })).rejects.toThrow('redirects');
+    await expect(
+      fetch('http://public.example/?to=/%3Fto=/%253Fto=/%25253Fto=/%2525253Fto=/%252525253Fto=/%25252525253Fto=/x', {
+        signal,
+      }),
+    ).rejects.toThrow('redirects');
   });
 
   it('reaches a private address only through the exemption', async () => {
     const { fetch } = guarded(undefined, [`127.0.0.1:${port}`]);
     expect((await fetch(`http://127.0.0.1:${port}/`, { signal })).status).toBe(200);
-    await expect(fetch(`http://127.0.0.1:${port + 1}/`, { signal })).rejects.toMatchObject({ code: 'address-not-allowed' });
+    await expect(fetch(`http://127.0.0.1:${port + 1}/`, { signal })).rejects.toMatchObject({
+      code: 'address-not-allowed',
+    });
   });
 
   it('bounds what it reads, also after decompression', async () => {
     const { fetch } = guarded();
-    await expect(fetch('http://public.example/big', { signal, maxBytes: 100_000 })).rejects.toMatchObject({ code: 'too-large' });
-    await expect(fetch('http://public.example/bomb', { signal, maxBytes: 100_000 })).rejects.toMatchObject({ code: 'too-large' });
+    await expect(fetch('http://public.example/big', { signal, maxBytes: 100_000 })).rejects.toMatchObject({
+      code: 'too-large',
+    });
+    await expect(fetch('http://public.example/bomb', { signal, maxBytes: 100_000 })).rejects.toMatchObject({
+      code: 'too-large',
+    });
   });
 
   it.each(['file:///etc/passwd', 'ftp://public.example/', 'javascript:alert(1)'])('refuses %s', async (address) => {
@@ -106,6 +151,11 @@ describe('the guarded fetch', () => {
 
   it('knows public addresses from others', () => {
     expect(['93.184.216.34', '2606:2800:220:1:248:1893:25c8:1946'].map(isPublicAddress)).toEqual([true, true]);
-    expect(['127.0.0.1', '::1', 'not an address', '198.18.0.1'].map(isPublicAddress)).toEqual([false, false, false, false]);
+    expect(['127.0.0.1', '::1', 'not an address', '198.18.0.1'].map(isPublicAddress)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
   });
 });

@@ -1,0 +1,170 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Core } from '../../core/core.ts';
+import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
+import type { Ingest } from '../../core/ingest/ingest.ts';
+import type { StateStore } from '../../core/ports/state.ts';
+import { createSealer } from '../../core/security/seal.ts';
+import { createChannels } from '../../core/tenancy/channels.ts';
+import { createConnections } from '../../core/tenancy/connections.ts';
+import { createKeys } from '../../core/tenancy/keys.ts';
+import { createTenants } from '../../core/tenancy/tenants.ts';
+import { createTestRuntime } from '../fakes/clock.ts';
+
+const runtime = createTestRuntime();
+let folder: string;
+let state: StateStore;
+let dropped: string[];
+let tenants: Core['tenants'];
+let keys: Core['keys'];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'footnote-tenancy-'));
+  state = await openSqliteState({ dataDir: folder, log: runtime.log });
+  dropped = [];
+  const ingest = { dropTenant: async (tenantId: string) => void dropped.push(tenantId) } as unknown as Ingest;
+  tenants = createTenants({ state, ingest, runtime });
+  keys = createKeys({ state, runtime, operatorToken: 'the-operators-own-token' });
+});
+afterEach(async () => {
+  await state.maintenance.close();
+  await rm(folder, { recursive: true });
+});
+
+describe('tenants', () => {
+  it('are known by an opaque id that never shows the slug', async () => {
+    const tenant = await tenants.create({ slug: 'acme', name: ' Acme ' });
+    expect(tenant.id).toMatch(/^t_[0-9a-f]{24}$/);
+    expect(tenant.name).toBe('Acme');
+    expect(await tenants.bySlug('acme')).toEqual(tenant);
+  });
+
+  it.each(['', 'A', 'a b', '-a', 'a-', 'a/b', '../x', 'a'.repeat(64), 'é'])('refuse the slug %j', async (slug) => {
+    await expect(tenants.create({ slug, name: 'x' })).rejects.toMatchObject({ code: 'invalid', at: 'slug' });
+  });
+
+  it('keep their slug for ever', async () => {
+    const { id } = await tenants.create({ slug: 'acme', name: 'Acme' });
+    await expect(tenants.create({ slug: 'acme', name: 'Other' })).rejects.toMatchObject({ code: 'conflict' });
+    await tenants.remove(id);
+    expect(await tenants.bySlug('acme')).toBeNull();
+    expect(dropped).toEqual([id]);
+    await expect(tenants.create({ slug: 'acme', name: 'Other' })).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  it('tell the later of two editors', async () => {
+    const { id, rev } = await tenants.create({ slug: 'acme', name: 'Acme' });
+    await tenants.update(id, { settings: { language: 'de' } }, rev);
+    await expect(tenants.update(id, { name: 'Late' }, rev)).rejects.toMatchObject({ code: 'conflict' });
+    expect(await tenants.update(id, { settings: { instructions: 'Be brief.' } })).toMatchObject({
+      settings: { language: 'de', instructions: 'Be brief.' },
+    });
+  });
+
+  it('that do not exist cannot be changed or removed', async () => {
+    await expect(tenants.update('t_0', { name: 'x' })).rejects.toMatchObject({ code: 'not-found' });
+    await expect(tenants.remove('t_0')).rejects.toMatchObject({ code: 'not-found' });
+  });
+});
+
+describe('keys', () => {
+  it('open their tenant until they are revoked, and are never stored', async () => {
+    const tenant = await tenants.create({ slug: 'acme', name: 'Acme' });
+    const { id, key } = await keys.create(tenant.id, { name: 'ci', scopes: ['ingest', 'ingest'] });
+    expect(await keys.authenticate(key)).toMatchObject({ id, tenantId: tenant.id, scopes: ['ingest'] });
+    expect(JSON.stringify(await keys.list(tenant.id))).not.toContain(key);
+    await keys.revoke(tenant.id, id);
+    expect(await keys.authenticate(key)).toBeNull();
+    await expect(keys.revoke(tenant.id, 'k_other')).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('die with their tenant', async () => {
+    const tenant = await tenants.create({ slug: 'acme', name: 'Acme' });
+    const { key } = await keys.create(tenant.id, { name: 'ci', scopes: ['ask'] });
+    await tenants.remove(tenant.id);
+    expect(await keys.authenticate(key)).toBeNull();
+  });
+
+  it.each(['', 'fn_', 'fn_zz', `fn_${'0'.repeat(48)}`, `fn_${'0'.repeat(480)}`, "' or 1=1 --"])(
+    'do not include %j',
+    async (guess) => {
+      expect(await keys.authenticate(guess)).toBeNull();
+    },
+  );
+
+  it('know the operator by token only when there is one', () => {
+    expect(keys.isOperator('the-operators-own-token')).toBe(true);
+    expect(keys.isOperator('the-operators-own-tokeN')).toBe(false);
+    expect(createKeys({ state, runtime, operatorToken: undefined }).isOperator('')).toBe(false);
+  });
+});
+
+describe('channel rules', () => {
+  it('say where each value comes from', async () => {
+    const tenant = await tenants.create({ slug: 'acme', name: 'Acme' });
+    await tenants.update(tenant.id, { settings: { language: 'de', instructions: 'Be brief.' } });
+    const rules = await createChannels(state).put(tenant.id, 'slack', 'C1', {
+      instructions: 'Be kind.',
+      enabled: false,
+    });
+    expect(rules).toMatchObject({
+      enabled: { value: false, origin: 'channel' },
+      instructions: { value: 'Be kind.', origin: 'channel' },
+      language: { value: 'de', origin: 'tenant' },
+      answerWhen: { value: 'mention', origin: 'default' },
+      sources: { value: undefined, origin: 'default' },
+    });
+  });
+
+  it("refuse a source that is not the tenant's", async () => {
+    const tenant = await tenants.create({ slug: 'acme', name: 'Acme' });
+    await expect(createChannels(state).put(tenant.id, 'slack', 'C1', { sources: ['s_foreign'] })).rejects.toMatchObject(
+      {
+        code: 'not-found',
+      },
+    );
+  });
+});
+
+describe('connections', () => {
+  const sealer = createSealer(Buffer.alloc(32, 1));
+
+  it('map a workspace to one tenant and keep its credentials sealed', async () => {
+    const connections = createConnections({ state, sealer, runtime });
+    const [acme, other] = await Promise.all([
+      tenants.create({ slug: 'acme', name: 'Acme' }),
+      tenants.create({ slug: 'other', name: 'Other' }),
+    ]);
+    const made = await connections.create(acme.id, {
+      platform: 'slack',
+      workspaceId: 'T1',
+      credentials: { botToken: 'xoxb-secret' },
+    });
+    expect(JSON.stringify(await connections.list(acme.id))).not.toContain('xoxb-secret');
+    expect(await connections.credentials(made)).toEqual({ botToken: 'xoxb-secret' });
+    await expect(connections.create(other.id, { platform: 'slack', workspaceId: 'T1' })).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    await expect(connections.remove(other.id, made.id)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('are claimed once with the code shown inside the workspace', async () => {
+    const connections = createConnections({ state, sealer, runtime });
+    const acme = await tenants.create({ slug: 'acme', name: 'Acme' });
+    const { createHash } = await import('node:crypto');
+    await state.connections.offerCode(
+      createHash('sha256').update('R7K-2PQ').digest('hex'),
+      'slack',
+      'T9',
+      runtime.clock.now() + 1000,
+    );
+    expect(await connections.claim(acme.id, { platform: 'slack', code: ' R7K-2PQ ' })).toMatchObject({
+      workspaceId: 'T9',
+    });
+    await expect(connections.claim(acme.id, { platform: 'slack', code: 'R7K-2PQ' })).rejects.toMatchObject({
+      code: 'not-found',
+    });
+  });
+});
