@@ -28,7 +28,7 @@ const backup = async (target: string): Promise<void> => {
 describe('backup and restore', () => {
   it('brings every file back into an empty DATA_DIR', async () => {
     const [copy, data] = [join(folder, 'copy'), join(folder, 'data')];
-    expect(await footnote(['backup', copy], { backup })).toMatchObject({ code: 0, err: '' });
+    expect(await footnote(['backup', copy, '--json'], { backup })).toMatchObject({ code: 0, err: '' });
     expect(statSync(join(copy, 'state.sqlite')).mode & 0o777).toBe(0o600);
     mkdirSync(join(data, 'lost+found'), { recursive: true });
     const { code, out } = await footnote(['restore', copy, '--json'], { env: { DATA_DIR: data } });
@@ -36,6 +36,17 @@ describe('backup and restore', () => {
     expect(JSON.parse(out)).toMatchObject({ dataDir: data, files: 2 });
     expect(readFileSync(join(data, 'chunks', 't_1.sqlite'), 'utf8')).toBe('chunks');
     expect(existsSync(join(data, '.restoring'))).toBe(false);
+  });
+
+  it('takes a generated key along, and leaves one that is kept elsewhere', async () => {
+    const data = join(folder, 'data');
+    mkdirSync(data);
+    writeFileSync(join(data, 'secret.key'), 'key');
+    await footnote(['backup', join(folder, 'one')], { backup, env: { DATA_DIR: data } });
+    expect(statSync(join(folder, 'one', 'secret.key')).mode & 0o777).toBe(0o600);
+    const env = { DATA_DIR: data, FOOTNOTE_SECRET_KEY: Buffer.alloc(32).toString('base64') };
+    expect((await footnote(['backup', join(folder, 'two')], { backup, env })).err).toContain('not part of the backup');
+    expect(existsSync(join(folder, 'two', 'secret.key'))).toBe(false);
   });
 
   it('never overwrites: neither a backup nor a DATA_DIR', async () => {
