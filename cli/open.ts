@@ -1,4 +1,3 @@
-import { AppError } from '../core/errors.ts';
 import type { Door } from './verb.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -11,14 +10,9 @@ export const openDoor = async (env: Environment): Promise<Door> => {
   const main = await import('../main.ts');
   // Standard output belongs to the verb's own words; LOG_LEVEL=debug brings the log back.
   const isLogLevelSet = Boolean(env.LOG_LEVEL || env.LOG_LEVEL_FILE);
-  const opened = await main.openCore({ ...env, ...(isLogLevelSet ? {} : { LOG_LEVEL: 'silent' }) });
-  const extra: typeof opened & Partial<Pick<Door, 'backup' | 'signInUrl'>> = opened;
-  return {
-    core: opened.core,
-    config: opened.config,
-    backup: extra.backup ?? missing('Backup'),
-    signInUrl: extra.signInUrl ?? missing('A sign-in link'),
-  };
+  const { core, config, backup, signInUrl } = await main.openCore({
+    ...env,
+    ...(isLogLevelSet ? {} : { LOG_LEVEL: 'silent' }),
+  });
+  return { core, config, backup, signInUrl };
 };
-
-const missing = (what: string) => () => Promise.reject(new AppError('config', `${what} is not part of this version.`));

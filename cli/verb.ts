@@ -19,7 +19,7 @@ export type Terminal = {
 export type Door = {
   readonly core: Core;
   readonly config: Config;
-  /** Consistent copy of every store into a folder. */
+  /** Consistent copy of every store into a folder, with the key of sealed credentials when it was generated here. */
   backup(folder: string, signal: AbortSignal): Promise<void>;
   /** A new one-time link for an owner. */
   signInUrl(): Promise<string>;

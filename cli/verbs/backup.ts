@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { createProgress } from '../progress.ts';
 import { renderJson, UsageError, type Verb } from '../verb.ts';
@@ -23,10 +22,6 @@ export const backup: Verb = {
     progress.show('Copying the stores …');
     await door.backup(folder, call.terminal.signal);
     progress.clear();
-    const keyFile = join(resolve(door.config.DATA_DIR), 'secret.key');
-    const isKeyOutside = door.config.FOOTNOTE_SECRET_KEY !== undefined;
-    // A restored deployment must open its sealed credentials; a key that is kept elsewhere stays there.
-    if (!isKeyOutside && existsSync(keyFile)) await copyFile(keyFile, join(folder, 'secret.key'));
     const files = await describe(folder);
     // Written last: a folder without it is a backup that was cut short.
     const manifest = { format: 1, takenAt: new Date().toISOString(), files };
@@ -37,6 +32,7 @@ export const backup: Verb = {
         ? renderJson({ folder, ...manifest })
         : `${files.length} files, ${(bytes / 1e6).toFixed(1)} MB, in ${folder}\n`,
     );
+    const isKeyOutside = door.config.FOOTNOTE_SECRET_KEY !== undefined;
     const hint = isKeyOutside
       ? 'FOOTNOTE_SECRET_KEY is not part of the backup; without it, sealed credentials cannot be opened again.'
       : 'The backup holds the key of the sealed credentials: keep it as safe as DATA_DIR itself.';

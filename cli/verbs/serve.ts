@@ -7,12 +7,14 @@ export const serve: Verb = {
   async run({ args, env, json, terminal }) {
     if (args.length > 0) terminal.err(`serve takes no arguments; “${args.join(' ')}” is ignored.\n`);
     const { startFootnote } = await import('../../main.ts');
-    const running = await startFootnote(env);
-    if (json) terminal.out(renderJson({ url: running.url, signInUrl: running.signInUrl }));
-    else {
-      terminal.out(`${running.url}\n`);
-      if (running.signInUrl !== null) terminal.out(`${running.signInUrl}\n`);
-    }
+    const running = await startFootnote(env, {
+      announce: ({ url, signInUrl }) =>
+        terminal.out(
+          json
+            ? renderJson({ url, signInUrl })
+            : [url, signInUrl].flatMap((line) => (line === null ? [] : `${line}\n`)).join(''),
+        ),
+    });
     await new Promise<void>((resolve) => {
       if (terminal.signal.aborted) resolve();
       terminal.signal.addEventListener('abort', () => resolve(), { once: true });
