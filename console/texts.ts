@@ -8,7 +8,7 @@ export const texts = {
     answers: 'Answers',
     signOut: 'Sign out',
     tenant: 'Tenant',
-    changeTenant: 'Change tenant',
+    account: 'Account',
   },
   ask: {
     title: 'Ask',
@@ -50,6 +50,8 @@ export const texts = {
     page: (page: number) => `page ${page}`,
     passages: (count: number) => (count === 1 ? '1 passage was retrieved' : `${count} passages were retrieved`),
     score: 'score',
+    more: 'Read on',
+    less: 'Show less',
     receipt: 'Receipt',
     helpful: 'Did this help?',
     up: 'Yes, this helped',

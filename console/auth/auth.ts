@@ -21,8 +21,12 @@ export type Auth = {
   revokeSessions(userId: string): Promise<void>;
   /** A one-time link for this e-mail address; the user is created when new. Good for 24 hours. */
   issueSignInLink(email: string): Promise<SignInLink>;
-  /** The first owner's link, with the operator's role given; null once anybody has ever signed in. */
+  /** A link for the person at the terminal, with the operator's role given. */
+  ownerLink(members: Pick<Core['members'], 'put'>): Promise<SignInLink>;
+  /** The same for the first owner; null once anybody has ever signed in. */
   firstOwnerLink(members: Pick<Core['members'], 'put'>): Promise<SignInLink | null>;
+  /** A link for the owner whether or not anybody has signed in: for whoever holds the machine (command line). */
+  ownerLink(members: Pick<Core['members'], 'put'>): Promise<SignInLink>;
   close(): void;
 };
 
@@ -72,6 +76,18 @@ export const createAuth = async (parts: AuthParts): Promise<Auth> => {
     return { url: `${parts.publicUrl}/console/sign-in/${token}`, userId, expiresAt: Date.now() + linkLivesForMs };
   };
 
+  const ownerLink: Auth['ownerLink'] = async (members) => {
+    const link = await issueSignInLink(ownerEmail);
+    await members.put(link.userId, null, 'operator');
+    return link;
+  };
+
+  const ownerLink: Auth['ownerLink'] = async (members) => {
+    const link = await issueSignInLink(ownerEmail);
+    await members.put(link.userId, null, 'operator');
+    return link;
+  };
+
   return {
     issueSignInLink,
 
@@ -94,11 +110,13 @@ export const createAuth = async (parts: AuthParts): Promise<Auth> => {
       await context.internalAdapter.deleteUserSessions(userId);
     },
 
+    ownerLink,
+
+    ownerLink,
+
     async firstOwnerLink(members) {
-      if (database.prepare('select 1 from auth_user where signedInAt is not null limit 1').get()) return null;
-      const link = await issueSignInLink(ownerEmail);
-      await members.put(link.userId, null, 'operator');
-      return link;
+      const signedIn = database.prepare('select 1 from auth_user where signedInAt is not null limit 1').get();
+      return signedIn === undefined ? ownerLink(members) : null;
     },
 
     close: () => database.close(),

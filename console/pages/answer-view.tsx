@@ -2,7 +2,7 @@ import { raw } from 'hono/html';
 import type { Citation, Passage, Receipt, Tenant } from '../../core/domain.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { Time } from './layout.tsx';
-import { renderMarkdown, safeHref } from './markdown.ts';
+import { plainText, renderMarkdown, safeHref } from './markdown.ts';
 
 /** What a person sees of one answer: the text, its footnotes, and how it came about. Shared by the ask and receipt pages. */
 
@@ -51,7 +51,7 @@ export const Footnotes = ({ receipt }: { receipt: Receipt }) => {
                 <SourceTitle title={citation.title} url={citation.url} />
                 {citation.page !== undefined && <span class="page">{texts.answer.page(citation.page)}</span>}
               </p>
-              <blockquote>{citation.quote}</blockquote>
+              <blockquote>{plainText(citation.quote)}</blockquote>
             </div>
           </li>
         ))}
@@ -91,10 +91,29 @@ export const PassageList = ({ receipt, uses }: { receipt: Receipt; uses?: boolea
             {uses && <span class="chip">{texts.receipt[useOf(passage)]}</span>}
           </p>
           <Bar share={passage.score / best} label={`${texts.answer.score} ${score(passage.score)}`} />
-          <p class="excerpt">{passage.text}</p>
+          <Excerpt text={passage.text} />
         </li>
       ))}
     </ol>
+  );
+};
+
+const teaserLength = 320;
+
+/** A passage as it reads; a long one opens on demand. */
+const Excerpt = ({ text }: { text: string }) => {
+  const full = raw(renderMarkdown(text, { links: [], footnotes: [], prefix: 'passage' }));
+  const plain = plainText(text);
+  if (plain.length <= teaserLength * 1.3) return <div class="excerpt">{full}</div>;
+  return (
+    <details class="excerpt">
+      <summary>
+        <span class="teaser">{`${plain.slice(0, plain.lastIndexOf(' ', teaserLength) > 0 ? plain.lastIndexOf(' ', teaserLength) : teaserLength)}… `}</span>
+        <span class="toggle show-more">{texts.answer.more}</span>
+        <span class="toggle show-less">{texts.answer.less}</span>
+      </summary>
+      <div class="full">{full}</div>
+    </details>
   );
 };
 

@@ -103,7 +103,7 @@ export const AnswerRows = ({ tenant, page, filter }: ListProps) => (
           <Time at={receipt.at} />
           <span>{receipt.platform}</span>
           <span>{milliseconds(totalMs(receipt))}</span>
-          {receipt.usage.cost !== undefined && (
+          {receipt.usage.cost !== undefined && receipt.usage.cost.amount !== '0' && (
             <span>{`${receipt.usage.cost.amount} ${receipt.usage.cost.currency}`}</span>
           )}
         </p>

@@ -73,45 +73,41 @@ const Header = ({ shell }: { shell: Shell }) => {
           )}
         </nav>
       )}
-      {shell.person !== undefined && (
-        <div class="account">
-          <TenantMenu shell={shell} />
-          <form method="post" action="/console/sign-out">
-            <button type="submit" class="quiet">
-              {texts.nav.signOut}
-            </button>
-          </form>
-        </div>
-      )}
+      <AccountMenu shell={shell} />
     </header>
   );
 };
 
-const TenantMenu = ({ shell }: { shell: Shell }) => {
-  const tenants = shell.tenants ?? [];
-  if (shell.tenant === undefined) return null;
-  if (tenants.length < 2) {
-    return (
-      <span class="tenant" title={texts.nav.tenant}>
-        {shell.tenant.name}
-      </span>
-    );
-  }
+/** Whose documents, and who is asking; works without scripts. */
+const AccountMenu = ({ shell }: { shell: Shell }) => {
+  const { person, tenant, tenants = [] } = shell;
+  if (person === undefined) return null;
   return (
     <details class="menu">
-      <summary aria-label={`${texts.nav.changeTenant}: ${shell.tenant.name}`}>{shell.tenant.name}</summary>
-      <ul>
-        {tenants.map((tenant) => (
-          <li>
-            <a
-              href={`/console?tenant=${encodeURIComponent(tenant.slug)}`}
-              aria-current={tenant.id === shell.tenant?.id ? 'true' : undefined}
-            >
-              {tenant.name}
-            </a>
-          </li>
-        ))}
-      </ul>
+      <summary aria-label={tenant === undefined ? texts.nav.account : `${texts.nav.tenant}: ${tenant.name}`}>
+        {tenant?.name ?? person.name}
+      </summary>
+      <div class="sheet">
+        <ul>
+          {tenants.length > 1 &&
+            tenants.map((other) => (
+              <li>
+                <a
+                  href={`/console?tenant=${encodeURIComponent(other.slug)}`}
+                  aria-current={other.id === tenant?.id ? 'true' : undefined}
+                >
+                  {other.name}
+                </a>
+              </li>
+            ))}
+        </ul>
+        <p class="who">{person.email}</p>
+        <form method="post" action="/console/sign-out">
+          <button type="submit" class="quiet">
+            {texts.nav.signOut}
+          </button>
+        </form>
+      </div>
     </details>
   );
 };

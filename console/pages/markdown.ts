@@ -5,6 +5,7 @@ import type { Nodes, Parents } from 'mdast';
 import { fromMarkdown } from 'mdast-util-from-markdown';
 import { gfmFromMarkdown } from 'mdast-util-gfm';
 import { toHast } from 'mdast-util-to-hast';
+import { toString } from 'mdast-util-to-string';
 import { gfm } from 'micromark-extension-gfm';
 
 /** Only what an answer needs; everything else falls away, and it falls away last, after Markdown has had its say. */
@@ -130,6 +131,16 @@ const splitMarkers = (
     };
     return [{ type: 'element', tagName: 'sup', properties: { className: ['ref'] }, children: [link] }];
   });
+};
+
+/** Markdown as the words that a reader sees, on one line. */
+export const plainText = (markdown: string): string => {
+  const tree = fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
+  return tree.children
+    .map((block) => toString(block))
+    .join(' ')
+    .replace(/\s+/g, ' ')
+    .trim();
 };
 
 /** The address when it is one that a person may follow, else nothing: `javascript:` and friends never reach an `href`. */

@@ -16,7 +16,13 @@ export type Harness = {
   readonly a: Furnished;
   readonly b: Furnished;
   /** A request with a bearer; the body is sent as JSON unless it is text. */
-  call(method: string, path: string, bearer?: string, body?: unknown, headers?: Record<string, string>): Promise<Response>;
+  call(
+    method: string,
+    path: string,
+    bearer?: string,
+    body?: unknown,
+    headers?: Record<string, string>,
+  ): Promise<Response>;
   /** Cookies of a new person with this role, in tenant A unless told otherwise. */
   signIn(role: Role | null, tenantId?: string | null): Promise<string>;
 };
@@ -24,11 +30,26 @@ export type Harness = {
 export const publicUrl = 'http://localhost:3000';
 export const operator = operatorToken;
 
-export const createHarness = async (config: Partial<HttpParts['config']> = {}, platforms: readonly Platform[] = []): Promise<Harness> => {
+export const createHarness = async (
+  config: Partial<HttpParts['config']> = {},
+  platforms: readonly Platform[] = [],
+): Promise<Harness> => {
   const core = createFakeCore();
   const runtime = createTestRuntime();
-  const auth = await createAuth({ databaseFile: ':memory:', publicUrl, secret: 'a secret of the tests, long enough to sign', runtime });
-  const app = createHttpApp({ core, auth, platforms, runtime, config: { publicUrl, trustedProxies: [], ...config }, metricsText: async () => 'footnote_up 1\n' });
+  const auth = await createAuth({
+    databaseFile: ':memory:',
+    publicUrl,
+    secret: 'a secret of the tests, long enough to sign',
+    runtime,
+  });
+  const app = createHttpApp({
+    core,
+    auth,
+    platforms,
+    runtime,
+    config: { publicUrl, trustedProxies: [], ...config },
+    metricsText: async () => 'footnote_up 1\n',
+  });
   const a = await furnish(core, 'acme');
   const b = await furnish(core, 'globex');
   let people = 0;
@@ -59,7 +80,11 @@ export const createHarness = async (config: Partial<HttpParts['config']> = {}, p
   };
 };
 
-export const cookiesOf = (response: Response): string => response.headers.getSetCookie().map((cookie) => cookie.split(';')[0]).join('; ');
+export const cookiesOf = (response: Response): string =>
+  response.headers
+    .getSetCookie()
+    .map((cookie) => cookie.split(';')[0])
+    .join('; ');
 
 /** A platform that only has routes, as the HTTP app sees it. */
 export const platformWith = (routes: Hono): Platform => ({
@@ -67,7 +92,17 @@ export const platformWith = (routes: Hono): Platform => ({
   start: async () => undefined,
   routes,
   openAnswer: () => Promise.reject(new Error('not in these tests')),
-  capabilities: () => ({ nativeStream: false, edit: false, maxCharacters: 1, minUpdateIntervalMs: 0, status: false, feedback: false, nativeCitations: false, ephemeral: false, tables: false }),
+  capabilities: () => ({
+    nativeStream: false,
+    edit: false,
+    maxCharacters: 1,
+    minUpdateIntervalMs: 0,
+    status: false,
+    feedback: false,
+    nativeCitations: false,
+    ephemeral: false,
+    tables: false,
+  }),
   checkUp: async () => [{ item: 'token is valid', ok: true }],
   stop: async () => undefined,
 });

@@ -429,6 +429,7 @@ export const createFakeCore = (): FakeCore => {
     start: async () => undefined,
     drain: async () => undefined,
     close: async () => undefined,
+    backup: async () => undefined,
   };
   return core;
 };

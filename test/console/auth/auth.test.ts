@@ -21,7 +21,8 @@ describe('the sign-in link', () => {
     const response = await harness.app.request(pathOf(link.url));
     expect(response.status).toBe(303);
     expect(response.headers.get('location')).toBe('/console');
-    for (const cookie of response.headers.getSetCookie()) expect(cookie).toMatch(/HttpOnly.*SameSite=Lax|SameSite=Lax.*HttpOnly/i);
+    for (const cookie of response.headers.getSetCookie())
+      expect(cookie).toMatch(/HttpOnly.*SameSite=Lax|SameSite=Lax.*HttpOnly/i);
     const page = await harness.app.request('/console', { headers: { cookie: cookiesOf(response) } });
     expect(page.status).toBe(200);
   });
@@ -37,14 +38,18 @@ describe('the sign-in link', () => {
 
   test('opened twenty times at once signs in once', async () => {
     const link = await harness.auth.issueSignInLink('race@example.com');
-    const answers = await Promise.all(Array.from({ length: 20 }, () => harness.auth.redeem(link.url.split('/').at(-1) ?? '', new Headers())));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => harness.auth.redeem(link.url.split('/').at(-1) ?? '', new Headers())),
+    );
     expect(answers.filter((cookies) => cookies !== null)).toHaveLength(1);
   });
 
   test('is not spent by HEAD, nor by a browser that only looks ahead', async () => {
     const link = await harness.auth.issueSignInLink('scanned@example.com');
     expect((await harness.app.request(pathOf(link.url), { method: 'HEAD' })).status).toBe(204);
-    expect((await harness.app.request(pathOf(link.url), { headers: { 'sec-purpose': 'prefetch;prerender' } })).status).toBe(204);
+    expect(
+      (await harness.app.request(pathOf(link.url), { headers: { 'sec-purpose': 'prefetch;prerender' } })).status,
+    ).toBe(204);
     expect((await harness.app.request(pathOf(link.url))).status).toBe(303);
   });
 
@@ -58,15 +63,19 @@ describe('the sign-in link', () => {
     }
   });
 
-  test.each(['', 'null', 'undefined', '0'.repeat(48), 'a'.repeat(10_000), '%00', "' or 1=1 --", '[]'])('refuses the token %j', async (token) => {
-    expect(await harness.auth.redeem(token, new Headers())).toBeNull();
-  });
+  test.each(['', 'null', 'undefined', '0'.repeat(48), 'a'.repeat(10_000), '%00', "' or 1=1 --", '[]'])(
+    'refuses the token %j',
+    async (token) => {
+      expect(await harness.auth.redeem(token, new Headers())).toBeNull();
+    },
+  );
 
   test('is limited by the address of the caller', async () => {
     const crowded = await createHarness();
     crowded.core.allowed = 3;
     const statuses = [];
-    for (let attempt = 0; attempt < 5; attempt++) statuses.push((await crowded.app.request(`/console/sign-in/${'1'.repeat(48)}`)).status);
+    for (let attempt = 0; attempt < 5; attempt++)
+      statuses.push((await crowded.app.request(`/console/sign-in/${'1'.repeat(48)}`)).status);
     expect(statuses).toEqual([410, 410, 410, 429, 429]);
   });
 });
@@ -83,33 +92,49 @@ describe('a session', () => {
   test('ends by signing out, and the old cookie is worth nothing', async () => {
     const link = await harness.auth.issueSignInLink('leaving@example.com');
     const cookie = cookiesOf(await harness.app.request(pathOf(link.url)));
-    const out = await harness.app.request('/console/sign-out', { method: 'POST', headers: { cookie, origin: publicUrl } });
+    const out = await harness.app.request('/console/sign-out', {
+      method: 'POST',
+      headers: { cookie, origin: publicUrl },
+    });
     expect(out.status).toBe(303);
     expect((await harness.app.request('/console', { headers: { cookie } })).status).toBe(401);
   });
 
   test('cannot be ended from another site', async () => {
     const cookie = await harness.signIn('operator');
-    const out = await harness.app.request('/console/sign-out', { method: 'POST', headers: { cookie, origin: 'https://evil.example' } });
+    const out = await harness.app.request('/console/sign-out', {
+      method: 'POST',
+      headers: { cookie, origin: 'https://evil.example' },
+    });
     expect(out.status).toBe(403);
     expect((await harness.app.request('/console', { headers: { cookie } })).status).toBe(200);
   });
 
   test('a tampered cookie is no session', async () => {
     const cookie = await harness.signIn('operator');
-    expect((await harness.app.request('/console', { headers: { cookie: `${cookie.slice(0, -6)}AAAAAA` } })).status).toBe(401);
+    expect(
+      (await harness.app.request('/console', { headers: { cookie: `${cookie.slice(0, -6)}AAAAAA` } })).status,
+    ).toBe(401);
   });
 });
 
 describe('the store of users', () => {
   const folder = mkdtempSync(join(tmpdir(), 'footnote-auth-'));
   const file = join(folder, 'state.db');
-  const open = (url = publicUrl) => createAuth({ databaseFile: file, publicUrl: url, secret: 'a secret of the tests, long enough to sign', runtime: createTestRuntime({ seed: Date.now() }) });
+  const open = (url = publicUrl) =>
+    createAuth({
+      databaseFile: file,
+      publicUrl: url,
+      secret: 'a secret of the tests, long enough to sign',
+      runtime: createTestRuntime({ seed: Date.now() }),
+    });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test('prints a first link at each start until somebody has signed in', async () => {
     const given: string[] = [];
-    const members = { put: async (_user: string, tenant: string | null, role: string) => void given.push(`${tenant} ${role}`) };
+    const members = {
+      put: async (_user: string, tenant: string | null, role: string) => void given.push(`${tenant} ${role}`),
+    };
     const first = await open();
     expect(await first.firstOwnerLink(members)).not.toBeNull();
     first.close();
@@ -136,7 +161,12 @@ describe('the store of users', () => {
 
   test('two processes may open it at the same time', async () => {
     const other = join(folder, 'both.db');
-    const parts = { databaseFile: other, publicUrl, secret: 'a secret of the tests, long enough to sign', runtime: createTestRuntime() };
+    const parts = {
+      databaseFile: other,
+      publicUrl,
+      secret: 'a secret of the tests, long enough to sign',
+      runtime: createTestRuntime(),
+    };
     const both = await Promise.all([createAuth(parts), createAuth(parts)]);
     for (const auth of both) auth.close();
   });
