@@ -1,8 +1,6 @@
-import bolt from '@slack/bolt';
+import { webApi } from '@slack/bolt';
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
-
-const { webApi } = bolt;
 
 /** What Slack said. `certain: false` means that it may have done it nevertheless: time-out, cut connection, 5xx. */
 export type SlackResult =

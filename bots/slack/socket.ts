@@ -1,4 +1,4 @@
-import bolt from '@slack/bolt';
+import { SocketModeReceiver } from '@slack/bolt';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { silentLogger } from './api.ts';
 import type { NormaliseContext } from './normalise.ts';
@@ -23,7 +23,7 @@ export const createSlackSocket = (options: {
   readonly take: Ingress['take'];
 }): SlackSocket => {
   const { log, clock } = options.runtime;
-  const receiver = new bolt.SocketModeReceiver({
+  const receiver = new SocketModeReceiver({
     appToken: options.appToken,
     logger: silentLogger,
     installerOptions: {

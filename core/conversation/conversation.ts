@@ -159,7 +159,10 @@ export const createConversations = (parts: ConversationParts): Conversations => 
       await Promise.race([settled, clock.sleep(forMs, enough.signal).catch(() => undefined)]);
       enough.abort();
       for (const work of running.values()) work.abandon();
-      await settled;
+      // An answer that does not heed its signal is left behind; its lease runs out by itself.
+      const patience = new AbortController();
+      await Promise.race([settled, clock.sleep(2000, patience.signal).catch(() => undefined)]);
+      patience.abort();
     },
   };
 };

@@ -163,6 +163,7 @@ const writeFinal = async (parts: Delivering, work: Assignment, sink: AnswerSink,
     if (sink.cancelled.aborted) return sentence('cancelled', 'Stopped.');
     const error = toAppError(thrown);
     parts.runtime.metrics.count('errors_total', { code: error.code });
+    if (error.code === 'internal') parts.runtime.log.error('answer-failed', { deliveryId: work.deliveryId, code: error.code, ...causeOf(error) });
     if (isWorthAnotherTry(parts, work, error, attempt)) return { outcome: 'later', afterMs: error.retryAfterMs ?? backOff(parts, attempt), error };
     return sentence(error.code.startsWith('model') || error.code === 'rate-limited' ? 'model-failed' : 'failed', sentenceOf(error));
   }
@@ -218,6 +219,15 @@ const undelivered = (parts: Delivering, work: Assignment, final: Final | null, t
   if (error.retryable && age < parts.patience.deliverForMs) {
     return { outcome: 'later', afterMs: error.retryAfterMs ?? backOff(parts, Math.min(work.claims, 5)), error };
   }
-  parts.runtime.log.warn('answer-undeliverable', { platform: work.event.platform, deliveryId: work.deliveryId, code: error.code, at: error.at ?? '' });
+  parts.runtime.log.warn('answer-undeliverable', {
+    platform: work.event.platform,
+    deliveryId: work.deliveryId,
+    code: error.code,
+    at: error.at ?? '',
+    ...causeOf(error),
+  });
   return { outcome: 'done', reason: 'failed', receipt: final?.receipt ?? null };
 };
+
+/** What was really thrown, for the operator; only unexpected things have it. */
+const causeOf = (error: AppError): { readonly error?: string } => (error.code === 'internal' && error.cause instanceof Error ? { error: `${error.cause.name}: ${error.cause.message}` } : {});

@@ -42,6 +42,8 @@ export type FakeSlack = {
   fault(method: string, fault: Fault, times?: number): void;
   /** Methods that this workspace does not have (the force that makes a bot fall back). */
   readonly unknownMethods: Set<string>;
+  /** From now on `markdown` blocks are `invalid_blocks`, as on workspaces that do not have them. */
+  refuseMarkdownBlocks(): void;
   /** A timestamp later than all before. */
   nextTs(): string;
   /** Sends an envelope over Socket Mode and resolves with whether it was acknowledged. */
@@ -74,6 +76,9 @@ export const startFakeSlack = async (options: { readonly botToken?: string; read
     return `${1_790_000_000 + Math.floor(counter / 1000)}.${String((counter % 1000) * 100).padStart(6, '0')}`;
   };
 
+  let markdownRefused = false;
+  const refuses = (args: Args): Reply | null =>
+    markdownRefused && blocksOf(args).some((block) => block.type === 'markdown') ? { ok: false, error: 'invalid_blocks' } : refusalOf(args);
   const find = (args: Args): FakeMessage | undefined => messages.find((message) => message.ts === args.ts && message.channel === args.channel);
   const put = (args: Args, streaming: boolean): Reply => {
     const ts = nextTs();
@@ -96,12 +101,12 @@ export const startFakeSlack = async (options: { readonly botToken?: string; read
 
   const methods: Readonly<Record<string, (args: Args) => Reply>> = {
     'auth.test': () => ({ ok: true, user_id: botUserId, bot_id: 'B0BOT', team_id: teamId, url: 'https://fake.slack.example/' }),
-    'chat.postMessage': (args) => refusalOf(args) ?? put(args, false),
+    'chat.postMessage': (args) => refuses(args) ?? put(args, false),
     'chat.update': (args) => {
       const message = find(args);
       if (message === undefined) return { ok: false, error: 'message_not_found' };
       if (message.streaming) return { ok: false, error: 'streaming_state_conflict' };
-      const refusal = refusalOf(args);
+      const refusal = refuses(args);
       if (refusal !== null) return refusal;
       message.text = String(args.text ?? message.text);
       if (args.blocks !== undefined) message.blocks = blocksOf(args);
@@ -199,6 +204,9 @@ export const startFakeSlack = async (options: { readonly botToken?: string; read
       faults.set(method, [...(faults.get(method) ?? []), ...Array.from({ length: times }, () => fault)]);
     },
     unknownMethods,
+    refuseMarkdownBlocks: () => {
+      markdownRefused = true;
+    },
     nextTs,
     sendOverSocket: async (envelope) => {
       const id = `env-${acks.size + 1}`;
