@@ -1,5 +1,14 @@
 import type { Passage, PlatformName, Receipt, Tenant, Turn } from '../domain.ts';
-import type { Summary, SummarizeInput } from '../core.ts';
+import type { SummarizeInput, Summary } from '../core.ts';
+import type { Metering } from '../metering/metering.ts';
+import type { ChunkStore } from '../ports/chunks.ts';
+import type { ChatModel, Embedder, Reranker } from '../ports/model.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { StateStore } from '../ports/state.ts';
+import { answerQuestion } from './answer-question.ts';
+import { createFlights } from './cache.ts';
+import { searchPassages } from './search.ts';
+import { summarize } from './summarize.ts';
 
 /** The path of a question: condense, retrieve, decide, compose, check, contain, receipt. */
 export type Answering = {
@@ -46,4 +55,62 @@ export type AnswerHooks = {
   status?(text: string): void;
   /** The whole answer so far, contained; only ever grows. */
   update?(markdown: string): void;
+};
+
+export type AnsweringParts = {
+  /** Only the answer cache and, for summaries, documents are used. */
+  readonly state: Pick<StateStore, 'answerCache' | 'documents' | 'sources'>;
+  readonly chunks: ChunkStore;
+  /** Null: extractive answers. */
+  readonly chat: ChatModel | null;
+  /** Null: keyword search. */
+  readonly embedder: Embedder | null;
+  readonly reranker: Reranker | null;
+  readonly metering: Metering;
+  readonly runtime: Runtime;
+};
+
+export type AnswerSettings = {
+  /** Tokens of a whole prompt, and of an answer. */
+  readonly promptTokens: number;
+  readonly maxTokens: number;
+  /** Passages looked at, passages handed on, and how many of these from one document. */
+  readonly candidates: number;
+  readonly passages: number;
+  readonly perDocument: number;
+  /** Characters. */
+  readonly maxQuestion: number;
+  /** Turns of the thread that are looked at. */
+  readonly turns: number;
+  readonly answerWithinMs: number;
+  readonly condenseWithinMs: number;
+  readonly embedWithinMs: number;
+  readonly cacheForMs: number;
+};
+
+const defaults: AnswerSettings = {
+  promptTokens: 6_000,
+  maxTokens: 1_000,
+  candidates: 40,
+  passages: 10,
+  perDocument: 4,
+  maxQuestion: 8_000,
+  turns: 6,
+  answerWithinMs: 58_000,
+  condenseWithinMs: 10_000,
+  embedWithinMs: 8_000,
+  cacheForMs: 24 * 60 * 60_000,
+};
+
+export const createAnswering = (
+  given: Omit<AnsweringParts, 'reranker'> & { readonly reranker?: Reranker | null; readonly settings?: Partial<AnswerSettings> },
+): Answering => {
+  const parts: AnsweringParts = { ...given, reranker: given.reranker ?? null };
+  const settings = { ...defaults, ...given.settings };
+  const flights = createFlights();
+  return {
+    answer: (request, hooks) => answerQuestion(parts, settings, flights, request, hooks),
+    search: (tenant, input, signal) => searchPassages(parts, settings, tenant, input, signal),
+    summarize: (tenant, input, signal) => summarize(parts, settings, tenant, input, signal),
+  };
 };

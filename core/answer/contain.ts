@@ -187,6 +187,42 @@ export const containCode = (code: string, containment: Containment): string =>
     return harmless && containment.knows(plain, true) ? found : `(address removed)${tail}`;
   });
 
+// ── blocks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Quote marks, bullets, numbers, hashes: what makes a line a block. */
+export const blockPrefix = /^[ \t]*(?:>[ \t]?)*(?:[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)*(?:#{1,6}[ \t]+)?/;
+export const fenceLine = /^[ \t]*(?:>[ \t]?)*[ \t]*(`{3,}|~{3,})[^`\n]*$/;
+
+/** One row of a table; `write` contains a cell. */
+export const containRow = (row: string, write: (cell: string) => string): string => {
+  if (/^[ \t]*\|?[\s:|-]+\|?[ \t]*\n?$/.test(row)) return row;
+  return row
+    .split(/(?<!\\)\|/)
+    .map((cell) => (cell.trim() === '' ? cell : write(cell.replaceAll('\\|', '¦')).replaceAll('|', '\\|').replaceAll('¦', '\\|')))
+    .join('|');
+};
+
+/** Whole Markdown, contained line by line: for text that is all there. */
+export const containBlocks = (markdown: string, containment: Containment): string => {
+  let fence: string | null = null;
+  const lines = cleanCharacters(markdown).split('\n').map((line) => {
+    if (fence !== null) {
+      if (/^[`~]+$/.test(line.trim()) && line.trim().startsWith(fence)) fence = null;
+      return fence === null ? line : containCode(line, containment);
+    }
+    const opening = fenceLine.exec(line);
+    if (opening !== null) {
+      fence = opening[1] ?? '```';
+      return line.replace(/[^\w\s`~>+#.-]/g, '');
+    }
+    if (/^[ \t]*\|/.test(line)) return containRow(line, (cell) => containInline(cell, containment));
+    if (/^[ \t]*\[[^\]\n]{1,80}\]:/.test(line)) return '';
+    const prefix = blockPrefix.exec(line)?.[0] ?? '';
+    return prefix + containInline(line.slice(prefix.length), containment);
+  });
+  return fence === null ? lines.join('\n') : `${lines.join('\n')}\n${fence}`;
+};
+
 // ── the proof ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Everything in finished Markdown that would leave the text: links, images, HTML, definitions, mentions. Empty when contained. */

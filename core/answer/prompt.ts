@@ -87,6 +87,9 @@ const sourceBlock = (passage: Passage, number: number, fence: string): string =>
   return `<<source ${number} ${fence}>>\n${neutralise(place, fence)}\n---\n${neutralise(passage.text, fence)}\n<<end ${fence}>>`;
 };
 
+export const sourcesBlock = (numbered: readonly { readonly number: number; readonly passage: Passage }[], fence: string): string =>
+  numbered.map(({ number, passage }) => sourceBlock(passage, number, fence)).join('\n\n');
+
 /** Text of others cannot look like our fence, like a chat template's control words, or like our sentinel. */
 const neutralise = (text: string, fence: string): string =>
   cleanCharacters(text)

@@ -3,6 +3,7 @@ import { toAppError } from '../errors.ts';
 import type { ChunkStore, IndexRef, TextSearch } from '../ports/chunks.ts';
 import type { Embedder, Reranker } from '../ports/model.ts';
 import type { Runtime } from '../ports/runtime.ts';
+import { startDeadline } from './deadline.ts';
 import type { Steps } from './steps.ts';
 
 export type Candidate = {
@@ -37,6 +38,8 @@ export type RetrieveRequest = {
   readonly query: string;
   readonly limit: number;
   readonly sourceIds?: readonly string[] | undefined;
+  /** After this the question is searched for by its words alone. */
+  readonly embedWithinMs: number;
   readonly signal: AbortSignal;
   readonly steps: Steps;
 };
@@ -77,16 +80,19 @@ export const retrieve = async (parts: RetrieveParts, request: RetrieveRequest): 
   };
 };
 
-const embedQuery = async ({ embedder, runtime }: RetrieveParts, { ref, query, signal, steps }: RetrieveRequest) => {
+const embedQuery = async ({ embedder, runtime }: RetrieveParts, { ref, query, signal, steps, embedWithinMs }: RetrieveRequest) => {
   if (embedder === null) return null;
+  const short = startDeadline(runtime.clock, embedWithinMs, signal);
   try {
-    const { vectors, tokens, model } = await steps.time('embed_query', () => embedder.embed([query], 'query', { signal, tenantId: ref.tenantId }));
+    const { vectors, tokens, model } = await steps.time('embed_query', () => embedder.embed([query], 'query', { signal: short.signal, tenantId: ref.tenantId }));
     const vector = vectors[0];
     return vector === undefined ? ('failed' as const) : { vector, tokens, model };
   } catch (error) {
     if (signal.aborted) throw toAppError(error);
     runtime.log.warn('embedder_failed', { code: toAppError(error).code });
     return 'failed' as const;
+  } finally {
+    short.end();
   }
 };
 

@@ -1,7 +1,8 @@
 import type { Citation, Passage } from '../domain.ts';
 import { endsSentence } from '../text/sentences.ts';
+import { holdsAddress } from './addresses.ts';
 import { createCitation, createEvidence, isSupported, quoteFor } from './citations.ts';
-import { cleanCharacters, containCode, containInline, listEscapes, partAtMarkers } from './contain.ts';
+import { cleanCharacters, blockPrefix, containCode, containInline, containRow, fenceLine, listEscapes, partAtMarkers } from './contain.ts';
 import { sentinel } from './prompt.ts';
 import { numbersOf, termsOf } from './terms.ts';
 
@@ -32,8 +33,6 @@ export type WriterOptions = {
   readonly onText?: ((markdown: string) => void) | undefined;
 };
 
-const fenceLine = /^[ \t]*(?:>[ \t]?)*[ \t]*(`{3,}|~{3,})[^`\n]*$/;
-const blockPrefix = /^[ \t]*(?:>[ \t]?)*(?:[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)*(?:#{1,6}[ \t]+)?/;
 const openPrefix = /^[ \t]*(?:[>#\-*+`~|\d.)[\]xX \t]{0,12})$/;
 const markersThenMore = /^((?:[ \t]*(?:\[\^?\d[\d,;\s^]{0,12}\]|【[^】\n]{1,60}】))*)[ \t]+(?=[^\s[【(])/;
 const sourcesHeading = /^[ \t]*(?:#{1,6}[ \t]*)?[*_]{0,3}(?:sources?|references?|footnotes?|citations?|quellen|fuentes|fontes|fonti|bronnen)[*_]{0,3}:?[*_]{0,3}[ \t]*$/i;
@@ -111,16 +110,8 @@ export const createWriter = ({ passages, question, onText }: WriterOptions): Wri
     const prefix = atLineStart ? (blockPrefix.exec(text)?.[0] ?? '') : '';
     const content = text.slice(prefix.length);
     if (atLineStart && /^[ \t]*(?:-{3,}|_{3,}|\*{3,})[ \t]*\n?$/.test(text)) out += '\n';
-    else if (atLineStart && /^[ \t]*\|/.test(text)) out += writeRow(text);
+    else if (atLineStart && /^[ \t]*\|/.test(text)) out += containRow(text, writeInline);
     else out += prefix + writeInline(content);
-  };
-
-  const writeRow = (row: string): string => {
-    if (/^[ \t]*\|?[\s:|-]+\|?[ \t]*\n?$/.test(row)) return row;
-    return row
-      .split(/(?<!\\)\|/)
-      .map((cell) => (cell.trim() === '' ? cell : writeInline(cell.replaceAll('\\|', '¦')).replaceAll('|', '\\|').replaceAll('¦', '\\|')))
-      .join('|');
   };
 
   const writeCodeLine = (line: string): void => {
@@ -203,14 +194,6 @@ export const createWriter = ({ passages, question, onText }: WriterOptions): Wri
 };
 
 // ── words ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const holdsAddress = (text: string, address: string): boolean => {
-  for (let at = text.indexOf(address); at >= 0; at = text.indexOf(address, at + 1)) {
-    // The very same address, not the beginning of a longer one.
-    if (!/[\p{L}\p{N}/?#=&%-]/u.test(text[at + address.length] ?? ' ')) return true;
-  }
-  return false;
-};
 
 /** Where a finished sentence ends and the next has begun; null when nothing is certain yet. */
 const sentenceCut = (line: string): number | null => {

@@ -46,7 +46,7 @@ export const startWatch = (clock: Clock, limits: CallLimits, until: number, call
   const timers = new AbortController();
   let since = clock.now();
   let allowanceMs = limits.firstByteMs;
-  const onAbort = (): void => stop.abort(cancelled());
+  const onAbort = (): void => stop.abort(isAppError(caller.reason) ? caller.reason : cancelled());
   if (caller.aborted) onAbort();
   else caller.addEventListener('abort', onAbort, { once: true });
 

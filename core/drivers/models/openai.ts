@@ -165,10 +165,8 @@ export const createOpenAiChat = (options: EndpointOptions & { readonly smallMode
     let text = '';
     let finish: string | null = null;
     let usage: { readonly prompt_tokens: number; readonly completion_tokens: number } | null = null;
-    let servedBy = model;
     for await (const chunk of stream) {
       watch.heard();
-      servedBy = chunk.model || servedBy;
       usage = chunk.usage ?? usage;
       const choice = chunk.choices?.[0];
       finish = choice?.finish_reason ?? finish;
@@ -189,7 +187,8 @@ export const createOpenAiChat = (options: EndpointOptions & { readonly smallMode
     yield {
       type: 'end',
       finish: finish === 'length' ? 'length' : finish === 'content_filter' ? 'filter' : 'stop',
-      model: servedBy,
+      // As asked for: prices and ledgers know the configured name, not the dated one that served it.
+      model,
       usage: { promptTokens: counted.prompt_tokens, completionTokens: counted.completion_tokens, estimated: usage === null },
     };
     return counted.prompt_tokens + counted.completion_tokens;
@@ -221,7 +220,7 @@ export const createOpenAiEmbedder = (options: EndpointOptions): Embedder => {
     const whole = rows.length === texts.length && dimensions > 0 && rows.every((row) => row.embedding.length === dimensions);
     if (!whole) throw new AppError('model-failed', 'The embedding model answered only in part.', { retryable: true });
     const tokens = response.usage?.prompt_tokens ?? estimate;
-    yield { vectors: rows.map((row) => toUnitLength(row.embedding)), tokens, model: response.model || options.model };
+    yield { vectors: rows.map((row) => toUnitLength(row.embedding)), tokens, model: options.model };
     return tokens;
   }
 
@@ -230,17 +229,15 @@ export const createOpenAiEmbedder = (options: EndpointOptions): Embedder => {
     embed: async (texts, _kind, { signal, tenantId }) => {
       const vectors: Float32Array[] = [];
       let tokens = 0;
-      let model = options.model;
       for (const batch of batchesOf(texts)) {
         const estimate = batch.reduce((sum, text) => sum + countTokens(text), 0);
         const call = { model: options.model, tenantId, tokens: estimate, signal };
         for await (const part of tries(endpoint, options.runtime, call, (watch) => once(batch, estimate, watch))) {
           vectors.push(...part.vectors);
           tokens += part.tokens;
-          model = part.model;
         }
       }
-      return { vectors, tokens, model };
+      return { vectors, tokens, model: options.model };
     },
   };
 };

@@ -1,0 +1,107 @@
+import type { TokenUsage } from '../domain.ts';
+import { AppError } from '../errors.ts';
+import type { MeteredCall, Metering, Refusal, Reservation } from '../metering/metering.ts';
+import { costNanosOf, renderMoney } from '../metering/money.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { AnswerRequest } from './answering.ts';
+
+/**
+ * What one answer costs: held before the model is called, settled after, released when it fails. Calls are written to the
+ * ledger together at the end, so that a failed answer leaves neither a charge nor a line.
+ */
+export type Account = {
+  /** Holds once; later calls return the first verdict. */
+  hold(bound: { readonly model: string | null; readonly promptTokens: number; readonly completionTokens: number }): Promise<Reservation | Refusal>;
+  add(call: Pick<MeteredCall, 'kind' | 'model' | 'promptTokens' | 'completionTokens' | 'embeddingTokens'>): void;
+  /** Writes the ledger and settles; `free`: it counts as a question and costs no tokens. */
+  close(free: boolean): Promise<TokenUsage>;
+  /** After a failure. */
+  abandon(): Promise<void>;
+  buckets(): readonly string[];
+};
+
+type Charged = Pick<AnswerRequest, 'tenant' | 'answerId' | 'attempt' | 'platform' | 'channelId' | 'memberId'>;
+
+export const createAccount = (metering: Metering, { clock, metrics, log }: Runtime, request: Charged): Account => {
+  const { tenant, answerId, attempt, platform } = request;
+  // Allowances know a channel with its platform, the ledger as the platform calls it.
+  const quotaChannel = request.channelId === undefined ? {} : { channelId: `${platform}:${request.channelId}` };
+  const member = request.memberId === undefined ? {} : { memberId: request.memberId };
+  const calls: MeteredCall[] = [];
+  let verdict: Reservation | Refusal | null = null;
+  let closed = false;
+
+  const hold: Account['hold'] = async ({ model, promptTokens, completionTokens }) => {
+    if (verdict !== null) return verdict;
+    const price = model === null ? null : metering.priceOf(tenant, model, clock.now());
+    verdict = await metering.reserve({
+      tenant,
+      reservationId: answerId,
+      ...member,
+      ...quotaChannel,
+      tokens: promptTokens + completionTokens,
+      costNanos: price === null ? 0 : costNanosOf(price, { promptTokens, completionTokens, embeddingTokens: 0 }),
+    });
+    if (verdict.outcome === 'refused') metrics.count('quota_refusals_total', { scope: verdict.scope, unit: verdict.unit });
+    return verdict;
+  };
+
+  const add: Account['add'] = (call) => {
+    calls.push({
+      ...call,
+      id: `${answerId}:${attempt}:${calls.length + 1}`,
+      tenant,
+      platform,
+      answerId,
+      ...member,
+      ...(request.channelId === undefined ? {} : { channelId: request.channelId }),
+    });
+    const model = call.model ?? 'unknown';
+    if (call.promptTokens > 0) metrics.count('tokens_total', { model, direction: 'prompt' }, call.promptTokens);
+    if (call.completionTokens > 0) metrics.count('tokens_total', { model, direction: 'completion' }, call.completionTokens);
+    if (call.embeddingTokens > 0) metrics.count('tokens_total', { model, direction: 'embedding' }, call.embeddingTokens);
+  };
+
+  const close: Account['close'] = async (free) => {
+    const question: MeteredCall = {
+      id: `${answerId}:question`,
+      kind: 'question',
+      promptTokens: 0,
+      completionTokens: 0,
+      embeddingTokens: 0,
+      tenant,
+      platform,
+      answerId,
+      ...member,
+      ...(request.channelId === undefined ? {} : { channelId: request.channelId }),
+    };
+    const lines = await metering.record(tenant.id, [...calls, question]);
+    const paid = lines.filter((line) => line.kind !== 'question');
+    const sum = (pick: (call: MeteredCall) => number): number => calls.reduce((total, call) => total + pick(call), 0);
+    const promptTokens = sum((call) => call.promptTokens);
+    const completionTokens = sum((call) => call.completionTokens);
+    const costNanos = paid.reduce((total, line) => total + (line.costNanos ?? 0), 0);
+    const currency = paid[0]?.currency;
+    const isPriced = paid.length > 0 && paid.every((line) => line.costNanos !== undefined && line.currency === currency);
+    closed = true;
+    if (verdict?.outcome === 'held') await verdict.settle({ tokens: free ? 0 : promptTokens + completionTokens, costNanos: free ? 0 : costNanos });
+    return {
+      promptTokens,
+      completionTokens,
+      embeddingTokens: sum((call) => call.embeddingTokens),
+      ...(isPriced && currency !== undefined ? { cost: renderMoney(costNanos, currency) } : {}),
+    };
+  };
+
+  return {
+    hold,
+    add,
+    close,
+    abandon: async () => {
+      if (closed || verdict?.outcome !== 'held') return;
+      // The failure that brought us here is what the caller needs to hear; an unreleased hold expires by itself.
+      await verdict.release().catch((error: unknown) => log.warn('release_failed', { code: error instanceof AppError ? error.code : 'internal' }));
+    },
+    buckets: () => (verdict === null ? [] : verdict.outcome === 'held' ? verdict.buckets : [verdict.bucket]),
+  };
+};

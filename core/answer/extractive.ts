@@ -1,0 +1,170 @@
+import type { Citation, Passage } from '../domain.ts';
+import { collapse } from '../text/sentences.ts';
+import { createCitation, quoteSlice } from './citations.ts';
+import { containBlocks, containInline, type Containment } from './contain.ts';
+import { holdsAddress } from './addresses.ts';
+import { idfOf, termsOf } from './terms.ts';
+import { type Unit, unitsOf } from './units.ts';
+
+/**
+ * Answers without a chat model: the sentences, list or code that meet the question best, word for word, each with its
+ * footnote. At most one span of a passage and three in all: short and right beats complete.
+ */
+export type Extract = { readonly markdown: string; readonly citations: readonly Citation[] };
+
+export type QuestionTerms = {
+  readonly question: string;
+  readonly terms: readonly { readonly term: string; readonly documentFrequency: number }[];
+  readonly totalChunks: number;
+};
+
+const mostSpans = 3;
+const longestBlock = 900;
+
+type Scored = { readonly unit: Unit; readonly score: number; readonly covers: ReadonlySet<string> };
+type Span = { readonly passage: Passage; readonly first: Unit; readonly end: number; readonly score: number; readonly covers: ReadonlySet<string>; readonly isBlock: boolean };
+
+export const extract = (asked: QuestionTerms, passages: readonly Passage[], heading: string): Extract => {
+  const weigh = weigher(asked);
+  const kind = kindOf(asked.question);
+  const spans = passages
+    .map((passage, rank) => bestSpan(passage, rank, weigh, kind))
+    .filter((span) => span !== null)
+    .sort((a, b) => b.score - a.score);
+  const chosen = choose(spans, weigh);
+  const citations = chosen.map((span, index) => createCitation(index + 1, span.passage, quoteSlice(span.passage.text, span.first, span.end)));
+  if (citations.length === 0) return { markdown: '', citations };
+  return { markdown: [heading, ...chosen.map((span, index) => renderSpan(span, index + 1))].join('\n\n'), citations };
+};
+
+// ── what is asked ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Kind = 'how' | 'amount' | 'what' | 'other';
+const kindOf = (question: string): Kind => {
+  if (/^\W*(how (many|much|long|often|old|big|large|far|fast)|when|what time|which (port|version|number)|wie (viel|lange|oft|hoch)|wann|combien|cuánt|quanto)/i.test(question)) return 'amount';
+  if (/\b(how (do|can|to|should|does)|steps?|set ?up|install|configure|wie (kann|richte|mache)|comment|cómo)\b/i.test(question)) return 'how';
+  return /^\W*(what|who|was|wer|que|qui|qué|quién)\b/i.test(question) ? 'what' : 'other';
+};
+
+type Weigh = { of(covered: ReadonlySet<string>): number; among(words: string): ReadonlySet<string> };
+
+/** Share of the question's weight; terms that no document holds cannot be met by any sentence and count little. */
+const weigher = ({ terms, totalChunks }: QuestionTerms): Weigh => {
+  const weights = new Map(terms.map(({ term, documentFrequency }) => [term, documentFrequency === 0 ? 0.2 : idfOf(documentFrequency, totalChunks)]));
+  const mass = [...weights.values()].reduce((sum, value) => sum + value, 0) || 1;
+  return {
+    of: (covered) => [...covered].reduce((sum, term) => sum + (weights.get(term) ?? 0), 0) / mass,
+    among: (words) => new Set([...termsOf(words)].filter((term) => weights.has(term))),
+  };
+};
+
+// ── the best span of a passage ──────────────────────────────────────────────────────────────────────────────────────
+
+const bestSpan = (passage: Passage, rank: number, weigh: Weigh, kind: Kind): Span | null => {
+  const units = unitsOf(passage.text);
+  const outer = weigh.among([passage.title, ...passage.headingPath].join('\n'));
+  let inner: ReadonlySet<string> = new Set();
+  const scored = units.map((unit): Scored => {
+    const own = weigh.among(unit.words);
+    if (unit.kind === 'heading') {
+      inner = own;
+      return { unit, score: -1, covers: own };
+    }
+    const around = new Set([...outer, ...inner].filter((term) => !own.has(term)));
+    const score = weigh.of(own) + 0.55 * weigh.of(around) + manner(unit, kind) - 0.03 * rank;
+    return { unit, score, covers: new Set([...own, ...around]) };
+  });
+  const best = scored.reduce<Scored | null>((top, each) => (each.score > (top?.score ?? 0) ? each : top), null);
+  return best === null ? null : grow(passage, units, best, scored, kind);
+};
+
+/** How well the form of a unit fits the kind of question. */
+const manner = ({ kind, words }: Unit, asked: Kind): number => {
+  let bonus = 0;
+  if (asked === 'amount' && /\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|daily|weekly|monthly)\b/i.test(words)) bonus += 0.12;
+  if (asked === 'how' && (kind === 'item' || kind === 'code' || /^(to|use|run|call|open|click|go|set|add|create|install|pass|you can)\b/i.test(words))) bonus += 0.08;
+  if (asked === 'what' && /\b(is|are|means|ist|sind|est|es)\b/i.test(words.slice(0, 80))) bonus += 0.05;
+  if (kind === 'code' && asked !== 'how') bonus -= 0.15;
+  if (words.endsWith('?')) bonus -= 0.25;
+  if (words.split(' ').length < 4) bonus -= 0.12;
+  if (words.length > 500) bonus -= 0.1;
+  return bonus;
+};
+
+/** A list, a lead-in with what it leads to, code with the sentence before it: what belongs together stays together. */
+const grow = (passage: Passage, units: readonly Unit[], best: Scored, scored: readonly Scored[], kind: Kind): Span => {
+  const at = units.indexOf(best.unit);
+  const blockOf = (unit: Unit | undefined): readonly Unit[] => (unit === undefined ? [] : units.filter((each) => each.block === unit.block));
+  const lengthOf = (unit: Unit): number => unit.blockEnd - unit.blockStart;
+  const isBlockKind = (unit: Unit): boolean => ['item', 'code', 'row'].includes(unit.kind);
+  let first = best.unit;
+  let end = best.unit.end;
+  let isBlock = false;
+
+  if (isBlockKind(best.unit)) {
+    const siblings = blockOf(best.unit);
+    const whole = best.unit.kind === 'code' || ((best.unit.ordered === true || kind === 'how' || siblings.length <= 5) && lengthOf(best.unit) <= longestBlock);
+    isBlock = best.unit.kind !== 'item' || whole;
+    if (whole) {
+      first = { ...(siblings[0] ?? best.unit), start: best.unit.blockStart };
+      end = best.unit.blockEnd;
+      const lead = units[units.indexOf(siblings[0] ?? best.unit) - 1];
+      if (lead?.kind === 'sentence' && (lead.words.endsWith(':') || best.unit.kind === 'code') && lead.words.length < 300) first = lead;
+    }
+  } else {
+    const next = units[at + 1];
+    const follows = next !== undefined && next.block !== best.unit.block && isBlockKind(next);
+    if (follows && (best.unit.words.endsWith(':') || (kind === 'how' && next.kind === 'code')) && lengthOf(next) <= longestBlock) {
+      end = next.blockEnd;
+      isBlock = true;
+    } else if (next?.kind === 'sentence' && next.block === best.unit.block && end - first.start < 260 && next.words.length < 260) {
+      const worth = (scored[at + 1]?.score ?? 0) >= 0.6 * best.score || /^(it|this|these|they|that|then|otherwise|however|if|but|after|sie|es|dies|dann)\b/i.test(next.words);
+      if (worth) end = next.end;
+    }
+    const before = units[at - 1];
+    // "It expires after 90 days." says nothing without the sentence before it.
+    const leans = /^(it|this|these|they|that|he|she|es|sie|dies)\b/i.test(best.unit.words);
+    if (leans && before !== undefined && before.block === best.unit.block && end - before.start < 600) first = before;
+  }
+  return { passage, first, end, score: best.score, covers: best.covers, isBlock };
+};
+
+/** The best span; others only when they are nearly as good and say something else. */
+const choose = (spans: readonly Span[], weigh: Weigh): readonly Span[] => {
+  const [best, ...rest] = spans;
+  if (best === undefined) return [];
+  const chosen = [best];
+  const covered = new Set(best.covers);
+  const texts = [collapse(best.passage.text.slice(best.first.start, best.end))];
+  for (const span of rest) {
+    if (chosen.length >= mostSpans) break;
+    const text = collapse(span.passage.text.slice(span.first.start, span.end));
+    const adds = weigh.of(new Set([...span.covers].filter((term) => !covered.has(term))));
+    const worth = adds >= 0.15 ? span.score >= 0.5 * best.score : span.score >= 0.9 * best.score;
+    if (!worth || texts.some((other) => other.includes(text) || text.includes(other))) continue;
+    chosen.push(span);
+    texts.push(text);
+    for (const term of span.covers) covered.add(term);
+  }
+  return chosen;
+};
+
+// ── on paper ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const renderSpan = ({ passage, first, end, isBlock }: Span, n: number): string => {
+  const slice = passage.text.slice(first.start, end);
+  // The passage is cited by this very footnote, so its addresses may be read.
+  const containment: Containment = { knows: (address) => holdsAddress(passage.text, address) };
+  if (!isBlock) return `“${containInline(collapse(slice), containment).trim()}” [${n}]`;
+  const markdown = containBlocks(dedent(slice), containment).trim();
+  const firstLine = markdown.split('\n', 1)[0] ?? '';
+  // Behind the lead-in where there is one; a fence or a table takes no footnote on its own lines.
+  if (/:$/.test(firstLine) || (first.kind === 'sentence' && !/^[`~|]/.test(firstLine))) return `${firstLine} [${n}]${markdown.slice(firstLine.length)}`;
+  return /(?:`{3,}|~{3,}|\|)\s*$/.test(markdown) ? `${markdown}\n\n[${n}]` : `${markdown} [${n}]`;
+};
+
+const dedent = (text: string): string => {
+  const indents = text.split('\n').slice(1).filter((line) => line.trim() !== '').map((line) => /^[ \t]*/.exec(line)?.[0].length ?? 0);
+  const least = Math.min(...indents, 20);
+  return least === 0 || least === 20 ? text : text.split('\n').map((line, index) => (index === 0 ? line : line.slice(least))).join('\n');
+};
