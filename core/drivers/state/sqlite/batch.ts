@@ -12,6 +12,7 @@ export type BatchResult = {
   readonly left: readonly Call[];
 };
 
+type Fault = ReturnType<typeof describeFault>;
 type Run = (...args: readonly unknown[]) => unknown;
 
 const kindOf = (call: Call): VerbKind | undefined =>
@@ -28,6 +29,10 @@ export const runBatch = (database: DatabaseSync, store: SyncStore, calls: readon
   const replies: Reply[] = [];
   const again: Call[] = [];
   let done = 0;
+  const failAll = (fault: Fault): BatchResult => {
+    if (database.isTransaction) database.exec('ROLLBACK');
+    return { replies: first.map(({ id }) => ({ ...fault, id })), left: current.slice(first.length) };
+  };
   try {
     database.exec(writing ? 'BEGIN IMMEDIATE' : 'BEGIN');
     const started = performance.now();
@@ -35,26 +40,23 @@ export const runBatch = (database: DatabaseSync, store: SyncStore, calls: readon
       if (done > 0 && performance.now() - started > maxMs) break;
       done += 1;
       const reply = kindOf(call) === 'write' ? runGuarded(database, store, call) : runPlain(store, call);
+      // A full disk ends the whole transaction: then nothing of this batch stands, and nobody may hear otherwise.
+      if (!database.isTransaction)
+        return failAll(reply !== unfinished && 'problem' in reply ? reply : describeFault(null));
       if (reply === unfinished) again.push(call);
       else replies.push(reply);
     }
     database.exec('COMMIT');
     return { replies, left: [...current.slice(done), ...again] };
   } catch (error) {
-    if (database.isTransaction) database.exec('ROLLBACK');
-    const fault = describeFault(error);
-    return { replies: first.map(({ id }) => ({ id, ...fault })), left: current.slice(first.length) };
+    return failAll(describeFault(error));
   }
 };
 
 const runGuarded = (database: DatabaseSync, store: SyncStore, call: Call): Reply | typeof unfinished => {
   database.exec('SAVEPOINT call');
   const reply = runPlain(store, call);
-  // A full disk may have ended the whole transaction: then nothing of this batch stands, and nobody may hear otherwise.
-  if (!database.isTransaction)
-    throw new Error(
-      `The transaction was lost. ${'detail' in Object(reply) ? (reply as { detail: string }).detail : ''}`,
-    );
+  if (!database.isTransaction) return reply;
   if (reply !== unfinished && 'problem' in reply) database.exec('ROLLBACK TO call');
   database.exec('RELEASE call');
   return reply;
