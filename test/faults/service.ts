@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+const launcher = fileURLToPath(new URL('../../bin/footnote.js', import.meta.url));
+const compiled = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+
+export const operatorToken = 'operator-token-of-the-fault-harness';
+
+export type Service = {
+  /** Milliseconds from spawn to "ready" in the log. */
+  readonly readyAfterMs: number;
+  /** SIGKILL; resolves when the process is gone. Safe to call twice. */
+  kill(): Promise<void>;
+};
+
+export type Start = {
+  /** Rejects when the process ends before it is ready, unless that was `kill`. */
+  readonly ready: Promise<Service>;
+  kill(): Promise<void>;
+};
+
+export const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const probe = createServer().once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
+
+/** The real program in a process of its own, as `npm start` runs it. */
+export const startService = (env: Readonly<Record<string, string>>): Start => {
+  if (!existsSync(compiled)) throw new Error('The fault harness kills the compiled program: run npm run build first.');
+  const startedAt = performance.now();
+  const child: ChildProcess = spawn(process.execPath, [launcher, 'serve'], {
+    env: { PATH: process.env.PATH ?? '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let wasKilled = false;
+  let said = '';
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const kill = (): Promise<void> => {
+    wasKilled = true;
+    child.kill('SIGKILL');
+    return gone;
+  };
+  const ready = new Promise<Service>((resolve, reject) => {
+    const hear = (chunk: Buffer): void => {
+      said = (said + chunk.toString()).slice(-20_000);
+      if (/"event":"ready"/.test(said)) resolve({ readyAfterMs: performance.now() - startedAt, kill });
+    };
+    child.stdout?.on('data', hear);
+    child.stderr?.on('data', hear);
+    void gone.then(() =>
+      reject(new Error(wasKilled ? 'killed while starting' : `The service ended by itself:\n${said}`)),
+    );
+  });
+  ready.catch(() => {});
+  return { ready, kill };
+};
+
+/** The API as the operator; a refusal is an error, so that no fault is taken for an answer. */
+export const createApi = (url: string) => {
+  const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+    const answer = await fetch(`${url}/api/v1/${path}`, {
+      method,
+      headers: {
+        authorization: `Bearer ${operatorToken}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.timeout(20_000),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text.slice(0, 300)}`);
+    return text === '' ? null : JSON.parse(text);
+  };
+  return {
+    get: (path: string) => call('GET', path),
+    post: (path: string, body: unknown) => call('POST', path, body),
+    put: (path: string, body: unknown) => call('PUT', path, body),
+    remove: (path: string) => call('DELETE', path),
+  };
+};
+export type Api = ReturnType<typeof createApi>;

@@ -1,0 +1,274 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSlackSender, type FakeSlack, slackPayloads, startFakeSlack } from '../fakes/slack-api.ts';
+import { type Api, createApi, freePort, operatorToken, startService } from './service.ts';
+
+/** Fractions from a seed: the same seed is the same run, as far as the machine's timing allows. */
+export const createChance = (seed: number) => {
+  let state = seed >>> 0;
+  const float = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+  };
+  return {
+    float,
+    below: (limit: number): number => Math.floor(float() * limit),
+    pick: <T>(items: readonly [T, ...T[]]): T => items[Math.floor(float() * items.length)] ?? items[0],
+  };
+};
+export type Chance = ReturnType<typeof createChance>;
+
+/** Something a client wants and repeats until it is told that it is done. */
+export type Wish = {
+  readonly kind: 'question' | 'document' | 'removal';
+  /** Resolves when it was accepted; rejects when the service died meanwhile. */
+  send(): Promise<void>;
+};
+
+const towers = ['Kestrel', 'Osprey', 'Bittern', 'Curlew', 'Lapwing', 'Plover', 'Godwit', 'Avocet'] as const;
+const heightOf = (tower: string): number => 40 + towers.indexOf(tower as (typeof towers)[number]) * 7;
+const signingSecret = 'the-signing-secret-of-the-harness';
+const tenant = 'tenants/acme';
+
+/** Long enough for several chunks; every section names the version, so that half a document gives itself away. */
+const textOf = (word: string, version: number): string =>
+  Array.from(
+    { length: 8 },
+    (_, part) =>
+      `## Part ${part + 1} about ${word}\n\nThis is release${version}mark of the manual for ${word}. ${`The ${word} is serviced every ${part + 3} weeks by the harbour crew, who write down what they find. `.repeat(12)}`,
+  ).join('\n\n');
+
+/** One DATA_DIR, one fake Slack, one port; the service comes and goes. */
+export const createWorld = async (chance: Chance) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'footnote-kill-'));
+  const slack: FakeSlack = await startFakeSlack();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const api: Api = createApi(url);
+  const payloads = slackPayloads(slack.teamId, slack.botUserId);
+  const sender = createSlackSender({ url: `${url}/slack/events`, signingSecret, now: Date.now });
+  const threads: { readonly channel: string; readonly root: string; questions: number }[] = [];
+  /** The newest version that was acknowledged, or null after an acknowledged removal. */
+  const documents = new Map<string, number | null>();
+  let sourceId = '';
+  let asked = 0;
+  let words = 0;
+
+  const start = () =>
+    startService({
+      DATA_DIR: dataDir,
+      PORT: String(port),
+      DEMO: 'off',
+      LOG_LEVEL: 'info',
+      FOOTNOTE_ADMIN_TOKEN: operatorToken,
+      SLACK_SIGNING_SECRET: signingSecret,
+      SLACK_BOT_TOKEN: 'xoxb-fake',
+      SLACK_API_URL: slack.url,
+      DEFAULT_TENANT: 'acme',
+    });
+
+  /** Once, on the first start: tenant, limits far away, and the documents that questions are about. */
+  const furnish = async (): Promise<void> => {
+    await api.post('tenants', { slug: 'acme', name: 'Acme' });
+    await api.put(`${tenant}/quotas`, {
+      limits: [{ scope: 'tenant', unit: 'questions', per: 'month', limit: 1_000_000 }],
+    });
+    const source = (await api.post(`${tenant}/sources`, { kind: 'push', name: 'manuals', settings: {} })) as {
+      id: string;
+    };
+    sourceId = source.id;
+    for (const tower of towers) {
+      const text = `# The ${tower} tower\n\nThe ${tower} tower is ${heightOf(tower)} metres tall. It was painted by the ${tower} society.`;
+      await api.put(`${tenant}/sources/${sourceId}/documents/tower-${tower}`, { title: `The ${tower} tower`, text });
+    }
+  };
+
+  const deliver = async (payload: unknown, retry?: number): Promise<void> => {
+    const answer = await sender.send(payload, retry === undefined ? {} : { retry });
+    await answer.arrayBuffer();
+    if (!answer.ok) throw new Error(`Slack's event was answered ${answer.status}`);
+  };
+
+  const question = (): Wish => {
+    asked += 1;
+    const tower = chance.pick(towers);
+    const text = `How tall is the ${tower} tower?`;
+    const isDirect = chance.float() < 0.25;
+    const ts = slack.nextTs();
+    const known = threads.filter(({ root }) => root !== '');
+    const follows =
+      !isDirect && known.length > 0 && chance.float() < 0.3 ? known[chance.below(known.length)] : undefined;
+    const channel = isDirect ? `D${asked}` : (follows?.channel ?? 'C0GENERAL');
+    const thread = follows ?? { channel, root: isDirect ? '' : ts, questions: 0 };
+    thread.questions += 1;
+    if (follows === undefined) threads.push(thread);
+    const shape = {
+      text: isDirect ? text : `<@${slack.botUserId}> ${text}`,
+      ts,
+      channel,
+      ...(follows === undefined ? {} : { thread: follows.root }),
+    };
+    // Slack delivers a mention twice, in either order, and both again when the "ok" was late.
+    const events = isDirect
+      ? [payloads.message({ ...shape, channelType: 'im' })]
+      : [payloads.message(shape), payloads.appMention(shape)];
+    if (chance.float() < 0.5) events.reverse();
+    const open = new Set(events);
+    let tries = 0;
+    return {
+      kind: 'question',
+      send: async () => {
+        tries += 1;
+        for (const event of [...open]) {
+          await deliver(event, tries > 1 ? tries - 1 : undefined);
+          open.delete(event);
+          if (chance.float() < 0.3) await deliver(event, 1);
+        }
+      },
+    };
+  };
+
+  const document = (): Wish => {
+    const known = [...documents.keys()];
+    const isNew = known.length === 0 || chance.float() < 0.5;
+    const word = isNew
+      ? `gizmo${String.fromCharCode(97 + (words % 26))}${words++}`
+      : (known[chance.below(known.length)] ?? '');
+    const version = (documents.get(word) ?? 0) + 1 + chance.below(3);
+    const path = `${tenant}/sources/${sourceId}/documents/${word}`;
+    if (!isNew && chance.float() < 0.25) {
+      return { kind: 'removal', send: () => api.remove(path).then(() => void documents.set(word, null)) };
+    }
+    return {
+      kind: 'document',
+      send: () =>
+        api
+          .put(path, { title: `Manual of ${word}`, text: textOf(word, version) })
+          .then(() => void documents.set(word, version)),
+    };
+  };
+
+  return {
+    slack,
+    api,
+    start,
+    furnish,
+    question,
+    document,
+    threads,
+    documents,
+    tenant,
+    close: async (): Promise<void> => {
+      await slack.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+};
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+/** Everything that is wrong in a world that has come to rest; empty is what is wanted. */
+export const examine = async (world: World): Promise<string[]> => [
+  ...examineAnswers(world),
+  ...(await examineCharges(world)),
+  ...(await examineDocuments(world)),
+];
+
+export const questionsOf = ({ threads }: World): number => threads.reduce((sum, { questions }) => sum + questions, 0);
+
+type Part = { readonly delivery: string; readonly of: number; readonly sealed: boolean };
+
+const answersIn = (world: World, { channel, root }: { readonly channel: string; readonly root: string }) =>
+  world.slack.messages.filter((message) => message.channel === channel && (root === '' || message.thread_ts === root));
+
+/** Whole answers: every part stands, sealed, under one delivery. */
+export const countAnswers = (world: World): number =>
+  world.threads.reduce(
+    (sum, thread) => sum + groups(world, thread).filter(({ problem }) => problem === null).length,
+    0,
+  );
+
+const groups = (world: World, thread: { readonly channel: string; readonly root: string }) => {
+  const byDelivery = new Map<string, Part[]>();
+  let nameless = 0;
+  for (const { metadata, streaming } of answersIn(world, thread)) {
+    const payload = metadata?.event_payload;
+    if (payload === undefined || streaming) nameless += 1;
+    else {
+      const part = { delivery: String(payload.delivery), of: Number(payload.of ?? 1), sealed: payload.sealed === true };
+      byDelivery.set(part.delivery, [...(byDelivery.get(part.delivery) ?? []), part]);
+    }
+  }
+  const whole = [...byDelivery].map(([delivery, parts]) => ({
+    problem:
+      parts.length !== parts[0]?.of || parts.some(({ sealed }) => !sealed)
+        ? `delivery ${delivery} stands in ${parts.length} of ${parts[0]?.of} parts`
+        : null,
+  }));
+  return [...whole, ...Array.from({ length: nameless }, () => ({ problem: 'a message stands unfinished' }))];
+};
+
+const examineAnswers = (world: World): string[] =>
+  world.threads.flatMap((thread) => {
+    const found = groups(world, thread);
+    const problems = found.flatMap(({ problem }) => (problem === null ? [] : [problem]));
+    if (found.length !== thread.questions) problems.push(`${thread.questions} questions, ${found.length} answers`);
+    return problems.map((problem) => `thread ${thread.channel} ${thread.root}: ${problem}`);
+  });
+
+type Listed = { readonly nextCursor?: string | null };
+
+const listAll = async (world: World, name: string): Promise<Record<string, unknown>[]> => {
+  const items: Record<string, unknown>[] = [];
+  let cursor: string | null | undefined;
+  do {
+    const query = `limit=200${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`;
+    const page = (await world.api.get(`${world.tenant}/${name}?${query}`)) as Listed &
+      Record<string, Record<string, unknown>[]>;
+    items.push(...(page[name] ?? []));
+    cursor = page.nextCursor;
+  } while (cursor);
+  return items;
+};
+
+const examineCharges = async (world: World): Promise<string[]> => {
+  const questions = questionsOf(world);
+  const receipts = await listAll(world, 'answers');
+  const usage = (await world.api.get(`${world.tenant}/usage?group=day`)) as { rows: { questions: number }[] };
+  const charged = usage.rows.reduce((sum, row) => sum + row.questions, 0);
+  const quotas = (await world.api.get(`${world.tenant}/quotas`)) as { limits: { used: number | string }[] };
+  const used = Number(quotas.limits[0]?.used);
+  return [
+    ...(receipts.length === questions ? [] : [`${questions} questions, ${receipts.length} receipts`]),
+    ...(charged === questions ? [] : [`${questions} questions, ${charged} in the ledger`]),
+    ...(used === questions ? [] : [`${questions} questions, ${used} counted against the limit`]),
+  ];
+};
+
+const examineDocuments = async (world: World): Promise<string[]> => {
+  const problems: string[] = [];
+  const listed = (await listAll(world, 'documents')).map(({ externalId }) => String(externalId));
+  if (new Set(listed).size !== listed.length) problems.push('a document is listed twice');
+  for (const [word, version] of world.documents) {
+    const isListed = listed.includes(word);
+    if (isListed !== (version !== null))
+      problems.push(`${word}: ${isListed ? 'listed although removed' : 'not listed'}`);
+    const found = (await world.api.post(`${world.tenant}/search`, { query: word, limit: 100 })) as {
+      passages: { externalId: string; chunkId: string; text: string }[];
+    };
+    const own = found.passages.filter(({ text, externalId }) => externalId === word || text.includes(word));
+    const versions = new Set(own.flatMap(({ text }) => text.match(/release\d+mark/g) ?? []));
+    if (version === null && own.length > 0) problems.push(`${word}: found although removed`);
+    if (version !== null && own.length === 0) problems.push(`${word}: cannot be found`);
+    if (version !== null && [...versions].some((one) => one !== `release${version}mark`))
+      problems.push(`${word}: ${[...versions].join(', ')} instead of ${version}`);
+    if (
+      new Set(own.map(({ externalId }) => externalId)).size > 1 ||
+      new Set(own.map(({ chunkId }) => chunkId)).size !== own.length
+    )
+      problems.push(`${word}: found twice`);
+  }
+  return problems;
+};
