@@ -30,6 +30,8 @@ const forMs = 20 * 60_000;
 
 /** In the child: run one bench and hand its rows to the parent. */
 const runOne = async (file: string): Promise<void> => {
+  // A bench may read arguments when it is started by itself; these here are not for it.
+  process.argv.splice(2);
   const bench: unknown = await import(join(folder, file));
   const run = typeof bench === 'object' && bench !== null && 'run' in bench ? bench.run : undefined;
   if (typeof run !== 'function') throw new Error(`${file} exports no run()`);
