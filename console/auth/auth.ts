@@ -25,8 +25,6 @@ export type Auth = {
   ownerLink(members: Pick<Core['members'], 'put'>): Promise<SignInLink>;
   /** The same for the first owner; null once anybody has ever signed in. */
   firstOwnerLink(members: Pick<Core['members'], 'put'>): Promise<SignInLink | null>;
-  /** A link for the owner whether or not anybody has signed in: for whoever holds the machine (command line). */
-  ownerLink(members: Pick<Core['members'], 'put'>): Promise<SignInLink>;
   close(): void;
 };
 
@@ -82,12 +80,6 @@ export const createAuth = async (parts: AuthParts): Promise<Auth> => {
     return link;
   };
 
-  const ownerLink: Auth['ownerLink'] = async (members) => {
-    const link = await issueSignInLink(ownerEmail);
-    await members.put(link.userId, null, 'operator');
-    return link;
-  };
-
   return {
     issueSignInLink,
 
@@ -109,8 +101,6 @@ export const createAuth = async (parts: AuthParts): Promise<Auth> => {
     async revokeSessions(userId) {
       await context.internalAdapter.deleteUserSessions(userId);
     },
-
-    ownerLink,
 
     ownerLink,
 
