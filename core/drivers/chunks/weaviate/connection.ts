@@ -1,0 +1,298 @@
+import weaviate, { type WeaviateClient } from 'weaviate-client';
+import { AppError, isAppError } from '../../../errors.ts';
+import type { Clock, Log } from '../../../ports/runtime.ts';
+import { type Fault, faultError, faultOf, isPassing, RestFailure, type Whereabouts } from './faults.ts';
+
+export type Timeouts = {
+  /** For connecting: version, gRPC health. The client's own default of 2 s is tight across regions. */
+  readonly connectMs: number;
+  /** For one try of a search, a count or a look at the schema. */
+  readonly queryMs: number;
+  /** For one try of a write, a delete or a change of the schema. */
+  readonly writeMs: number;
+  /** Over all tries and pauses of one call. */
+  readonly totalMs: number;
+};
+
+export const defaultTimeouts: Timeouts = { connectMs: 10_000, queryMs: 10_000, writeMs: 30_000, totalMs: 60_000 };
+
+export type ConnectionOptions = {
+  readonly url: string;
+  /** Default: the host of `url`, port 50051, TLS as in `url`. */
+  readonly grpcUrl?: string | undefined;
+  readonly apiKey?: string | undefined;
+  readonly timeouts: Timeouts;
+  readonly clock: Clock;
+  readonly log: Log;
+};
+
+export type CallKind = 'query' | 'write';
+export type Call = { readonly kind: CallKind; readonly signal?: AbortSignal | undefined };
+export type RestAnswer = { readonly status: number; readonly body: unknown };
+
+export type Connection = {
+  readonly at: Whereabouts;
+  readonly version: string;
+  /** Runs one idempotent call over gRPC, again after passing faults and over a new channel after a broken one. */
+  grpc<T>(call: Call, work: (client: WeaviateClient, signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** The same over REST. Statuses up to 399, and those in `expect`, are answers; the rest are thrown. */
+  rest(call: Call, method: string, path: string, body?: unknown, expect?: readonly number[]): Promise<RestAnswer>;
+  close(): Promise<void>;
+};
+
+const maxAnswerBytes = 64 * 1024 * 1024;
+const maxAttempts = 6;
+
+/** Connects, checks version and key, and fails with a sentence within `timeouts.connectMs`. */
+export const connect = async (options: ConnectionOptions): Promise<Connection> => {
+  const { clock, log, timeouts } = options;
+  const endpoints = parseEndpoints(options);
+  const { at } = endpoints;
+  const retired = new Set<WeaviateClient>();
+  let current: Promise<WeaviateClient> | undefined;
+  let closed = false;
+
+  /*
+   * Trap: with `skipInitChecks` and REST out of reach, `collections.use()` starts a version request whose rejection nobody
+   * observes, which ends the process. So: always with the checks, and handles only from a client that has connected.
+   */
+  const client = (): Promise<WeaviateClient> => {
+    current ??= openClient(endpoints, options).catch((error: unknown) => {
+      current = undefined;
+      throw error;
+    });
+    return current;
+  };
+  /** grpc-js waits up to two minutes before it dials again, and a half-open channel never notices; so we dial anew. */
+  const discard = (broken: Promise<WeaviateClient>): void => {
+    if (current !== broken) return;
+    current = undefined;
+    void broken.then(
+      (old) => {
+        retired.add(old);
+        // Other calls may still be waiting on it; they end by their own deadlines.
+        setTimeout(() => retired.delete(old) && void old.close(), timeouts.writeMs).unref();
+      },
+      () => undefined,
+    );
+  };
+
+  const persist = async <T>({ kind, signal }: Call, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const until = clock.now() + timeouts.totalMs;
+    const perTryMs = kind === 'query' ? timeouts.queryMs : timeouts.writeMs;
+    for (let tries = 1; ; tries += 1) {
+      if (closed) throw new AppError('store-unavailable', 'The connection to Weaviate is closed.');
+      try {
+        return await within(perTryMs, signal, attempt);
+      } catch (error) {
+        if (isAppError(error)) throw error;
+        const fault = faultOf(error, signal?.aborted === true);
+        const pauseMs = Math.min(2_000, 50 * 2 ** tries);
+        if (!isPassing(fault) || tries >= maxAttempts || clock.now() + pauseMs > until) {
+          if (fault !== 'cancelled' && fault !== 'no-index')
+            log.warn('weaviate_failed', { fault, tries, detail: detailOf(error) });
+          throw faultError(fault, at, error);
+        }
+        log.debug('weaviate_again', { fault, tries });
+        await clock.sleep(pauseMs, signal);
+      }
+    }
+  };
+
+  const rest: Connection['rest'] = (call, method, path, body, expect = []) =>
+    persist(call, (signal) => restCall(endpoints, options.apiKey, { method, path, body, expect, signal }));
+
+  const { version } = await firstContact(rest, at, timeouts);
+  try {
+    await client();
+  } catch (error) {
+    throw faultError(startFaultOf(error), at, error);
+  }
+  log.info('weaviate_connected', { version, url: at.url, grpc: at.grpc });
+
+  return {
+    at,
+    version,
+    rest,
+    grpc: (call, work) =>
+      persist(call, async (signal) => {
+        const used = client();
+        try {
+          return await work(await used, signal);
+        } catch (error) {
+          const fault = faultOf(error, false);
+          if (fault === 'unreachable-grpc' || fault === 'unreachable' || fault === 'slow') discard(used);
+          throw error;
+        }
+      }),
+    close: async () => {
+      if (closed) return;
+      closed = true;
+      for (const old of retired) await old.close();
+      retired.clear();
+      await current?.then(
+        (open) => open.close(),
+        () => undefined,
+      );
+    },
+  };
+};
+
+// ── one try ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Only queries of the client take a signal; everything else is left to end by itself once we stop waiting for it. */
+const within = async <T>(
+  ms: number,
+  caller: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> => {
+  caller?.throwIfAborted();
+  const limit = AbortSignal.timeout(ms);
+  const signal = caller === undefined ? limit : AbortSignal.any([limit, caller]);
+  let stop: (() => void) | undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(new DOMException('The call to Weaviate was given up.', 'AbortError'));
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  const working = work(signal);
+  working.catch(() => undefined); // what we no longer wait for may fail unheard
+  try {
+    return await Promise.race([working, stopped]);
+  } finally {
+    if (stop) signal.removeEventListener('abort', stop);
+  }
+};
+
+type RestRequest = {
+  readonly method: string;
+  readonly path: string;
+  readonly body: unknown;
+  readonly expect: readonly number[];
+  readonly signal: AbortSignal;
+};
+
+/** Our own REST calls rather than the client's: those take no signal and put names unescaped into addresses. */
+const restCall = async ({ base }: Endpoints, apiKey: string | undefined, request: RestRequest): Promise<RestAnswer> => {
+  const { method, path, body, expect, signal } = request;
+  const response = await fetch(`${base}/v1${path}`, {
+    method,
+    signal,
+    redirect: 'error',
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await boundedText(response);
+  if (response.status >= 400 && !expect.includes(response.status))
+    throw new RestFailure(response.status, text.slice(0, 2_000));
+  if (text === '') return { status: response.status, body: null };
+  const parsed: unknown = response.status >= 400 ? text : JSON.parse(text);
+  return { status: response.status, body: parsed };
+};
+
+const boundedText = async (response: Response): Promise<string> => {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of response.body ?? []) {
+    bytes += part.byteLength;
+    if (bytes > maxAnswerBytes) throw new Error('The answer is larger than any that Weaviate should give.');
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString('utf8');
+};
+
+/** For our log only: class and text of the server's complaint, shortened. It names ids and settings, never document text. */
+const detailOf = (error: unknown): string =>
+  error instanceof Error ? `${error.name}: ${error.message.replaceAll(/\s+/g, ' ').slice(0, 300)}` : 'unknown';
+
+// ── the start ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Endpoints = {
+  readonly at: Whereabouts;
+  readonly base: string;
+  readonly http: { readonly host: string; readonly port: number; readonly secure: boolean; readonly path: string };
+  readonly grpc: { readonly host: string; readonly port: number; readonly secure: boolean };
+};
+
+const urlOf = (name: string, value: string): URL => {
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || !/^(https?|grpcs?):$/.test(url.protocol) || url.hostname === '') {
+    throw new AppError('config', `${name} must be an address such as http://weaviate:8080.`);
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new AppError('config', `${name} must not contain a user or a password. Put the key into WEAVIATE_API_KEY.`);
+  }
+  return url;
+};
+
+const isSecure = (url: URL): boolean => url.protocol === 'https:' || url.protocol === 'grpcs:';
+const bare = (hostname: string): string => hostname;
+
+export const parseEndpoints = (options: Pick<ConnectionOptions, 'url' | 'grpcUrl'>): Endpoints => {
+  const url = urlOf('WEAVIATE_URL', options.url);
+  const grpcUrl = options.grpcUrl === undefined ? undefined : urlOf('WEAVIATE_GRPC_URL', options.grpcUrl);
+  const secure = isSecure(url);
+  const path = url.pathname.replace(/\/+$/, '');
+  const http = { host: bare(url.hostname), port: Number(url.port) || (secure ? 443 : 80), secure, path };
+  const grpcSecure = grpcUrl === undefined ? secure : isSecure(grpcUrl);
+  const grpc = {
+    host: bare(grpcUrl?.hostname ?? url.hostname),
+    port: Number(grpcUrl?.port) || (grpcUrl !== undefined && grpcSecure ? 443 : 50_051),
+    secure: grpcSecure,
+  };
+  return { at: { url: url.origin + path, grpc: `${grpc.host}:${grpc.port}` }, base: url.origin + path, http, grpc };
+};
+
+const openClient = ({ http, grpc }: Endpoints, { apiKey, timeouts }: ConnectionOptions): Promise<WeaviateClient> =>
+  weaviate.connectToCustom({
+    httpHost: http.host,
+    httpPort: http.port,
+    httpSecure: http.secure,
+    httpPath: http.path,
+    grpcHost: grpc.host,
+    grpcPort: grpc.port,
+    grpcSecure: grpc.secure,
+    ...(apiKey === undefined ? {} : { authCredentials: new weaviate.ApiKey(apiKey) }),
+    // Seconds, not milliseconds.
+    timeout: { init: timeouts.connectMs / 1_000, query: timeouts.queryMs / 1_000, insert: timeouts.writeMs / 1_000 },
+  });
+
+/** By then REST has answered, so whatever keeps the client from starting without a better name is the gRPC port. */
+const startFaultOf = (error: unknown): Fault => {
+  const fault = faultOf(error, false);
+  return fault === 'refused' || fault === 'slow' || fault === 'unreachable' ? 'unreachable-grpc' : fault;
+};
+
+const firstContact = async (
+  rest: Connection['rest'],
+  at: Whereabouts,
+  timeouts: Timeouts,
+): Promise<{ version: string }> => {
+  let body: unknown;
+  try {
+    const signal = AbortSignal.timeout(timeouts.connectMs);
+    ({ body } = await rest({ kind: 'query', signal }, 'GET', '/meta', undefined, [404]));
+  } catch (error) {
+    if (isAppError(error) && error.code === 'cancelled') throw faultError('slow', at, error);
+    throw error;
+  }
+  const version = typeof body === 'object' && body !== null && 'version' in body ? body.version : undefined;
+  if (typeof version !== 'string') throw faultError('not-weaviate', at, undefined);
+  if (!isSupported(version)) {
+    throw new AppError(
+      'store-unavailable',
+      `The Weaviate server at ${at.url} is version ${version}. Footnote needs 1.32 or newer, but not 1.32.3 or 1.32.4, whose aliases are broken.`,
+    );
+  }
+  return { version };
+};
+
+/** weaviate#8995: aliases are broken in 1.32.3 and 1.32.4; before 1.32 there are none. */
+export const isSupported = (version: string): boolean => {
+  const [major = 0, minor = 0, patch = 0] = version.split(/[.+-]/).map(Number);
+  if (major !== 1) return major > 1;
+  if (minor !== 32) return minor > 32;
+  return patch !== 3 && patch !== 4;
+};

@@ -1,0 +1,189 @@
+import type { TenantId } from '../../../domain.ts';
+import { AppError } from '../../../errors.ts';
+import type { IndexProfile, IndexRef } from '../../../ports/chunks.ts';
+import type { Connection } from './connection.ts';
+import { faultError } from './faults.ts';
+import type { Names } from './names.ts';
+import { classNames, classOf, type IndexSettings, namesIn, otherProfile, profileOf, sameProfile } from './schema.ts';
+
+/** Where one index lives: a collection of its own, or a tenant inside a shared one. */
+export type Place = {
+  readonly ref: IndexRef;
+  readonly collection: string;
+  readonly tenant: string | undefined;
+  readonly profile: IndexProfile;
+};
+
+/** The one part that knows how tenants are laid out in Weaviate. */
+export type Placement = {
+  /** What the server has, always asked anew. */
+  find(ref: IndexRef, signal?: AbortSignal): Promise<Place | undefined>;
+  create(ref: IndexRef, profile: IndexProfile): Promise<Place>;
+  drop(ref: IndexRef): Promise<void>;
+  /** Every index of this deployment. Asks for the whole schema: for rare occasions only. */
+  list(): Promise<readonly IndexRef[]>;
+  /** Points people's alias at this generation; does nothing where there are no aliases. */
+  pointAlias(ref: IndexRef, signal: AbortSignal): Promise<void>;
+};
+
+export type PlacementParts = {
+  readonly connection: Connection;
+  readonly names: Names;
+  readonly settings: IndexSettings;
+  readonly maxTenants: number;
+};
+
+export const labelOf = ({ tenantId, generation }: IndexRef): string => `tenant ${tenantId}, generation ${generation}`;
+
+const query = (signal?: AbortSignal) => ({ kind: 'query', signal }) as const;
+const write = (signal?: AbortSignal) => ({ kind: 'write', signal }) as const;
+
+/** Memory and files grow with every collection, empty or not, so there is a limit, and it says so before the server breaks. */
+const refuseAbove = (maxTenants: number, tenantId: TenantId, known: readonly IndexRef[]): void => {
+  const tenants = new Set(known.map((ref) => ref.tenantId));
+  if (tenants.has(tenantId) || tenants.size < maxTenants) return;
+  throw new AppError(
+    'conflict',
+    `This Weaviate already holds ${tenants.size} tenants, which is the limit. Raise WEAVIATE_MAX_TENANTS if its memory allows it, or remove tenants.`,
+  );
+};
+
+/** 422 "already exists" means that another instance was faster; what counts is what is there then. */
+const createUnlessThere = async ({ rest, at }: Connection, path: string, body: unknown): Promise<void> => {
+  const answer = await rest(write(), 'POST', path, body, [422]);
+  if (answer.status === 422 && !/already exists/.test(String(answer.body)))
+    throw faultError('refused', at, new Error(String(answer.body)));
+};
+
+// ── a collection per tenant and generation ──────────────────────────────────────────────────────────────────────────
+
+export const collectionPlacement = ({ connection, names, settings, maxTenants }: PlacementParts): Placement => {
+  const { rest } = connection;
+
+  const find: Placement['find'] = async (ref, signal) => {
+    const collection = names.collection(ref);
+    // Not the client's exists() or listAll(): both download the whole schema, and exists() is blind to aliases and case.
+    const found = await rest(query(signal), 'GET', `/schema/${collection}`, undefined, [404]);
+    if (found.status === 404) return undefined;
+    return { ref, collection, tenant: undefined, profile: profileOf(collection, found.body, false) };
+  };
+
+  const list = async (): Promise<IndexRef[]> => {
+    const { body } = await rest(query(), 'GET', '/schema');
+    return classNames(body).flatMap((name) => names.refOf(name) ?? []);
+  };
+
+  return {
+    find,
+    list,
+    create: async (ref, profile) => {
+      refuseAbove(maxTenants, ref.tenantId, await list());
+      const collection = names.collection(ref);
+      await createUnlessThere(connection, '/schema', classOf(collection, profile, settings, false));
+      const place = await find(ref);
+      if (place === undefined)
+        throw new AppError(
+          'store-unavailable',
+          `Weaviate did not create the search index of ${labelOf(ref)}. Its log says why.`,
+        );
+      return place;
+    },
+    drop: async (ref) => {
+      const collection = names.collection(ref);
+      // Deleting a collection does not resolve aliases and leaves them dangling, so they go first.
+      const { body } = await rest(query(), 'GET', `/aliases?class=${collection}`, undefined, [404]);
+      const aliases = namesIn(
+        body !== null && typeof body === 'object' && 'aliases' in body ? body.aliases : [],
+        'alias',
+      );
+      for (const alias of aliases)
+        await rest(write(), 'DELETE', `/aliases/${encodeURIComponent(alias)}`, undefined, [404]);
+      await rest(write(), 'DELETE', `/schema/${collection}`, undefined, [404]);
+    },
+    pointAlias: async (ref, signal) => {
+      const alias = names.alias(ref.tenantId);
+      const target = names.collection(ref);
+      const moved = await rest(write(signal), 'PUT', `/aliases/${alias}`, { class: target }, [404, 422]);
+      if (moved.status < 400) return;
+      await rest(write(signal), 'POST', '/aliases', { alias, class: target });
+    },
+  };
+};
+
+// ── native multi-tenancy: one collection per profile, a tenant per tenant and generation ────────────────────────────
+
+export const nativePlacement = ({ connection, names, settings, maxTenants }: PlacementParts): Placement => {
+  const { rest } = connection;
+
+  const sharedCollections = async (signal?: AbortSignal): Promise<string[]> => {
+    const { body } = await rest(query(signal), 'GET', '/schema');
+    return classNames(body).filter(names.isShared);
+  };
+  const profiles = new Map<string, IndexProfile>();
+  const profileIn = async (collection: string, signal?: AbortSignal): Promise<IndexProfile | undefined> => {
+    const known = profiles.get(collection);
+    if (known) return known;
+    const found = await rest(query(signal), 'GET', `/schema/${collection}`, undefined, [404]);
+    if (found.status === 404) return undefined;
+    const profile = profileOf(collection, found.body, true);
+    profiles.set(collection, profile);
+    return profile;
+  };
+  const holds = async (collection: string, tenant: string, signal?: AbortSignal): Promise<boolean> => {
+    const found = await rest(query(signal), 'GET', `/schema/${collection}/tenants/${tenant}`, undefined, [404, 422]);
+    return found.status < 400;
+  };
+
+  const find: Placement['find'] = async (ref, signal) => {
+    const tenant = names.nativeTenant(ref);
+    // The known ones first; the whole schema only when the tenant is in none of them.
+    for (const candidates of [[...profiles.keys()], undefined]) {
+      for (const collection of candidates ?? (await sharedCollections(signal))) {
+        if (!(await holds(collection, tenant, signal))) continue;
+        const profile = await profileIn(collection, signal);
+        if (profile) return { ref, collection, tenant, profile };
+      }
+    }
+    return undefined;
+  };
+
+  const list = async (): Promise<IndexRef[]> => {
+    const refs: IndexRef[] = [];
+    for (const collection of await sharedCollections()) {
+      const { body } = await rest(query(), 'GET', `/schema/${collection}/tenants`, undefined, [404]);
+      refs.push(...namesIn(body).flatMap((name) => names.refOfNativeTenant(name) ?? []));
+    }
+    return refs;
+  };
+
+  return {
+    find,
+    list,
+    create: async (ref, profile) => {
+      refuseAbove(maxTenants, ref.tenantId, await list());
+      const collection = names.shared(profile);
+      if ((await profileIn(collection)) === undefined) {
+        await createUnlessThere(connection, '/schema', classOf(collection, profile, settings, true));
+        const made = await profileIn(collection);
+        if (made === undefined || !sameProfile(made, profile)) throw otherProfile(labelOf(ref));
+      }
+      const tenant = names.nativeTenant(ref);
+      await createUnlessThere(connection, `/schema/${collection}/tenants`, [{ name: tenant }]);
+      const place = await find(ref);
+      if (place === undefined)
+        throw new AppError(
+          'store-unavailable',
+          `Weaviate did not create the search index of ${labelOf(ref)}. Its log says why.`,
+        );
+      return place;
+    },
+    drop: async (ref) => {
+      const tenant = names.nativeTenant(ref);
+      for (const collection of await sharedCollections()) {
+        if (await holds(collection, tenant))
+          await rest(write(), 'DELETE', `/schema/${collection}/tenants`, [tenant], [404, 422]);
+      }
+    },
+    pointAlias: async () => undefined,
+  };
+};
