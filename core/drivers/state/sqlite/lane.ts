@@ -26,8 +26,10 @@ type Waiting = {
 const unavailable = (sentence: string, retryable: boolean, cause?: unknown) =>
   new AppError('store-unavailable', sentence, { retryable, ...(cause === undefined ? {} : { cause }) });
 
-/** Resolves when the file is open; rejects with the sentence that stops the start. */
-export const openLane = async (settings: WorkerSettings, log: Log): Promise<Lane> => {
+const workerProgram = new URL(`./worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
+
+/** Resolves when the file is open; rejects with the sentence that stops the start. `program` is for tests. */
+export const openLane = async (settings: WorkerSettings, log: Log, program: URL = workerProgram): Promise<Lane> => {
   const waiting = new Map<number, Waiting>();
   let worker: Worker | null = null;
   let unsent: Call[] = [];
@@ -43,9 +45,24 @@ export const openLane = async (settings: WorkerSettings, log: Log): Promise<Lane
   const flush = () => {
     flushing = false;
     if (worker === null || unsent.length === 0) return;
-    worker.ref();
-    send({ calls: unsent });
+    const calls = unsent;
     unsent = [];
+    worker.ref();
+    try {
+      send({ calls });
+    } catch {
+      for (const call of calls) sendAlone(call);
+    }
+  };
+
+  /** Something among the arguments was no plain data: only its own call fails. */
+  const sendAlone = (call: Call) => {
+    try {
+      send({ calls: [call] });
+    } catch (error) {
+      log.error('state.unsendable', { verb: `${call.group}.${call.verb}`, error: String(error) });
+      take(call.id)?.reject(unavailable('The state store could not carry out what was asked.', false, error));
+    }
   };
 
   const take = (id: number): Waiting | undefined => {
@@ -73,8 +90,7 @@ export const openLane = async (settings: WorkerSettings, log: Log): Promise<Lane
 
   const begin = (): Promise<void> =>
     new Promise((resolve, reject) => {
-      const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-      const fresh = new Worker(new URL(`./worker.${extension}`, import.meta.url), { workerData: settings });
+      const fresh = new Worker(program, { workerData: settings });
       let opened = false;
       fresh.on('message', (message: FromWorker) => {
         if ('replies' in message) {

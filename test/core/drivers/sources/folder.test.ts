@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -31,7 +31,6 @@ describe('the folder source', () => {
     await mkdir(root);
   });
   afterEach(async () => {
-    await chmod(join(root, 'closed'), 0o755).catch(() => undefined);
     await rm(base, { recursive: true, force: true });
   });
 
@@ -106,11 +105,15 @@ describe('the folder source', () => {
     expect(ids(await list({ include: ['*.png'] }))).toEqual(['image.png']);
   });
 
-  it.skipIf(process.getuid?.() === 0)('tells of a folder that cannot be listed, and goes on', async () => {
+  it('tells of a folder that cannot be listed, and goes on', async () => {
     await write(root, 'closed/a.md', 'x');
     await write(root, 'b.md', 'x');
-    await chmod(join(root, 'closed'), 0);
-    const seen = await list();
+    const seen: Change[] = [];
+    for await (const change of (await open()).changes({ signal: new AbortController().signal })) {
+      seen.push(change);
+      // Refusal by mode does not bind the superuser, so the folder is gone by the time it is entered.
+      if (change.type === 'upsert') await rm(join(root, 'closed'), { recursive: true });
+    }
     expect(ids(seen)).toEqual(['b.md']);
     expect(seen).toContainEqual(expect.objectContaining({ type: 'problem', externalId: 'closed' }));
   });

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { runBatch } from '../../../../core/drivers/state/sqlite/batch.ts';
 import { openDatabase } from '../../../../core/drivers/state/sqlite/database.ts';
+import { openLane } from '../../../../core/drivers/state/sqlite/lane.ts';
 import { migrations } from '../../../../core/drivers/state/sqlite/migrations.ts';
 import { createSql } from '../../../../core/drivers/state/sqlite/sql.ts';
 import { openSqliteState, type SqliteStateOptions } from '../../../../core/drivers/state/sqlite/state.ts';
@@ -278,6 +279,26 @@ describe('the batch', () => {
 });
 
 describe('the thread', () => {
+  test('that dies fails what was under way, and the next call is answered by a new one', async () => {
+    openDatabase(file(), false).close();
+    const mortal = new URL('./mortal-worker.ts', import.meta.url);
+    const lane = await openLane({ file: file(), readOnly: false }, runtime.log, mortal);
+    const doomed = [lane.call('die', 'now', []), lane.call('tenants', 'get', ['t_1'])];
+    for (const call of doomed) await expect(call).rejects.toMatchObject({ code: 'store-unavailable', retryable: true });
+    expect(await lane.call('tenants', 'get', ['t_1'])).toBeNull();
+    await lane.close();
+  });
+
+  test('is spared what is no plain data, and so are the calls beside it', async () => {
+    const state = await start();
+    const [good, bad] = await Promise.allSettled([
+      state.tenants.create(aTenant()),
+      state.tenants.create({ ...aTenant(), settings: { instructions: (() => '') as unknown as string } }),
+    ]);
+    expect(good).toMatchObject({ value: 'created' });
+    expect(bad).toMatchObject({ reason: { code: 'store-unavailable' } });
+  });
+
   test('a closed store says so', async () => {
     const state = await start();
     await state.maintenance.close();
