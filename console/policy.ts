@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { KeyScope, Role } from '../core/domain.ts';
 
 /**
@@ -23,6 +24,8 @@ export type DeclaredRoute = {
   /** With `{name}` parameters, as in the OpenAPI document. */
   readonly path: string;
   readonly policy: Policy;
+  /** Schemas of what an API operation answers, by status; null has no body. */
+  readonly answers?: Readonly<Record<number, z.ZodType | null>>;
 };
 
 /** Names that can be no tenant's slug, because the console's own addresses begin with them. */

@@ -63,6 +63,7 @@ export const createOperations = (app: OpenAPIHono<Env>, parts: HttpParts, declar
       method: operation.method.toUpperCase(),
       path: operation.path,
       policy: operation.policy,
+      answers: operation.answers,
     };
     declared.push(route);
     const takesBody = operation.body !== undefined || operation.rawBody !== undefined;

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Role } from '../../core/domain.ts';
 import { rolesFor } from '../../console/policy.ts';
+import type { Role } from '../../core/domain.ts';
 import { createHarness, type Harness, operator, publicUrl } from './harness.ts';
 import { bodiesWithIds, fill, idsOf, nameOf, ownedIds, sampleFor } from './routes.ts';
 
@@ -26,8 +26,20 @@ describe('a key of tenant A', () => {
     for (const route of apiRoutes()) {
       for (const scope of scopes) {
         const { body, headers } = sampleFor(route);
-        const foreign = await harness.call(route.method, fill(route.path, idsOf(harness.b)), harness.a.keys[scope], body, headers);
-        const unknown = await harness.call(route.method, fill(route.path, { ...idsOf(harness.b), slug: 'nobody' }), harness.a.keys[scope], sampleFor(route).body, headers);
+        const foreign = await harness.call(
+          route.method,
+          fill(route.path, idsOf(harness.b)),
+          harness.a.keys[scope],
+          body,
+          headers,
+        );
+        const unknown = await harness.call(
+          route.method,
+          fill(route.path, { ...idsOf(harness.b), slug: 'nobody' }),
+          harness.a.keys[scope],
+          sampleFor(route).body,
+          headers,
+        );
         const [one, other] = [await seen(foreign), await seen(unknown)];
         expect(one.status, `${nameOf(route)} with ${scope}`).toBe(404);
         expect(one).toEqual(other);
@@ -69,7 +81,9 @@ describe('a key of tenant A', () => {
     for (const [index, { name, method, path, body }] of bodiesWithIds(harness.b).entries()) {
       const at = `/api/v1/tenants/${harness.a.tenant.slug}${path}`;
       const foreign = await seen(await harness.call(method, at, harness.a.keys.admin, body));
-      const unknownBody = JSON.parse(JSON.stringify(body).replaceAll(/"[svd]_[0-9a-f]+"/g, '"s_000000000000000000000000"'));
+      const unknownBody = JSON.parse(
+        JSON.stringify(body).replaceAll(/"[svd]_[0-9a-f]+"/g, '"s_000000000000000000000000"'),
+      );
       const unknown = await seen(await harness.call(method, at, harness.a.keys.admin, unknownBody));
       expect(foreign.status, name).toBe(404);
       expect(foreign).toEqual(unknown);
@@ -83,7 +97,13 @@ describe('a key of tenant A', () => {
       const needed = route.policy.slice('key:'.length);
       if (needed === 'any' || needed === scope || scope === 'admin') continue;
       const { body, headers } = sampleFor(route);
-      const response = await harness.call(route.method, fill(route.path, idsOf(harness.a)), harness.a.keys[scope], body, headers);
+      const response = await harness.call(
+        route.method,
+        fill(route.path, idsOf(harness.a)),
+        harness.a.keys[scope],
+        body,
+        headers,
+      );
       expect(response.status, nameOf(route)).toBe(403);
     }
   });
@@ -91,7 +111,10 @@ describe('a key of tenant A', () => {
   test('may do nothing that is the operator’s', async () => {
     for (const route of harness.app.declaredRoutes.filter(({ policy }) => policy === 'operator')) {
       const { body, headers } = sampleFor(route);
-      expect((await harness.call(route.method, route.path, harness.a.keys.admin, body, headers)).status, nameOf(route)).toBe(403);
+      expect(
+        (await harness.call(route.method, route.path, harness.a.keys.admin, body, headers)).status,
+        nameOf(route),
+      ).toBe(403);
     }
   });
 
@@ -111,9 +134,14 @@ describe('a key of tenant A', () => {
 
 describe('a person', () => {
   const roles: readonly Role[] = ['owner', 'admin', 'billing', 'viewer'];
-  const pages = () => harness.app.declaredRoutes.filter(({ policy, path }) => policy.startsWith('session:') && path.includes('{tenant}'));
+  const pages = () =>
+    harness.app.declaredRoutes.filter(({ policy, path }) => policy.startsWith('session:') && path.includes('{tenant}'));
   const visit = (method: string, path: string, cookie: string) =>
-    harness.app.request(path, { method, headers: { cookie, origin: publicUrl, 'content-type': 'application/x-www-form-urlencoded' }, ...(method === 'POST' ? { body: 'question=train+journeys&rating=up' } : {}) });
+    harness.app.request(path, {
+      method,
+      headers: { cookie, origin: publicUrl, 'content-type': 'application/x-www-form-urlencoded' },
+      ...(method === 'POST' ? { body: 'question=train+journeys&rating=up' } : {}),
+    });
 
   test.each([...roles, null])('who is %s in A sees nothing of B, and cannot tell whether B exists', async (role) => {
     const cookie = await harness.signIn(role);
@@ -140,7 +168,11 @@ describe('a person', () => {
   test("with an answer's id of B in a path of A finds nothing", async () => {
     const cookie = await harness.signIn('owner');
     for (const route of pages().filter(({ path }) => path.includes('{answer}'))) {
-      const { status } = await visit(route.method, fill(route.path, { ...idsOf(harness.a), answer: harness.b.receipt.answerId }), cookie);
+      const { status } = await visit(
+        route.method,
+        fill(route.path, { ...idsOf(harness.a), answer: harness.b.receipt.answerId }),
+        cookie,
+      );
       expect(status, nameOf(route)).toBe(404);
     }
   });

@@ -63,10 +63,22 @@ const samples: Readonly<Record<string, unknown>> = {
 };
 
 /** Bodies in which ids of a tenant can stand. */
-export const bodiesWithIds = (tenant: Furnished): readonly { readonly name: string; readonly method: string; readonly path: string; readonly body: unknown }[] => [
+export const bodiesWithIds = (
+  tenant: Furnished,
+): readonly { readonly name: string; readonly method: string; readonly path: string; readonly body: unknown }[] => [
   { name: 'sources of a search', method: 'POST', path: '/search', body: { query: 'train', sources: [tenant.push.id] } },
-  { name: 'sources of a question', method: 'POST', path: '/ask', body: { question: 'train?', sources: [tenant.push.id] } },
-  { name: 'conversation of a question', method: 'POST', path: '/ask', body: { question: 'train?', conversationId: tenant.receipt.conversationId } },
+  {
+    name: 'sources of a question',
+    method: 'POST',
+    path: '/ask',
+    body: { question: 'train?', sources: [tenant.push.id] },
+  },
+  {
+    name: 'conversation of a question',
+    method: 'POST',
+    path: '/ask',
+    body: { question: 'train?', conversationId: tenant.receipt.conversationId },
+  },
   { name: 'sources of a summary', method: 'POST', path: '/summarize', body: { sources: [tenant.push.id] } },
   { name: 'documents of a summary', method: 'POST', path: '/summarize', body: { documents: [tenant.document.id] } },
   { name: 'sources of a channel', method: 'PUT', path: '/channels/slack/C1', body: { sources: [tenant.push.id] } },
