@@ -75,7 +75,7 @@ export const quoteFor = (claim: string, { passage, units }: Evidence): string =>
 /** The unit as it stands in the passage, white space collapsed, code without its fence. */
 export const quoteSlice = (text: string, unit: Pick<Unit, 'kind' | 'start'>, end: number): string => {
   const slice = text.slice(unit.start, end);
-  return clip(collapse(unit.kind === 'code' ? slice.replace(/^[^\n]*\n/, '').replace(/\n?[ \t]*(?:`{3,}|~{3,})[ \t]*$/, '') : slice));
+  return clip(collapse(unit.kind === 'code' ? slice.replace(/^(?:`{3,}|~{3,})[^\n]*\n/, '').replace(/\n?[ \t]*(?:`{3,}|~{3,})[ \t]*$/, '') : slice));
 };
 
 const clip = (quote: string): string => {

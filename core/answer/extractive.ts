@@ -19,7 +19,8 @@ export type QuestionTerms = {
 };
 
 const mostSpans = 3;
-const longestBlock = 900;
+const longestBlock = 1_200;
+const longestAnswer = 1_500;
 
 type Scored = { readonly unit: Unit; readonly score: number; readonly covers: ReadonlySet<string> };
 type Span = { readonly passage: Passage; readonly first: Unit; readonly end: number; readonly score: number; readonly covers: ReadonlySet<string>; readonly isBlock: boolean };
@@ -103,7 +104,7 @@ const grow = (passage: Passage, units: readonly Unit[], best: Scored, scored: re
 
   if (isBlockKind(best.unit)) {
     const siblings = blockOf(best.unit);
-    const whole = best.unit.kind === 'code' || ((best.unit.ordered === true || kind === 'how' || siblings.length <= 5) && lengthOf(best.unit) <= longestBlock);
+    const whole = best.unit.kind === 'code' || (lengthOf(best.unit) <= longestBlock && (best.unit.ordered === true || (siblings.length <= 5 && lengthOf(best.unit) <= 500)));
     isBlock = best.unit.kind !== 'item' || whole;
     if (whole) {
       first = { ...(siblings[0] ?? best.unit), start: best.unit.blockStart };
@@ -140,8 +141,8 @@ const choose = (spans: readonly Span[], weigh: Weigh): readonly Span[] => {
     if (chosen.length >= mostSpans) break;
     const text = collapse(span.passage.text.slice(span.first.start, span.end));
     const adds = weigh.of(new Set([...span.covers].filter((term) => !covered.has(term))));
-    const worth = adds >= 0.15 ? span.score >= 0.5 * best.score : span.score >= 0.9 * best.score;
-    if (!worth || texts.some((other) => other.includes(text) || text.includes(other))) continue;
+    const worth = adds >= 0.15 ? span.score >= 0.7 * best.score : span.score >= 0.95 * best.score;
+    if (!worth || texts.join('').length + text.length > longestAnswer || texts.some((other) => other.includes(text) || text.includes(other))) continue;
     chosen.push(span);
     texts.push(text);
     for (const term of span.covers) covered.add(term);
@@ -156,10 +157,14 @@ const renderSpan = ({ passage, first, end, isBlock }: Span, n: number): string =
   // The passage is cited by this very footnote, so its addresses may be read.
   const containment: Containment = { knows: (address) => holdsAddress(passage.text, address) };
   if (!isBlock) return `“${containInline(collapse(slice), containment).trim()}” [${n}]`;
-  const markdown = containBlocks(dedent(slice), containment).trim();
-  const firstLine = markdown.split('\n', 1)[0] ?? '';
-  // Behind the lead-in where there is one; a fence or a table takes no footnote on its own lines.
-  if (/:$/.test(firstLine) || (first.kind === 'sentence' && !/^[`~|]/.test(firstLine))) return `${firstLine} [${n}]${markdown.slice(firstLine.length)}`;
+  // A lead-in is one line however it was wrapped, and carries the footnote.
+  const leadLength = first.kind === 'sentence' ? Math.min(first.end, end) - first.start : 0;
+  const lead = leadLength === 0 ? '' : `${containInline(collapse(slice.slice(0, leadLength)), containment).trim()} [${n}]\n\n`;
+  const rest = slice.slice(leadLength).replace(/^\s*\n/, '').trimEnd();
+  // A piece of a long code block comes without its fence.
+  const body = first.kind === 'code' && !/^[ \t]*(?:`{3,}|~{3,})/.test(rest) ? `\`\`\`\n${rest}\n\`\`\`` : rest;
+  const markdown = containBlocks(dedent(body), containment).trim();
+  if (lead !== '') return lead + markdown;
   return /(?:`{3,}|~{3,}|\|)\s*$/.test(markdown) ? `${markdown}\n\n[${n}]` : `${markdown} [${n}]`;
 };
 

@@ -22,6 +22,8 @@ export type Unit = {
 
 /** Longer passages are not looked at beyond this: a chunk is a few thousand characters. */
 const maxCharacters = 20_000;
+const longestCode = 1_200;
+const pieceLines = 6;
 
 export const unitsOf = (markdown: string): readonly Unit[] => {
   const text = markdown.slice(0, maxCharacters);
@@ -45,17 +47,37 @@ export const unitsOf = (markdown: string): readonly Unit[] => {
     }
   };
 
+  /** Long code in pieces of some lines, each a block of its own. */
+  const addPieces = (node: Nodes): void => {
+    const { start, end } = span(node);
+    const lines = text.slice(start, end).split('\n');
+    let at = start + (lines[0]?.length ?? 0) + 1;
+    const inner = lines.slice(1, -1);
+    for (let from = 0; from < inner.length; from += pieceLines) {
+      const piece = inner.slice(from, from + pieceLines).join('\n');
+      const position = { start: { line: 1, column: 1, offset: at }, end: { line: 1, column: 1, offset: at + piece.length } };
+      block += 1;
+      add('code', at, at + piece.length, piece, { type: 'text', value: piece, position });
+      at += piece.length + 1;
+    }
+  };
+
   const walk = (node: RootContent): void => {
     block += 1;
     if (node.type === 'heading') add('heading', span(node).start, span(node).end, plainText(node), node);
     else if (node.type === 'paragraph') addSentences(node);
-    else if (node.type === 'code') add('code', span(node).start, span(node).end, node.value, node);
+    else if (node.type === 'code' && span(node).end - span(node).start <= longestCode) add('code', span(node).start, span(node).end, node.value, node);
+    else if (node.type === 'code') addPieces(node);
     else if (node.type === 'list') {
       for (const item of node.children) {
-        const first = item.children[0];
-        const { end } = span(item);
-        // From the words on: the bullet is syntax.
-        add('item', first === undefined ? span(item).start : span(first).start, end, plainText(item), node, node.ordered === true);
+        // From the words on: the bullet is syntax. Lists inside have items of their own.
+        const own = item.children.filter((child) => child.type !== 'list');
+        const [first, last] = [own[0], own.at(-1)];
+        if (first !== undefined && last !== undefined) {
+          const words = own.map((child) => plainText(child)).join(' ');
+          add('item', span(first).start, span(last).end, words, node, node.ordered === true);
+        }
+        for (const child of item.children) if (child.type === 'list') walk(child);
       }
     } else if (node.type === 'table') {
       for (const row of node.children.slice(1)) add('row', span(row).start, span(row).end, row.children.map((cell) => plainText(cell)).join(' · '), node);
