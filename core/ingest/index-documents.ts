@@ -59,7 +59,6 @@ const finishWithinMs = 60_000;
 
 export const createIndexer = ({ state, chunks: index, embedder, metering, pool, runtime }: Parts): Indexer => {
   const made = [parserVersion, chunkerVersion, analyserVersion, embedder?.name ?? 'no-embedding'].join('/');
-  const ready = new Set<string>();
 
   /** The given title and address stand in every chunk, so another title is another fingerprint. */
   const fingerprintOf = (incoming: Incoming): string =>
@@ -171,14 +170,6 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
 
   const refOf = (tenant: Tenant): IndexRef => ({ tenantId: tenant.id, generation: tenant.activeGeneration });
 
-  const prepareIndex = async (ref: IndexRef, dimensions: number | null): Promise<void> => {
-    const key = `${ref.tenantId}/${ref.generation}/${dimensions}`;
-    if (ready.has(key)) return;
-    await index.ensureIndex(ref, { analyser: analyserVersion, embeddingModel: embedder?.name ?? null, dimensions });
-    if (ready.size > 10_000) ready.clear();
-    ready.add(key);
-  };
-
   /** Each call that a provider charges for is one line of the ledger, also when a crash makes it happen twice. */
   const embed = async (tenant: Tenant, sourceId: string, chunks: readonly EmbeddedChunk[], signal: AbortSignal): Promise<readonly EmbeddedChunk[]> => {
     if (embedder === null) return chunks;
@@ -208,6 +199,21 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
     return embedded;
   };
 
+  const replace = async (tenant: Tenant, documentIds: readonly string[], chunks: readonly EmbeddedChunk[]): Promise<void> => {
+    const ref = refOf(tenant);
+    const signal = AbortSignal.timeout(finishWithinMs);
+    // Without a chunk nobody knows the vectors' dimensions, which an index is made for; and there is nothing to add.
+    if (chunks.length === 0) return index.removeDocuments(ref, documentIds, signal);
+    const byDocument = new Map<string, EmbeddedChunk[]>(documentIds.map((id) => [id, []]));
+    for (const chunk of chunks) byDocument.get(chunk.documentId)?.push(chunk);
+    await index.ensureIndex(ref, {
+      analyser: analyserVersion,
+      embeddingModel: embedder?.name ?? null,
+      dimensions: chunks[0]?.vector?.length ?? null,
+    });
+    await index.replaceDocuments(ref, [...byDocument].map(([documentId, own]) => ({ documentId, chunks: own })), signal);
+  };
+
   const remove = async (tenant: Tenant, documentIds: readonly string[]): Promise<number> => {
     if (documentIds.length === 0) return 0;
     await index.removeDocuments(refOf(tenant), documentIds, AbortSignal.timeout(finishWithinMs));
@@ -235,12 +241,7 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
       const embedded = await embed(tenant, sourceId, changed.flatMap((one) => one.chunks), signal);
       signal.throwIfAborted();
       if (changed.length > 0) {
-        const ref = refOf(tenant);
-        const byDocument = new Map<string, EmbeddedChunk[]>(changed.map((one) => [one.row.id, []]));
-        for (const chunk of embedded) byDocument.get(chunk.documentId)?.push(chunk);
-        await prepareIndex(ref, embedded[0]?.vector?.length ?? null);
-        const documents = [...byDocument].map(([documentId, chunks]) => ({ documentId, chunks }));
-        await timed('index', () => index.replaceDocuments(ref, documents, AbortSignal.timeout(finishWithinMs)));
+        await timed('index', () => replace(tenant, changed.map((one) => one.row.id), embedded));
         // Before the rows: a crash from here on leaves rows that are not up to date, so everything, also this, is
         // done again. After them, answers of the old documents could be given from the cache for ever.
         await state.tenants.bumpContentRevision(tenant.id);

@@ -108,7 +108,6 @@ export const createJobWorker = (
         },
         report: (next) => {
           progress = next;
-          wake();
         },
       });
       await finish('done', progress.errors);

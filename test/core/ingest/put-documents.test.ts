@@ -1,0 +1,190 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import type { DocumentInput } from '../../../core/core.ts';
+import { pushSource } from '../../../core/drivers/sources/push.ts';
+import { uploadSource } from '../../../core/drivers/sources/upload.ts';
+import { AppError } from '../../../core/errors.ts';
+import type { Embedder } from '../../../core/ports/model.ts';
+import { type Bench, openBench } from './workbench.ts';
+
+let bench: Bench;
+afterEach(() => bench.close());
+const signal = new AbortController().signal;
+
+const open = async (options: Partial<Parameters<typeof openBench>[0]> = {}): Promise<string> => {
+  bench = await openBench({ sources: [pushSource, uploadSource], ...options });
+  return (await bench.ingest.createSource(bench.tenant, { kind: 'push', name: 'Handbook', settings: {} })).id;
+};
+const put = (sourceId: string, externalId: string, content: string | Uint8Array, more: Partial<DocumentInput> = {}) =>
+  bench.ingest.put(bench.tenant, sourceId, { externalId, content, ...more }, signal);
+
+describe('putting a document', () => {
+  it('is searchable when it resolves, and says created, unchanged, updated', async () => {
+    const source = await open();
+    const first = await put(source, 'kettle', '# The kettle\n\nDescale the kettle on Mondays.');
+    expect(first.outcome).toBe('created');
+    expect(first.document.title).toBe('The kettle');
+    expect(await bench.find('kettle')).toEqual(['# The kettle\n\nDescale the kettle on Mondays.']);
+    expect((await put(source, 'kettle', '# The kettle\n\nDescale the kettle on Mondays.')).outcome).toBe('unchanged');
+    expect((await put(source, 'kettle', '# The kettle\n\nDescale the kettle on Fridays.')).outcome).toBe('updated');
+    expect(await bench.find('mondays')).toEqual([]);
+    expect(await bench.find('fridays')).toHaveLength(1);
+  });
+
+  it('raises the content revision for a change and for nothing else', async () => {
+    const source = await open();
+    const revision = async () => (await bench.state.tenants.get(bench.tenant.id))?.contentRevision;
+    await put(source, 'a', 'Tea at four.');
+    const before = await revision();
+    await put(source, 'a', 'Tea at four.');
+    expect(await revision()).toBe(before);
+    await put(source, 'a', 'Tea at five.');
+    expect(await revision()).not.toBe(before);
+  });
+
+  it('keeps the last good version searchable when a newer one cannot be read', async () => {
+    const source = await open();
+    await put(source, 'a', 'The gate opens at six.');
+    const broken = put(source, 'a', new TextEncoder().encode('%PDF-1.7 broken'));
+    await expect(broken).rejects.toMatchObject({ code: 'unreadable-document', message: 'The PDF is damaged and cannot be read.' });
+    expect(await bench.find('gate')).toHaveLength(1);
+    const [row] = (await bench.state.documents.list(bench.tenant.id, {}, { limit: 10 })).items;
+    expect(row?.problem).toContain('damaged');
+    expect((await put(source, 'a', 'The gate opens at six.')).document.problem).toBeUndefined();
+  });
+
+  it('leaves nothing half done when it is aborted', async () => {
+    const source = await open();
+    const control = new AbortController();
+    const aborted = bench.ingest.put(bench.tenant, source, { externalId: 'a', content: 'lanterns '.repeat(200_000) }, control.signal);
+    setImmediate(() => control.abort());
+    await expect(aborted).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(bench.find('lanterns').catch(() => [])).resolves.toEqual([]);
+    expect((await bench.state.documents.list(bench.tenant.id, {}, { limit: 10 })).items).toEqual([]);
+    expect((await put(source, 'b', 'after that, others are read')).outcome).toBe('created');
+  });
+
+  it('lets puts of one document take turns: the last one wins, whole', async () => {
+    const source = await open();
+    await Promise.all(Array.from({ length: 8 }, (_, n) => put(source, 'a', `version${n} of the plan`)));
+    const [row] = (await bench.state.documents.list(bench.tenant.id, {}, { limit: 10 })).items;
+    expect(await bench.find('plan')).toEqual(['version7 of the plan']);
+    expect(row?.contentHash).toBe((await put(source, 'a', 'version7 of the plan')).document.contentHash);
+  });
+
+  it('repairs a document that the index has lost', async () => {
+    const source = await open();
+    const { document } = await put(source, 'a', 'The ladder stands in the shed.');
+    await bench.chunks.removeDocuments({ tenantId: bench.tenant.id, generation: 1 }, [document.id], signal);
+    expect((await put(source, 'a', 'The ladder stands in the shed.')).outcome).toBe('updated');
+    expect(await bench.find('ladder')).toHaveLength(1);
+  });
+
+  it('repairs what a crash between chunks and row left', async () => {
+    let broken = true;
+    const source = await open({
+      wrapState: (state) => ({
+        ...state,
+        documents: { ...state.documents, putMany: (...args) => (broken ? Promise.reject(new AppError('store-unavailable', 'down')) : state.documents.putMany(...args)) },
+      }),
+    });
+    await expect(put(source, 'a', 'The boat is blue.')).rejects.toMatchObject({ code: 'store-unavailable' });
+    broken = false;
+    expect((await put(source, 'a', 'The boat is blue.')).outcome).toBe('created');
+    expect(await bench.find('boat')).toEqual(['The boat is blue.']);
+  });
+
+  it('refuses an unknown source, one that is filled by syncing, and a bad id', async () => {
+    const source = await open();
+    await expect(put('s_unknown', 'a', 'x')).rejects.toMatchObject({ code: 'not-found' });
+    await expect(put(source, '', 'x')).rejects.toMatchObject({ code: 'invalid' });
+  });
+
+  it('takes another title for a change of the chunks', async () => {
+    const source = await open();
+    await put(source, 'a', 'It is in the attic.', { title: 'Trunk' });
+    const again = await put(source, 'a', 'It is in the attic.', { title: 'Suitcase' });
+    expect(again.outcome).toBe('updated');
+    const [chunk] = await bench.chunks.documentChunks({ tenantId: bench.tenant.id, generation: 1 }, again.document.id, signal);
+    expect(chunk?.title).toBe('Suitcase');
+  });
+});
+
+describe('putting a batch', () => {
+  it('is not stopped by a bad document; of two lines with one id the last wins', async () => {
+    const source = await open();
+    const documents: DocumentInput[] = [
+      { externalId: 'a', content: 'The lantern is in the cellar.' },
+      { externalId: 'bad', content: new TextEncoder().encode('%PDF-1.4 x') },
+      { externalId: 'empty', content: '  ' },
+      { externalId: 'a', content: 'The lantern is on the roof.' },
+      { externalId: 'b', content: 'The rope is in the barn.' },
+      { externalId: ' ', content: 'no id' },
+    ];
+    const result = await bench.ingest.putBatch(bench.tenant, source, documents, signal);
+    expect(result.upserted).toBe(2);
+    expect(result.failed.map((line) => line.id).sort()).toEqual([' ', 'bad', 'empty']);
+    expect(await bench.find('cellar')).toEqual([]);
+    expect(await bench.find('roof')).toHaveLength(1);
+    expect((await bench.ingest.putBatch(bench.tenant, source, documents, signal)).unchanged).toBe(2);
+  });
+});
+
+describe('removing', () => {
+  it('takes a document out of every search', async () => {
+    const source = await open();
+    await put(source, 'a', 'The spade is in the shed.');
+    expect(await bench.ingest.remove(bench.tenant, source, 'a', signal)).toBe(true);
+    expect(await bench.find('spade')).toEqual([]);
+    expect(await bench.ingest.remove(bench.tenant, source, 'a', signal)).toBe(false);
+  });
+
+  it('takes a source away with all its documents, and no other source’s', async () => {
+    const source = await open();
+    const other = await bench.ingest.createSource(bench.tenant, { kind: 'upload', name: 'Files', settings: {} });
+    await put(source, 'a', 'The spade is in the shed.');
+    await put(other.id, 'a', 'The spade was sold.');
+    await bench.ingest.removeSource(bench.tenant, source, signal);
+    expect(await bench.find('spade')).toEqual(['The spade was sold.']);
+    expect(await bench.state.documents.count(bench.tenant.id)).toBe(1);
+    await expect(put(source, 'b', 'x')).rejects.toMatchObject({ code: 'not-found' });
+  });
+
+  it('drops a deleted tenant with its index', async () => {
+    const source = await open();
+    await put(source, 'a', 'The spade is in the shed.');
+    await bench.state.tenants.markDeleted(bench.tenant.id, 1);
+    await bench.ingest.dropTenant(bench.tenant.id);
+    expect(await bench.chunks.generations(bench.tenant.id)).toEqual([]);
+    expect(await bench.state.tenants.deleted(10)).toEqual([]);
+  });
+});
+
+describe('embedding', () => {
+  const embedder = (calls: string[][]): Embedder => ({
+    name: 'tiny',
+    embed: async (texts) => {
+      calls.push([...texts]);
+      return { vectors: texts.map(() => new Float32Array([1, 0])), tokens: texts.length * 3, model: 'tiny' };
+    },
+  });
+
+  it('is metered once for what is new, and never for what is unchanged', async () => {
+    const calls: string[][] = [];
+    const source = await open({ embedder: embedder(calls) });
+    await put(source, 'a', '# Kettle\n\nDescale it.');
+    await put(source, 'a', '# Kettle\n\nDescale it.');
+    expect(calls).toEqual([['Kettle\n\n# Kettle\n\nDescale it.']]);
+    expect(bench.metered).toMatchObject([{ kind: 'embedding', embeddingTokens: 3, model: 'tiny', sourceId: source }]);
+  });
+
+  it('takes another model for a reason to embed again', async () => {
+    const calls: string[][] = [];
+    const source = await open();
+    await put(source, 'a', 'Descale it.');
+    const other = bench.another({ embedder: embedder(calls) });
+    const again = other.put(bench.tenant, source, { externalId: 'a', content: 'Descale it.' }, signal);
+    // The index refuses to mix; that it was asked shows that the document was not taken for unchanged.
+    await expect(again).rejects.toMatchObject({ code: 'conflict' });
+    expect(calls).toHaveLength(1);
+  });
+});
