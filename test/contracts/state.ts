@@ -408,6 +408,13 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         await drain();
       });
 
+      test('an event that names a key twice is stored', async () => {
+        const key = fresh('key');
+        expect(await state.inbox.receive(anInboxRow(anEvent({ dedupeKeys: [key, key] })))).toBe('stored');
+        expect(await state.inbox.receive(anInboxRow(anEvent({ dedupeKeys: [key, key] })))).toBe('duplicate');
+        await drain();
+      });
+
       test('a mention raises its unaddressed twin while that still waits, and never lowers it', async () => {
         await drain();
         const key = fresh('key');

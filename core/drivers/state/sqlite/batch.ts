@@ -24,45 +24,63 @@ const kindOf = (call: Call): VerbKind | undefined =>
  */
 export const runBatch = (database: DatabaseSync, store: SyncStore, calls: readonly Call[]): BatchResult => {
   const current = calls.filter((call) => call.until > Date.now());
-  const first = current.slice(0, maxCalls);
-  const writing = first.some((call) => kindOf(call) === 'write');
+  // Failing calls are rare and savepoints are not free: they are set only when the batch has to be run again.
+  return (
+    attempt(database, store, current, false) ?? attempt(database, store, current, true) ?? { replies: [], left: [] }
+  );
+};
+
+/** Null: a call failed with nothing to undo it alone, so nothing was done at all. */
+const attempt = (
+  database: DatabaseSync,
+  store: SyncStore,
+  calls: readonly Call[],
+  guarded: boolean,
+): BatchResult | null => {
+  const first = calls.slice(0, maxCalls);
   const replies: Reply[] = [];
   const again: Call[] = [];
   let done = 0;
   const failAll = (fault: Fault): BatchResult => {
     if (database.isTransaction) database.exec('ROLLBACK');
-    return { replies: first.map(({ id }) => ({ ...fault, id })), left: current.slice(first.length) };
+    return { replies: first.map(({ id }) => ({ ...fault, id })), left: calls.slice(first.length) };
   };
   try {
-    database.exec(writing ? 'BEGIN IMMEDIATE' : 'BEGIN');
+    database.exec(first.some(isWrite) ? 'BEGIN IMMEDIATE' : 'BEGIN');
     const started = performance.now();
     for (const call of first) {
       if (done > 0 && performance.now() - started > maxMs) break;
       done += 1;
-      const reply = kindOf(call) === 'write' ? runGuarded(database, store, call) : runPlain(store, call);
+      const reply = guarded && isWrite(call) ? runGuarded(database, store, call) : runCall(store, call);
+      const failed = reply !== unfinished && 'problem' in reply;
       // A full disk ends the whole transaction: then nothing of this batch stands, and nobody may hear otherwise.
-      if (!database.isTransaction)
-        return failAll(reply !== unfinished && 'problem' in reply ? reply : describeFault(null));
+      if (!database.isTransaction) return failAll(failed ? reply : describeFault(null));
+      if (failed && !guarded && isWrite(call)) {
+        database.exec('ROLLBACK');
+        return null;
+      }
       if (reply === unfinished) again.push(call);
       else replies.push(reply);
     }
     database.exec('COMMIT');
-    return { replies, left: [...current.slice(done), ...again] };
+    return { replies, left: [...calls.slice(done), ...again] };
   } catch (error) {
     return failAll(describeFault(error));
   }
 };
 
+const isWrite = (call: Call): boolean => kindOf(call) === 'write';
+
 const runGuarded = (database: DatabaseSync, store: SyncStore, call: Call): Reply | typeof unfinished => {
   database.exec('SAVEPOINT call');
-  const reply = runPlain(store, call);
+  const reply = runCall(store, call);
   if (!database.isTransaction) return reply;
   if (reply !== unfinished && 'problem' in reply) database.exec('ROLLBACK TO call');
   database.exec('RELEASE call');
   return reply;
 };
 
-const runPlain = (store: SyncStore, call: Call): Reply | typeof unfinished => {
+const runCall = (store: SyncStore, call: Call): Reply | typeof unfinished => {
   try {
     const group = store[call.group as keyof SyncStore] as Readonly<Record<string, Run>>;
     const verb = group[call.verb];

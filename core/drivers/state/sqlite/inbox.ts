@@ -38,8 +38,15 @@ export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
     sql.one('SELECT 1 FROM threads WHERE key = ? AND owner = ? AND fence = ?', lease.key, lease.owner, lease.fence) !==
     undefined;
 
-  const remember = (keys: readonly string[], rowId: string, at: number) => {
-    for (const key of keys) sql.run('INSERT INTO inbox_keys VALUES (?, ?, ?) ON CONFLICT DO NOTHING', key, rowId, at);
+  /** False when the key was known; the common case costs no look-up before. */
+  const remember = (key: string, rowId: string, at: number): boolean =>
+    sql.run('INSERT INTO inbox_keys VALUES (?, ?, ?) ON CONFLICT DO NOTHING', key, rowId, at) === 1;
+
+  /** The new keys of a duplicate are its twin's, so that a third event with one of them is a duplicate too. */
+  const assign = (key: string, from: string, to: string, at: number) => {
+    if (!remember(key, to, at)) {
+      sql.run('UPDATE inbox_keys SET row_id = ? WHERE dedupe_key = ? AND row_id = ?', to, key, from);
+    }
   };
 
   const promote = (rowId: string, addressed: Addressed) => {
@@ -53,12 +60,14 @@ export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
   return {
     receive: (row) => {
       const { event } = row;
-      const keys = event.dedupeKeys.length === 0 ? [row.id] : event.dedupeKeys;
-      for (const key of keys) {
-        const seen = sql.one<{ readonly row_id: string }>('SELECT row_id FROM inbox_keys WHERE dedupe_key = ?', key);
-        if (seen === undefined) continue;
-        remember(keys, seen.row_id, row.receivedAt);
-        promote(seen.row_id, event.addressed);
+      // An event that names a key twice must not be taken for its own duplicate.
+      const keys = [...new Set(event.dedupeKeys.length === 0 ? [row.id] : event.dedupeKeys)];
+      const known = keys.find((key) => !remember(key, row.id, row.receivedAt));
+      if (known !== undefined) {
+        const twin = sql.one<{ readonly row_id: string }>('SELECT row_id FROM inbox_keys WHERE dedupe_key = ?', known);
+        if (twin === undefined) throw new Error('a known key is gone within its transaction');
+        for (const key of keys) assign(key, row.id, twin.row_id, row.receivedAt);
+        promote(twin.row_id, event.addressed);
         return 'duplicate';
       }
       const stored = sql.run(
@@ -77,7 +86,6 @@ export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
         JSON.stringify(event),
       );
       if (stored === 0) return 'duplicate';
-      remember(keys, row.id, row.receivedAt);
       // A thread nobody has served counts as served when its first row came: whoever waits longest is next.
       sql.run(
         `INSERT INTO threads (key, ready, served_at) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET ready = ready + 1`,

@@ -106,7 +106,11 @@ describe('the file', () => {
   test.each([
     [
       'whose header is garbage',
-      async () => (await open(file(), 'r+')).writeFile('this is no database at all, but long enough to be read as one'),
+      async () => {
+        const handle = await open(file(), 'r+');
+        await handle.write('this is no database at all, but long enough to be read as one', 0);
+        await handle.close();
+      },
     ],
     ['that is empty', () => truncate(file(), 0)],
     ['that was cut short', () => truncate(file(), 40_000)],
