@@ -147,8 +147,9 @@ export type StartOptions = {
 
 /** Everything in one process: drivers, core, bots, console and API on one port. Resolves when it serves. */
 export const startFootnote = async (given: Environment = process.env, options: StartOptions = {}): Promise<Running> => {
-  // PORT=0 means any free one; it is chosen before the start, because links and cookies carry the address.
-  const env = given.PORT === '0' ? { ...given, PORT: String(await freePort(given.HOST ?? '127.0.0.1')) } : given;
+  // Before anything is opened or announced: is the port free? PORT=0 means any; links and cookies carry the address.
+  const asked = parseConfig(given);
+  const env = { ...given, PORT: String(await freePort(asked.HOST, asked.PORT)) };
   const opened = await openCore(env);
   const { config, runtime, core } = opened;
   const auth = await opened.openAuth();
@@ -205,27 +206,23 @@ const stop = async ({ core, runtime }: Opened, auth: Auth, server: Server): Prom
   runtime.log.info('stopped');
 };
 
-const listen = (server: Server, config: Config): Promise<void> =>
+const listen = (server: Server, { HOST, PORT }: Config): Promise<void> =>
   new Promise((done, failed) => {
-    server.once('error', (cause: NodeJS.ErrnoException) =>
-      failed(
-        cause.code === 'EADDRINUSE'
-          ? new AppError('config', `Port ${config.PORT} is in use. Stop the other program, or set PORT.`, { cause })
-          : new AppError(
-              'config',
-              `${config.HOST}:${config.PORT} cannot be listened on (${cause.code ?? cause.message}).`,
-              { cause },
-            ),
-      ),
-    );
-    server.listen(config.PORT, config.HOST, () => done());
+    server.once('error', (cause: NodeJS.ErrnoException) => failed(cannotListen(HOST, PORT, cause)));
+    server.listen(PORT, HOST, () => done());
   });
 
-const freePort = (host: string): Promise<number> =>
+const freePort = (host: string, port: number): Promise<number> =>
   new Promise((done, failed) => {
-    const probe = createSocketServer().once('error', failed);
-    probe.listen(0, host, () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => done(port));
+    const probe = createSocketServer();
+    probe.once('error', (cause: NodeJS.ErrnoException) => failed(cannotListen(host, port, cause)));
+    probe.listen(port, host, () => {
+      const address = probe.address() as AddressInfo;
+      probe.close(() => done(address.port));
     });
   });
+
+const cannotListen = (host: string, port: number, cause: NodeJS.ErrnoException): AppError =>
+  cause.code === 'EADDRINUSE'
+    ? new AppError('config', `Port ${port} is in use. Stop the other program, or set PORT.`, { cause })
+    : new AppError('config', `${host}:${port} cannot be listened on (${cause.code ?? cause.message}).`, { cause });
