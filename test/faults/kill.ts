@@ -30,6 +30,7 @@ const points = [
   'question acknowledged',
   'document sent',
   'document acknowledged',
+  'sync acknowledged',
   'chat.startStream arrived',
   'chat.startStream done',
   'chat.stopStream arrived',
@@ -84,7 +85,7 @@ export const runKills = async (options: {
       });
       outcome.runs += kills;
       outcome.questions += questionsOf(world);
-      outcome.documents += world.documents.size;
+      outcome.documents += world.documents.size + world.leaflets.size;
       outcome.readyMs.push(...result.readyMs);
       outcome.restMs.push(result.restMs);
       outcome.problems.push(...result.problems.map((problem) => `seed ${seed}: ${problem}`));
@@ -128,6 +129,7 @@ const liveAndDie = async (world: World, chance: Chance, kills: number, hit: (poi
     readyMs.push(last.readyAfterMs);
     // What was never acknowledged is sent again, as Slack and every client would.
     for (const wish of wishes) await wish.send();
+    await world.finishSync();
     const restMs = await rest(world);
     return { readyMs, restMs, problems: await examine(world) };
   } finally {
@@ -148,6 +150,7 @@ const oneLife = async (
     ...old,
     ...Array.from({ length: 1 + chance.below(3) }, world.question),
     ...Array.from({ length: 1 + chance.below(2) }, world.document),
+    ...(chance.float() < 0.5 ? [world.sync()] : []),
   ];
   let isOver = false;
   let end: () => void = () => {};
@@ -170,7 +173,7 @@ const oneLife = async (
         unfulfilled.push(wish);
         continue;
       }
-      const isThis = point.startsWith(wish.kind === 'question' ? 'question' : 'document');
+      const isThis = point.startsWith(wish.kind === 'question' || wish.kind === 'sync' ? wish.kind : 'document');
       const sending = wish.send();
       if (isThis && point.endsWith(' sent')) setTimeout(() => die(true), chance.below(8));
       await sending.then(

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSlackSender, type FakeSlack, slackPayloads, startFakeSlack } from '../fakes/slack-api.ts';
@@ -23,7 +23,7 @@ export type Chance = ReturnType<typeof createChance>;
 
 /** Something a client wants and repeats until it is told that it is done. */
 export type Wish = {
-  readonly kind: 'question' | 'document' | 'removal';
+  readonly kind: 'question' | 'document' | 'removal' | 'sync';
   /** Resolves when it was accepted; rejects when the service died meanwhile. */
   send(): Promise<void>;
 };
@@ -44,7 +44,10 @@ const textOf = (word: string, version: number): string =>
 /** One DATA_DIR, one fake Slack, one port; the service comes and goes. */
 export const createWorld = async (chance: Chance) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'footnote-kill-'));
+  const folder = mkdtempSync(join(tmpdir(), 'footnote-kill-folder-'));
   const slack: FakeSlack = await startFakeSlack();
+  // A workspace without streaming takes the other way: post, then edit.
+  if (chance.float() < 1 / 3) slack.unknownMethods.add('chat.startStream');
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const api: Api = createApi(url);
@@ -53,7 +56,10 @@ export const createWorld = async (chance: Chance) => {
   const threads: { readonly channel: string; readonly root: string; questions: number }[] = [];
   /** The newest version that was acknowledged, or null after an acknowledged removal. */
   const documents = new Map<string, number | null>();
+  /** Files of the folder source, by the word in them. */
+  const leaflets = new Map<string, number>();
   let sourceId = '';
+  let folderId = '';
   let asked = 0;
   let words = 0;
 
@@ -62,6 +68,7 @@ export const createWorld = async (chance: Chance) => {
       DATA_DIR: dataDir,
       PORT: String(port),
       DEMO: 'off',
+      FOLDER_ROOTS: folder,
       LOG_LEVEL: 'info',
       FOOTNOTE_ADMIN_TOKEN: operatorToken,
       SLACK_SIGNING_SECRET: signingSecret,
@@ -80,10 +87,43 @@ export const createWorld = async (chance: Chance) => {
       id: string;
     };
     sourceId = source.id;
+    const synced = (await api.post(`${tenant}/sources`, {
+      kind: 'folder',
+      name: 'leaflets',
+      settings: { path: folder },
+    })) as { id: string };
+    folderId = synced.id;
+    for (let file = 0; file < 24; file += 1) print(`leaflet${String.fromCharCode(97 + file)}`, 1);
     for (const tower of towers) {
       const text = `# The ${tower} tower\n\nThe ${tower} tower is ${heightOf(tower)} metres tall. It was painted by the ${tower} society.`;
       await api.put(`${tenant}/sources/${sourceId}/documents/tower-${tower}`, { title: `The ${tower} tower`, text });
     }
+  };
+
+  const print = (word: string, version: number): void => {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, `${word}.md`), `# Leaflet ${word}\n\n${textOf(word, version)}`);
+    leaflets.set(word, version);
+  };
+
+  const sync = (): Wish => {
+    for (let file = 0; file < 3; file += 1) {
+      const word = `leaflet${String.fromCharCode(97 + chance.below(24))}`;
+      print(word, (leaflets.get(word) ?? 0) + 1);
+    }
+    return { kind: 'sync', send: () => api.post(`${tenant}/sources/${folderId}/sync`, {}).then(() => {}) };
+  };
+
+  /** The last word of the folder: a sync that is allowed to finish. */
+  const finishSync = async (): Promise<void> => {
+    const { job } = (await api.post(`${tenant}/sources/${folderId}/sync`, {})) as { job: { id: string } };
+    const until = performance.now() + 60_000;
+    let state = '';
+    while (state !== 'done' && state !== 'failed' && performance.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      ({ state } = (await api.get(`${tenant}/jobs/${job.id}`)) as { state: string });
+    }
+    if (state !== 'done') throw new Error(`The last sync is ${state}.`);
   };
 
   const deliver = async (payload: unknown, retry?: number): Promise<void> => {
@@ -158,39 +198,50 @@ export const createWorld = async (chance: Chance) => {
     furnish,
     question,
     document,
+    sync,
+    finishSync,
     threads,
     documents,
+    leaflets,
     tenant,
     close: async (): Promise<void> => {
       await slack.close();
       rmSync(dataDir, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 };
 export type World = Awaited<ReturnType<typeof createWorld>>;
 
+/** What the books are checked against. */
+export type Examined = Pick<World, 'threads' | 'documents' | 'leaflets' | 'tenant'> & {
+  readonly api: Pick<Api, 'get' | 'post'>;
+  readonly slack: Pick<FakeSlack, 'messages'>;
+};
+
 /** Everything that is wrong in a world that has come to rest; empty is what is wanted. */
-export const examine = async (world: World): Promise<string[]> => [
+export const examine = async (world: Examined): Promise<string[]> => [
   ...examineAnswers(world),
   ...(await examineCharges(world)),
   ...(await examineDocuments(world)),
 ];
 
-export const questionsOf = ({ threads }: World): number => threads.reduce((sum, { questions }) => sum + questions, 0);
+export const questionsOf = ({ threads }: Pick<World, 'threads'>): number =>
+  threads.reduce((sum, { questions }) => sum + questions, 0);
 
 type Part = { readonly delivery: string; readonly of: number; readonly sealed: boolean };
 
-const answersIn = (world: World, { channel, root }: { readonly channel: string; readonly root: string }) =>
+const answersIn = (world: Examined, { channel, root }: { readonly channel: string; readonly root: string }) =>
   world.slack.messages.filter((message) => message.channel === channel && (root === '' || message.thread_ts === root));
 
 /** Whole answers: every part stands, sealed, under one delivery. */
-export const countAnswers = (world: World): number =>
+export const countAnswers = (world: Examined): number =>
   world.threads.reduce(
     (sum, thread) => sum + groups(world, thread).filter(({ problem }) => problem === null).length,
     0,
   );
 
-const groups = (world: World, thread: { readonly channel: string; readonly root: string }) => {
+const groups = (world: Examined, thread: { readonly channel: string; readonly root: string }) => {
   const byDelivery = new Map<string, Part[]>();
   let nameless = 0;
   for (const { metadata, streaming } of answersIn(world, thread)) {
@@ -210,7 +261,7 @@ const groups = (world: World, thread: { readonly channel: string; readonly root:
   return [...whole, ...Array.from({ length: nameless }, () => ({ problem: 'a message stands unfinished' }))];
 };
 
-const examineAnswers = (world: World): string[] =>
+const examineAnswers = (world: Examined): string[] =>
   world.threads.flatMap((thread) => {
     const found = groups(world, thread);
     const problems = found.flatMap(({ problem }) => (problem === null ? [] : [problem]));
@@ -220,7 +271,7 @@ const examineAnswers = (world: World): string[] =>
 
 type Listed = { readonly nextCursor?: string | null };
 
-const listAll = async (world: World, name: string): Promise<Record<string, unknown>[]> => {
+const listAll = async (world: Examined, name: string): Promise<Record<string, unknown>[]> => {
   const items: Record<string, unknown>[] = [];
   let cursor: string | null | undefined;
   do {
@@ -233,7 +284,7 @@ const listAll = async (world: World, name: string): Promise<Record<string, unkno
   return items;
 };
 
-const examineCharges = async (world: World): Promise<string[]> => {
+const examineCharges = async (world: Examined): Promise<string[]> => {
   const questions = questionsOf(world);
   const receipts = await listAll(world, 'answers');
   const usage = (await world.api.get(`${world.tenant}/usage?group=day`)) as { rows: { questions: number }[] };
@@ -247,18 +298,22 @@ const examineCharges = async (world: World): Promise<string[]> => {
   ];
 };
 
-const examineDocuments = async (world: World): Promise<string[]> => {
+const examineDocuments = async (world: Examined): Promise<string[]> => {
   const problems: string[] = [];
   const listed = (await listAll(world, 'documents')).map(({ externalId }) => String(externalId));
   if (new Set(listed).size !== listed.length) problems.push('a document is listed twice');
-  for (const [word, version] of world.documents) {
-    const isListed = listed.includes(word);
+  const expected = [
+    ...[...world.documents].map(([word, version]) => ({ word, version, id: word })),
+    ...[...world.leaflets].map(([word, version]) => ({ word, version, id: `${word}.md` })),
+  ];
+  for (const { word, version, id } of expected) {
+    const isListed = listed.includes(id);
     if (isListed !== (version !== null))
       problems.push(`${word}: ${isListed ? 'listed although removed' : 'not listed'}`);
     const found = (await world.api.post(`${world.tenant}/search`, { query: word, limit: 100 })) as {
       passages: { externalId: string; chunkId: string; text: string }[];
     };
-    const own = found.passages.filter(({ text, externalId }) => externalId === word || text.includes(word));
+    const own = found.passages.filter(({ text, externalId }) => externalId === id || text.includes(word));
     const versions = new Set(own.flatMap(({ text }) => text.match(/release\d+mark/g) ?? []));
     if (version === null && own.length > 0) problems.push(`${word}: found although removed`);
     if (version !== null && own.length === 0) problems.push(`${word}: cannot be found`);
