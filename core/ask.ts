@@ -1,4 +1,5 @@
 import type { Answering } from './answer/answering.ts';
+import { asKept } from './conversation/receipts.ts';
 import type { AskHooks, AskInput } from './core.ts';
 import type { Receipt, TenantId } from './domain.ts';
 import { AppError } from './errors.ts';
@@ -55,7 +56,7 @@ export const createAsk =
         },
       },
     );
-    await state.receipts.put(receipt);
+    await state.receipts.put(asKept(tenant, receipt));
     await state.conversations.append(tenantId, conversationId, answerId, [
       { role: 'user', text: input.question, at: askedAt },
       { role: 'assistant', text: receipt.answer, at: receipt.at, answerId },

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Core } from '../../core/core.ts';
 import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
 import type { Ingest } from '../../core/ingest/ingest.ts';
@@ -19,26 +20,32 @@ let state: StateStore;
 let dropped: string[];
 let tenants: Core['tenants'];
 let keys: Core['keys'];
+let acme: string;
+let count = 0;
 
-beforeEach(async () => {
+beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'footnote-tenancy-'));
   state = await openSqliteState({ dataDir: folder, log: runtime.log });
+});
+afterAll(async () => {
+  await state.maintenance.close();
+  await rm(folder, { recursive: true });
+});
+beforeEach(() => {
+  count += 1;
+  acme = `acme-${count}`;
   dropped = [];
   const ingest = { dropTenant: async (tenantId: string) => void dropped.push(tenantId) } as unknown as Ingest;
   tenants = createTenants({ state, ingest, runtime });
   keys = createKeys({ state, runtime, operatorToken: 'the-operators-own-token' });
 });
-afterEach(async () => {
-  await state.maintenance.close();
-  await rm(folder, { recursive: true });
-});
 
 describe('tenants', () => {
   it('are known by an opaque id that never shows the slug', async () => {
-    const tenant = await tenants.create({ slug: 'acme', name: ' Acme ' });
+    const tenant = await tenants.create({ slug: acme, name: ' Acme ' });
     expect(tenant.id).toMatch(/^t_[0-9a-f]{24}$/);
     expect(tenant.name).toBe('Acme');
-    expect(await tenants.bySlug('acme')).toEqual(tenant);
+    expect(await tenants.bySlug(acme)).toEqual(tenant);
   });
 
   it.each(['', 'A', 'a b', '-a', 'a-', 'a/b', '../x', 'a'.repeat(64), 'é'])('refuse the slug %j', async (slug) => {
@@ -46,16 +53,16 @@ describe('tenants', () => {
   });
 
   it('keep their slug for ever', async () => {
-    const { id } = await tenants.create({ slug: 'acme', name: 'Acme' });
-    await expect(tenants.create({ slug: 'acme', name: 'Other' })).rejects.toMatchObject({ code: 'conflict' });
+    const { id } = await tenants.create({ slug: acme, name: 'Acme' });
+    await expect(tenants.create({ slug: acme, name: 'Other' })).rejects.toMatchObject({ code: 'conflict' });
     await tenants.remove(id);
-    expect(await tenants.bySlug('acme')).toBeNull();
+    expect(await tenants.bySlug(acme)).toBeNull();
     expect(dropped).toEqual([id]);
-    await expect(tenants.create({ slug: 'acme', name: 'Other' })).rejects.toMatchObject({ code: 'conflict' });
+    await expect(tenants.create({ slug: acme, name: 'Other' })).rejects.toMatchObject({ code: 'conflict' });
   });
 
   it('tell the later of two editors', async () => {
-    const { id, rev } = await tenants.create({ slug: 'acme', name: 'Acme' });
+    const { id, rev } = await tenants.create({ slug: acme, name: 'Acme' });
     await tenants.update(id, { settings: { language: 'de' } }, rev);
     await expect(tenants.update(id, { name: 'Late' }, rev)).rejects.toMatchObject({ code: 'conflict' });
     expect(await tenants.update(id, { settings: { instructions: 'Be brief.' } })).toMatchObject({
@@ -71,7 +78,7 @@ describe('tenants', () => {
 
 describe('keys', () => {
   it('open their tenant until they are revoked, and are never stored', async () => {
-    const tenant = await tenants.create({ slug: 'acme', name: 'Acme' });
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
     const { id, key } = await keys.create(tenant.id, { name: 'ci', scopes: ['ingest', 'ingest'] });
     expect(await keys.authenticate(key)).toMatchObject({ id, tenantId: tenant.id, scopes: ['ingest'] });
     expect(JSON.stringify(await keys.list(tenant.id))).not.toContain(key);
@@ -81,7 +88,7 @@ describe('keys', () => {
   });
 
   it('die with their tenant', async () => {
-    const tenant = await tenants.create({ slug: 'acme', name: 'Acme' });
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
     const { key } = await keys.create(tenant.id, { name: 'ci', scopes: ['ask'] });
     await tenants.remove(tenant.id);
     expect(await keys.authenticate(key)).toBeNull();
@@ -103,7 +110,7 @@ describe('keys', () => {
 
 describe('channel rules', () => {
   it('say where each value comes from', async () => {
-    const tenant = await tenants.create({ slug: 'acme', name: 'Acme' });
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
     await tenants.update(tenant.id, { settings: { language: 'de', instructions: 'Be brief.' } });
     const rules = await createChannels(state).put(tenant.id, 'slack', 'C1', {
       instructions: 'Be kind.',
@@ -119,7 +126,7 @@ describe('channel rules', () => {
   });
 
   it("refuse a source that is not the tenant's", async () => {
-    const tenant = await tenants.create({ slug: 'acme', name: 'Acme' });
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
     await expect(createChannels(state).put(tenant.id, 'slack', 'C1', { sources: ['s_foreign'] })).rejects.toMatchObject(
       {
         code: 'not-found',
@@ -133,16 +140,16 @@ describe('connections', () => {
 
   it('map a workspace to one tenant and keep its credentials sealed', async () => {
     const connections = createConnections({ state, sealer, runtime });
-    const [acme, other] = await Promise.all([
-      tenants.create({ slug: 'acme', name: 'Acme' }),
-      tenants.create({ slug: 'other', name: 'Other' }),
+    const [first, other] = await Promise.all([
+      tenants.create({ slug: acme, name: 'Acme' }),
+      tenants.create({ slug: `other-${count}`, name: 'Other' }),
     ]);
-    const made = await connections.create(acme.id, {
+    const made = await connections.create(first.id, {
       platform: 'slack',
       workspaceId: 'T1',
       credentials: { botToken: 'xoxb-secret' },
     });
-    expect(JSON.stringify(await connections.list(acme.id))).not.toContain('xoxb-secret');
+    expect(JSON.stringify(await connections.list(first.id))).not.toContain('xoxb-secret');
     expect(await connections.credentials(made)).toEqual({ botToken: 'xoxb-secret' });
     await expect(connections.create(other.id, { platform: 'slack', workspaceId: 'T1' })).rejects.toMatchObject({
       code: 'conflict',
@@ -152,18 +159,17 @@ describe('connections', () => {
 
   it('are claimed once with the code shown inside the workspace', async () => {
     const connections = createConnections({ state, sealer, runtime });
-    const acme = await tenants.create({ slug: 'acme', name: 'Acme' });
-    const { createHash } = await import('node:crypto');
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
     await state.connections.offerCode(
       createHash('sha256').update('R7K-2PQ').digest('hex'),
       'slack',
       'T9',
       runtime.clock.now() + 1000,
     );
-    expect(await connections.claim(acme.id, { platform: 'slack', code: ' R7K-2PQ ' })).toMatchObject({
+    expect(await connections.claim(tenant.id, { platform: 'slack', code: ' R7K-2PQ ' })).toMatchObject({
       workspaceId: 'T9',
     });
-    await expect(connections.claim(acme.id, { platform: 'slack', code: 'R7K-2PQ' })).rejects.toMatchObject({
+    await expect(connections.claim(tenant.id, { platform: 'slack', code: 'R7K-2PQ' })).rejects.toMatchObject({
       code: 'not-found',
     });
   });
