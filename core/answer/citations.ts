@@ -1,6 +1,7 @@
 import type { Citation, Passage } from '../domain.ts';
 import { collapse } from '../text/sentences.ts';
-import { guessLanguage, numbersOf, termsOf } from './terms.ts';
+import { guessLanguage, type Language } from '../text/analyse.ts';
+import { numbersOf, termsOf } from './terms.ts';
 import { type Unit, unitsOf } from './units.ts';
 
 /** A passage that stood in the prompt, with what is needed to check claims against it; worked out on first use. */
@@ -8,7 +9,7 @@ export type Evidence = {
   readonly passage: Passage;
   readonly terms: ReadonlySet<string>;
   readonly numbers: ReadonlySet<string>;
-  readonly language: string | null;
+  readonly language: Language;
   readonly units: readonly (Unit & { readonly terms: ReadonlySet<string> })[];
 };
 
@@ -17,12 +18,13 @@ export const createEvidence = (passage: Passage): (() => Evidence) => {
   return () => {
     if (made === undefined) {
       const whole = `${passage.title}\n${passage.headingPath.join('\n')}\n${passage.text}`;
+      const language = guessLanguage(passage.text);
       made = {
         passage,
-        terms: termsOf(whole),
+        terms: termsOf(whole, language),
         numbers: numbersOf(whole, true),
-        language: guessLanguage(passage.text),
-        units: unitsOf(passage.text).map((unit) => ({ ...unit, terms: termsOf(unit.words) })),
+        language,
+        units: unitsOf(passage.text).map((unit) => ({ ...unit, terms: termsOf(unit.words, language) })),
       };
     }
     return made;
@@ -42,19 +44,18 @@ export const isSupported = (claim: string, evidence: Evidence, allowedNumbers: R
   const numbers = [...numbersOf(claim, false)];
   const missing = numbers.filter((number) => !evidence.numbers.has(number) && !allowedNumbers.has(number));
   if (numbers.length > 0 && missing.length / numbers.length > missingNumbers) return false;
-  const terms = [...termsOf(claim)];
+  const terms = [...termsOf(claim, evidence.language)];
   if (terms.length === 0) return numbers.length > 0;
   const shared = terms.filter((term) => evidence.terms.has(term)).length;
   if (shared / terms.length >= leastOverlap) return true;
-  const language = guessLanguage(claim);
-  return language !== null && evidence.language !== null && language !== evidence.language;
+  return guessLanguage(claim, evidence.language) !== evidence.language;
 };
 
 const maxQuote = 320;
 
 /** The sentence (or two neighbours, list item, row, code) of the passage that carries the claim best. Contiguous in it. */
-export const quoteFor = (claim: string, { passage, units }: Evidence): string => {
-  const terms = termsOf(claim);
+export const quoteFor = (claim: string, { passage, units, language }: Evidence): string => {
+  const terms = termsOf(claim, language);
   const numbers = numbersOf(claim, false);
   const scored = units
     .filter((unit) => unit.kind !== 'heading')

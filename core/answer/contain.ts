@@ -31,7 +31,7 @@ const broadcast = /[@＠](everyone|here|channel|all|team)(?![\w/-])/giu;
 
 const withoutMentions = (text: string): string => text.replace(platformMention, '').replace(broadcast, '$1');
 
-const scheme = String.raw`(?:[a-z][a-z0-9+.-]{1,20}:\/\/|(?:mailto|javascript|data|vbscript|tel|sms|file|blob|slack|msteams|discord):)[^\s<>"'“”‘’]+`;
+const scheme = String.raw`(?:[a-z][a-z0-9+.-]{1,20}:[\\/]{1,3}|(?:mailto|javascript|data|vbscript|tel|sms|file|blob|slack|msteams|discord):)[^\s<>"'“”‘’]+`;
 const email = String.raw`[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`;
 const topLevel =
   'com|net|org|io|dev|app|ai|co|info|biz|xyz|me|gov|edu|mil|eu|uk|de|fr|es|it|nl|ch|at|us|ca|au|jp|cn|ru|br|in|site|online|shop|top|cloud|link|click|example|test|invalid|gg|ly|to|sh|so|tv|cc|ws|zip|mov';
@@ -60,7 +60,7 @@ const escapeText = (text: string): string =>
     .replace(/<(?=[a-z/!?@#])/giu, '\\<')
     .replace(/[*`]/g, '\\$&')
     .replace(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}_])/gu, '\\_')
-    .replace(/\](?=[([:])/g, '] ');
+    .replace(/\](?=[([])/g, '] ');
 
 const markerText = /\[\^?(\d{1,3}(?:\s*[,;]\s*\^?\d{1,3})*)\]|【\^?(\d{1,3})[^】]{0,40}】/gu;
 
@@ -77,8 +77,8 @@ const renderText = (text: string, containment: Containment): string => {
     const standsFor = containment.marker?.() ?? '';
     // A removed marker takes the space before it along.
     out = standsFor === '' ? out.trimEnd() : out + standsFor;
-    // `[1](…` and `[1]: …` would be read as a link and as a definition.
-    if (standsFor !== '' && /^[([:]/.test(text.slice(at)) && !markerAhead(text.slice(at))) out += ' ';
+    // `[1](…` would be read as a link.
+    if (standsFor !== '' && /^[([]/.test(text.slice(at)) && !markerAhead(text.slice(at))) out += ' ';
   }
   return out + renderWords(text.slice(at), containment);
 };
@@ -139,7 +139,9 @@ export const partAtMarkers = (
 export const containInline = (markdown: string, containment: Containment): string => {
   const edges = /^(\s*)([\s\S]*?)(\s*)$/u.exec(markdown);
   if (edges === null || edges[2] === '') return markdown;
-  return `${edges[1]}${parseInline(edges[2] ?? '').map((node) => renderInline(node, containment)).join('')}${edges[3]}`;
+  const inside = parseInline(edges[2] ?? '').map((node) => renderInline(node, containment)).join('');
+  // At the beginning of a line `[1]: …` would be read as a definition.
+  return `${edges[1]}${inside.replace(/^(\[[^\]\n]*\]):/, '$1 :')}${edges[3]}`;
 };
 
 const renderInline = (node: PhrasingContent, containment: Containment): string => {
@@ -191,6 +193,8 @@ export const containCode = (code: string, containment: Containment): string =>
 
 /** Quote marks, bullets, numbers, hashes: what makes a line a block. */
 export const blockPrefix = /^[ \t]*(?:>[ \t]?)*(?:[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)*(?:#{1,6}[ \t]+)?/;
+/** The fence and the name of a language; nothing else may stand there. */
+export const containFence = (line: string): string => /^[ \t]*(?:>[ \t]?)*[ \t]*(?:`{3,}|~{3,})(?:[ \t]*[\w+#-]{1,20}(?![^\s{,]))?/.exec(line)?.[0] ?? '';
 export const fenceLine = /^[ \t]*(?:>[ \t]?)*[ \t]*(`{3,}|~{3,})[^`\n]*$/;
 
 /** One row of a table; `write` contains a cell. */
@@ -213,7 +217,7 @@ export const containBlocks = (markdown: string, containment: Containment): strin
     const opening = fenceLine.exec(line);
     if (opening !== null) {
       fence = opening[1] ?? '```';
-      return line.replace(/[^\w\s`~>+#.-]/g, '');
+      return containFence(line);
     }
     if (/^[ \t]*\|/.test(line)) return containRow(line, (cell) => containInline(cell, containment));
     if (/^[ \t]*\[[^\]\n]{1,80}\]:/.test(line)) return '';

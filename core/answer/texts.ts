@@ -1,4 +1,4 @@
-import { guessLanguage } from './terms.ts';
+import { guessLanguage } from '../text/analyse.ts';
 
 /** The few sentences that we say ourselves, in the languages we can say them in; English where we cannot. */
 export type Texts = {
@@ -38,7 +38,7 @@ const texts: Readonly<Record<string, Texts>> = {
 /** By the wish of channel or tenant (`de`, `de-AT`, `German`), else by the question's own language. */
 export const textsFor = (question: string, language?: string): Texts => {
   const wished = language === undefined ? undefined : (names[language.toLowerCase()] ?? language.toLowerCase().slice(0, 2));
-  return texts[wished ?? guessLanguage(question) ?? 'en'] ?? (texts.en as Texts);
+  return texts[wished ?? guessLanguage(question)] ?? (texts.en as Texts);
 };
 
 const names: Readonly<Record<string, string>> = { english: 'en', german: 'de', deutsch: 'de', french: 'fr', français: 'fr', spanish: 'es', español: 'es' };

@@ -2,7 +2,7 @@ import type { Citation, Passage } from '../domain.ts';
 import { endsSentence } from '../text/sentences.ts';
 import { holdsAddress } from './addresses.ts';
 import { createCitation, createEvidence, isSupported, quoteFor } from './citations.ts';
-import { cleanCharacters, blockPrefix, containCode, containInline, containRow, fenceLine, listEscapes, partAtMarkers } from './contain.ts';
+import { cleanCharacters, blockPrefix, containCode, containFence, containInline, containRow, fenceLine, listEscapes, partAtMarkers } from './contain.ts';
 import { sentinel } from './prompt.ts';
 import { numbersOf, termsOf } from './terms.ts';
 
@@ -142,8 +142,7 @@ export const createWriter = ({ passages, question, onText }: WriterOptions): Wri
       if (opening !== null) {
         const line = take(lineEnd);
         fence = opening[1] ?? '```';
-        // What stands behind the fence names a language and nothing else.
-        if (!over) out += line.replace(/[^\w\s`~>+#.-]/g, '');
+        if (!over) out += `${containFence(line)}\n`;
         return true;
       }
       if (/^[ \t]*\|/.test(first)) {
