@@ -51,7 +51,10 @@ export type ReserveRequest = {
   /** Upper bounds: prompt + completion tokens, and their price when it is known. */
   readonly tokens: number;
   readonly costNanos: Nanos;
-  /** What `costNanos` was reckoned with. Null: unknown, and a limit in money refuses. Absent: no model is asked. */
+  /**
+   * What `costNanos` was reckoned with. Null: unknown, and a limit in money refuses; so it does when the price is absent
+   * and some tokens are said to cost nothing. No tokens (no model is asked) need no price.
+   */
   readonly price?: Price | null;
   /** The model asked for, to be named in a refusal. */
   readonly model?: string;
@@ -261,8 +264,9 @@ const checkBounds = (request: ReserveRequest): void => {
   });
 };
 
-const isUnpriced = ({ price, tenant }: ReserveRequest): boolean =>
-  price === null || (price !== undefined && price.currency !== currencyOf(tenant));
+/** Without a price at hand, tokens that are said to cost nothing are tokens of unknown price. */
+const isUnpriced = ({ price, tenant, tokens, costNanos }: ReserveRequest): boolean =>
+  tokens > 0 && (price === undefined ? costNanos === 0 : price === null || price.currency !== currencyOf(tenant));
 
 const bucketOfLimit = (tenantId: TenantId, { scope, id, unit }: QuotaLimit, window: string): string | null => {
   const scopeId = scope === 'tenant' ? tenantId : id;

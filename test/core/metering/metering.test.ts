@@ -251,7 +251,9 @@ describe('a refusal', () => {
       },
     };
     expect(await refused(ask({ tenant: euros, price: usd }))).toMatchObject({ unit: 'money' });
-    await held(ask());
+    expect(await refused(ask())).toMatchObject({ unit: 'money' });
+    await held(ask({ tokens: 0 }));
+    await held(ask({ tokens: 0, price: null }));
     await metering.putLimits(tenant.id, [limit({ limit: 1_000 })]);
     await held(ask({ price: null }));
   });
