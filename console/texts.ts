@@ -61,10 +61,7 @@ export const texts = {
     cached: 'From the cache: nothing was charged.',
     tokens: (count: number) => `${number(count)} ${count === 1 ? 'token' : 'tokens'}`,
     costUnknown: 'price unknown',
-    notFound: 'Not in the documents',
-    refused: 'Not answered',
     retryAt: 'Worth trying again from',
-    footnote: (n: number) => `Footnote ${n}`,
     backTo: (n: number) => `Back to footnote ${n} in the text`,
   },
   receipt: {

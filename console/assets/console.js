@@ -101,7 +101,7 @@
     try {
       const ended = await follow(form.action, body, running.signal, show);
       if (!ended) fail(page.dataset.lost);
-    } catch (error) {
+    } catch {
       fail(running.signal.aborted ? page.dataset.stopped : page.dataset.lost);
     } finally {
       answer.removeAttribute('aria-busy');

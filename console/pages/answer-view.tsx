@@ -24,8 +24,6 @@ export const anchorOf = (receipt: Receipt): string => `fn-${receipt.answerId.rep
 
 export const AnswerText = ({ receipt }: { receipt: Receipt }) => (
   <div class="prose answer" data-kind={receipt.kind}>
-    {receipt.kind === 'not-found' && <p class="kind">{texts.answer.notFound}</p>}
-    {receipt.kind === 'refused' && <p class="kind">{texts.answer.refused}</p>}
     {raw(answerHtml(receipt.answer, receipt.citations, anchorOf(receipt)))}
     {receipt.retryAt !== undefined && (
       <p class="retry">

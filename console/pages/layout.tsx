@@ -57,7 +57,7 @@ const Header = ({ shell }: { shell: Shell }) => {
   const current = (name: Shell['active']) => (shell.active === name ? 'page' : undefined);
   return (
     <header class="top">
-      <a class="wordmark" href="/console" aria-label={texts.product}>
+      <a class="wordmark" href="/console">
         {texts.product}
         <sup aria-hidden="true">1</sup>
       </a>

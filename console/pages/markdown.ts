@@ -5,7 +5,7 @@ import type { Nodes, Parents } from 'mdast';
 import { fromMarkdown } from 'mdast-util-from-markdown';
 import { gfmFromMarkdown } from 'mdast-util-gfm';
 import { toHast } from 'mdast-util-to-hast';
-import { toString } from 'mdast-util-to-string';
+import { toString as textOf } from 'mdast-util-to-string';
 import { gfm } from 'micromark-extension-gfm';
 
 /** Only what an answer needs; everything else falls away, and it falls away last, after Markdown has had its say. */
@@ -53,7 +53,7 @@ export type MarkdownOptions = {
 /** An answer's Markdown as safe HTML, with `[n]` as links to its footnotes. */
 export const renderMarkdown = (markdown: string, options: MarkdownOptions): string => {
   const tree = fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
-  contain(tree, new Set(options.links));
+  contain(tree, new Set(options.links.filter((link) => safeHref(link) !== undefined)));
   const clean = sanitize(toHast(tree) as HastRoot, schema) as HastRoot;
   markFootnotes(clean, new Set(options.footnotes), options.prefix, new Set());
   return toHtml(clean);
@@ -61,7 +61,7 @@ export const renderMarkdown = (markdown: string, options: MarkdownOptions): stri
 
 /** Images become their text, links that no source vouches for become plain text, headings step below the page's own. */
 const contain = (parent: Parents, links: ReadonlySet<string>): void => {
-  parent.children = parent.children.flatMap((node: Nodes): Nodes[] => {
+  const children = parent.children.flatMap((node: Nodes): Nodes[] => {
     if ('children' in node) contain(node, links);
     switch (node.type) {
       case 'image':
@@ -85,7 +85,20 @@ const contain = (parent: Parents, links: ReadonlySet<string>): void => {
       default:
         return [node];
     }
-  }) as never;
+  });
+  parent.children = joinTexts(children) as never;
+};
+
+/** Neighbouring texts become one, so that a marker is never split between two. */
+const joinTexts = (nodes: readonly Nodes[]): Nodes[] => {
+  const joined: Nodes[] = [];
+  for (const node of nodes) {
+    const last = joined.at(-1);
+    if (node.type === 'text' && last?.type === 'text')
+      joined[joined.length - 1] = { type: 'text', value: last.value + node.value };
+    else joined.push(node);
+  }
+  return joined;
 };
 
 const marker = /\[(\d{1,3})\]/;
@@ -112,11 +125,13 @@ const splitMarkers = (
   seen: Set<number>,
 ): ElementContent[] => {
   const parts = text.value.split(marker);
+  const isFootnote = (index: number): boolean => numbers.has(Number(parts[index]));
   return parts.flatMap((part, index): ElementContent[] => {
+    // A footnote hugs the word before it.
     if (index % 2 === 0)
-      return part === '' ? [] : [{ type: 'text', value: index === parts.length - 1 ? part : part.replace(/\s+$/, '') }];
+      return part === '' ? [] : [{ type: 'text', value: isFootnote(index + 1) ? part.trimEnd() : part }];
     const n = Number(part);
-    if (!numbers.has(n)) return [{ type: 'text', value: `[${part}]` }];
+    if (!isFootnote(index)) return [{ type: 'text', value: `[${part}]` }];
     const first = !seen.has(n);
     seen.add(n);
     const link: Element = {
@@ -137,7 +152,7 @@ const splitMarkers = (
 export const plainText = (markdown: string): string => {
   const tree = fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
   return tree.children
-    .map((block) => toString(block))
+    .map((block) => textOf(block))
     .join(' ')
     .replace(/\s+/g, ' ')
     .trim();
