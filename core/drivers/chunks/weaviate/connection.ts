@@ -2,6 +2,7 @@ import weaviate, { type WeaviateClient } from 'weaviate-client';
 import { AppError, isAppError } from '../../../errors.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
 import { type Fault, faultError, faultOf, isPassing, RestFailure, type Whereabouts } from './faults.ts';
+import { createRelay, type GrpcEndpoint } from './relay.ts';
 
 export type Timeouts = {
   /** For connecting: version, gRPC health. The client's own default of 2 s is tight across regions. */
@@ -27,7 +28,12 @@ export type ConnectionOptions = {
 };
 
 export type CallKind = 'query' | 'write';
-export type Call = { readonly kind: CallKind; readonly signal?: AbortSignal | undefined };
+export type Call = {
+  readonly kind: CallKind;
+  readonly signal?: AbortSignal | undefined;
+  /** Over all tries, when it is to be shorter than usual. */
+  readonly totalMs?: number;
+};
 export type RestAnswer = { readonly status: number; readonly body: unknown };
 
 export type Connection = {
@@ -48,23 +54,23 @@ export const connect = async (options: ConnectionOptions): Promise<Connection> =
   const { clock, log, timeouts } = options;
   const endpoints = parseEndpoints(options);
   const { at } = endpoints;
-  const retired = new Set<WeaviateClient>();
-  let current: Promise<WeaviateClient> | undefined;
+  const retired = new Set<Link>();
+  let current: Promise<Link> | undefined;
   let closed = false;
 
   /*
    * Trap: with `skipInitChecks` and REST out of reach, `collections.use()` starts a version request whose rejection nobody
    * observes, which ends the process. So: always with the checks, and handles only from a client that has connected.
    */
-  const client = (): Promise<WeaviateClient> => {
-    current ??= openClient(endpoints, options).catch((error: unknown) => {
+  const link = (): Promise<Link> => {
+    current ??= openLink(endpoints, options).catch((error: unknown) => {
       current = undefined;
       throw error;
     });
     return current;
   };
-  /** grpc-js waits up to two minutes before it dials again, and a half-open channel never notices; so we dial anew. */
-  const discard = (broken: Promise<WeaviateClient>): void => {
+  /** grpc-js waits up to two minutes before it dials again, and never notices that a connection is half open; so we dial anew. */
+  const discard = (broken: Promise<Link>): void => {
     if (current !== broken) return;
     current = undefined;
     void broken.then(
@@ -77,9 +83,10 @@ export const connect = async (options: ConnectionOptions): Promise<Connection> =
     );
   };
 
-  const persist = async <T>({ kind, signal }: Call, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> => {
-    const until = clock.now() + timeouts.totalMs;
-    const perTryMs = kind === 'query' ? timeouts.queryMs : timeouts.writeMs;
+  const persist = async <T>(call: Call, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const { kind, signal, totalMs = timeouts.totalMs } = call;
+    const until = clock.now() + totalMs;
+    const perTryMs = Math.min(totalMs, kind === 'query' ? timeouts.queryMs : timeouts.writeMs);
     for (let tries = 1; ; tries += 1) {
       if (closed) throw new AppError('store-unavailable', 'The connection to Weaviate is closed.');
       try {
@@ -104,7 +111,7 @@ export const connect = async (options: ConnectionOptions): Promise<Connection> =
 
   const { version } = await firstContact(rest, at, timeouts);
   try {
-    await client();
+    await link();
   } catch (error) {
     throw faultError(startFaultOf(error), at, error);
   }
@@ -116,13 +123,20 @@ export const connect = async (options: ConnectionOptions): Promise<Connection> =
     rest,
     grpc: (call, work) =>
       persist(call, async (signal) => {
-        const used = client();
+        const used = link();
+        // Ours ran out, not the caller's: perhaps nobody is at the other end any more.
+        const late = (): void => {
+          if (call.signal?.aborted !== true) discard(used);
+        };
+        signal.addEventListener('abort', late, { once: true });
         try {
-          return await work(await used, signal);
+          return await work((await used).client, signal);
         } catch (error) {
           const fault = faultOf(error, false);
-          if (fault === 'unreachable-grpc' || fault === 'unreachable' || fault === 'slow') discard(used);
+          if (fault === 'unreachable-grpc' || fault === 'unreachable') discard(used);
           throw error;
+        } finally {
+          signal.removeEventListener('abort', late);
         }
       }),
     close: async () => {
@@ -213,7 +227,7 @@ type Endpoints = {
   readonly at: Whereabouts;
   readonly base: string;
   readonly http: { readonly host: string; readonly port: number; readonly secure: boolean; readonly path: string };
-  readonly grpc: { readonly host: string; readonly port: number; readonly secure: boolean };
+  readonly grpc: GrpcEndpoint;
 };
 
 const urlOf = (name: string, value: string): URL => {
@@ -228,36 +242,52 @@ const urlOf = (name: string, value: string): URL => {
 };
 
 const isSecure = (url: URL): boolean => url.protocol === 'https:' || url.protocol === 'grpcs:';
-const bare = (hostname: string): string => hostname;
 
 export const parseEndpoints = (options: Pick<ConnectionOptions, 'url' | 'grpcUrl'>): Endpoints => {
   const url = urlOf('WEAVIATE_URL', options.url);
   const grpcUrl = options.grpcUrl === undefined ? undefined : urlOf('WEAVIATE_GRPC_URL', options.grpcUrl);
   const secure = isSecure(url);
   const path = url.pathname.replace(/\/+$/, '');
-  const http = { host: bare(url.hostname), port: Number(url.port) || (secure ? 443 : 80), secure, path };
+  const http = { host: url.hostname, port: Number(url.port) || (secure ? 443 : 80), secure, path };
   const grpcSecure = grpcUrl === undefined ? secure : isSecure(grpcUrl);
   const grpc = {
-    host: bare(grpcUrl?.hostname ?? url.hostname),
+    host: grpcUrl?.hostname ?? url.hostname,
     port: Number(grpcUrl?.port) || (grpcUrl !== undefined && grpcSecure ? 443 : 50_051),
     secure: grpcSecure,
   };
   return { at: { url: url.origin + path, grpc: `${grpc.host}:${grpc.port}` }, base: url.origin + path, http, grpc };
 };
 
-const openClient = ({ http, grpc }: Endpoints, { apiKey, timeouts }: ConnectionOptions): Promise<WeaviateClient> =>
-  weaviate.connectToCustom({
-    httpHost: http.host,
-    httpPort: http.port,
-    httpSecure: http.secure,
-    httpPath: http.path,
-    grpcHost: grpc.host,
-    grpcPort: grpc.port,
-    grpcSecure: grpc.secure,
-    ...(apiKey === undefined ? {} : { authCredentials: new weaviate.ApiKey(apiKey) }),
-    // Seconds, not milliseconds.
-    timeout: { init: timeouts.connectMs / 1_000, query: timeouts.queryMs / 1_000, insert: timeouts.writeMs / 1_000 },
-  });
+/** A client and the relay that its gRPC goes through. */
+type Link = { readonly client: WeaviateClient; close(): Promise<void> };
+
+const openLink = async ({ http, grpc }: Endpoints, { apiKey, timeouts }: ConnectionOptions): Promise<Link> => {
+  const relay = await createRelay(grpc);
+  try {
+    const client = await weaviate.connectToCustom({
+      httpHost: http.host,
+      httpPort: http.port,
+      httpSecure: http.secure,
+      httpPath: http.path,
+      grpcHost: '127.0.0.1',
+      grpcPort: relay.port,
+      grpcSecure: false,
+      ...(apiKey === undefined ? {} : { authCredentials: new weaviate.ApiKey(apiKey) }),
+      // Seconds, not milliseconds.
+      timeout: { init: timeouts.connectMs / 1_000, query: timeouts.queryMs / 1_000, insert: timeouts.writeMs / 1_000 },
+    });
+    return {
+      client,
+      close: async () => {
+        await client.close();
+        relay.close();
+      },
+    };
+  } catch (error) {
+    relay.close();
+    throw error;
+  }
+};
 
 /** By then REST has answered, so whatever keeps the client from starting without a better name is the gRPC port. */
 const startFaultOf = (error: unknown): Fault => {
@@ -270,14 +300,8 @@ const firstContact = async (
   at: Whereabouts,
   timeouts: Timeouts,
 ): Promise<{ version: string }> => {
-  let body: unknown;
-  try {
-    const signal = AbortSignal.timeout(timeouts.connectMs);
-    ({ body } = await rest({ kind: 'query', signal }, 'GET', '/meta', undefined, [404]));
-  } catch (error) {
-    if (isAppError(error) && error.code === 'cancelled') throw faultError('slow', at, error);
-    throw error;
-  }
+  const call = { kind: 'query', totalMs: timeouts.connectMs } as const;
+  const { body } = await rest(call, 'GET', '/meta', undefined, [404]);
   const version = typeof body === 'object' && body !== null && 'version' in body ? body.version : undefined;
   if (typeof version !== 'string') throw faultError('not-weaviate', at, undefined);
   if (!isSupported(version)) {

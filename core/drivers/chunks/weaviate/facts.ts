@@ -97,7 +97,7 @@ export const createFacts = (parts: ReadingParts): Facts => {
           { abortSignal: limit },
         );
       });
-      const language = next.objects[0]?.properties['language'];
+      const language = next.objects[0]?.properties.language;
       if (typeof language !== 'string' || seen.has(language)) break;
       seen.add(language);
       const count = await countWhere(parts, place, (filter) => filter.byProperty('language').equal(language));
@@ -139,7 +139,9 @@ export const createFacts = (parts: ReadingParts): Facts => {
         remember(
           memory.languages,
           () => countLanguages(place),
-          (fresh) => void (memory.languages = fresh),
+          (fresh) => {
+            memory.languages = fresh;
+          },
         ),
         signal,
       );

@@ -110,6 +110,6 @@ export const lengths = async (
       returnMetrics: collection.metrics.aggregate('length').integer(['count', 'sum']),
     });
   });
-  const length = (answer.properties as Record<string, { count?: number; sum?: number }>)['length'];
+  const length = (answer.properties as Record<string, { count?: number; sum?: number }>).length;
   return { chunks: length?.count ?? 0, total: length?.sum ?? 0 };
 };

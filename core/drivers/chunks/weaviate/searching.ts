@@ -57,8 +57,7 @@ const wholeDocuments = async (
     const unsettled = [...documents].filter((id) => !isSettled(id));
     const valid = found.filter(
       (each) =>
-        markers.get(documentOf(each))?.rev === each.properties['rev'] &&
-        !(last && unsettled.includes(documentOf(each))),
+        markers.get(documentOf(each))?.rev === each.properties.rev && !(last && unsettled.includes(documentOf(each))),
     );
     const complete = found.length < wanted || wanted >= serverMaximum || isBeyondTies(valid, found, limit, rank);
     if (last || (complete && unsettled.length === 0)) return valid;
@@ -67,7 +66,7 @@ const wholeDocuments = async (
   }
 };
 
-const documentOf = ({ properties }: Found): string => String(properties['documentId']);
+const documentOf = ({ properties }: Found): string => String(properties.documentId);
 
 /** Enough hits, and what the server did not give ranks below all of them: no tie is cut by chance. */
 const isBeyondTies = (valid: readonly Found[], found: readonly Found[], limit: number, rank: Rank): boolean => {
@@ -148,8 +147,8 @@ const scoreOf = (
   totals: Totals,
 ): TextHit => {
   const occurrences = new Map<string, number>();
-  for (const term of String(properties['terms']).split(' ')) occurrences.set(term, (occurrences.get(term) ?? 0) + 1);
-  const length = Number(properties['length']);
+  for (const term of String(properties.terms).split(' ')) occurrences.set(term, (occurrences.get(term) ?? 0) + 1);
+  const length = Number(properties.length);
   const saturation = bm25.k1 * (1 - bm25.b + (bm25.b * length) / totals.averageLength);
   const matched: number[] = [];
   let score = 0;

@@ -75,7 +75,11 @@ describe('the start', () => {
 
   it('says that nobody answers', async () => {
     const url = `http://127.0.0.1:${await closedPort()}`;
-    await expect(open({ url })).rejects.toMatchObject({ code: 'store-unavailable', retryable: true, message: `Weaviate at ${url} cannot be reached. Check that it runs and that WEAVIATE_URL is right.` });
+    await expect(open({ url })).rejects.toMatchObject({
+      code: 'store-unavailable',
+      retryable: true,
+      message: `Weaviate at ${url} cannot be reached. Check that it runs and that WEAVIATE_URL is right.`,
+    });
   });
 
   it('says that only the gRPC port is closed', async () => {
@@ -83,21 +87,30 @@ describe('the start', () => {
     const grpc = await closedPort();
     await expect(open({ url, grpcUrl: `http://127.0.0.1:${grpc}` })).rejects.toMatchObject({
       code: 'store-unavailable',
-      message: expect.stringContaining(`The gRPC port of Weaviate at 127.0.0.1:${grpc} cannot be reached. Check WEAVIATE_GRPC_URL`) as string,
+      message: expect.stringContaining(
+        `The gRPC port of Weaviate at 127.0.0.1:${grpc} cannot be reached. Check WEAVIATE_GRPC_URL`,
+      ) as string,
     });
   });
 
   it('says that a server which takes connections and stays silent does not answer', async () => {
     const { rest, where } = await proxied();
     rest.halfOpen();
-    await expect(open(where)).rejects.toMatchObject({ code: 'store-unavailable', message: expect.stringContaining('did not answer in time') as string });
+    await expect(open(where)).rejects.toMatchObject({
+      code: 'store-unavailable',
+      message: expect.stringContaining('did not answer in time') as string,
+    });
   });
 
   it.each([
     ['a page', { status: 200, answer: '<html>hello</html>' }, 'is not Weaviate'],
     ['another service', { status: 200, answer: '{"hello":1}' }, 'is not Weaviate'],
     ['nothing under that path', { status: 404, answer: '' }, 'is not Weaviate'],
-    ['a wrong key', { status: 401, answer: '{"code":401,"message":"anonymous access not enabled"}' }, 'Check WEAVIATE_API_KEY'],
+    [
+      'a wrong key',
+      { status: 401, answer: '{"code":401,"message":"anonymous access not enabled"}' },
+      'Check WEAVIATE_API_KEY',
+    ],
     ['a key without rights', { status: 403, answer: '{}' }, 'may not do this'],
   ])('tells %s', async (_, answer, sentence) => {
     const where = await standIn({ rest: (request) => (request === 'GET /v1/meta' ? answer : undefined) });
@@ -110,7 +123,8 @@ describe('the start', () => {
 
   it('refuses an address with a password in it, without repeating it', async () => {
     await expect(open({ url: 'http://me:sesame@127.0.0.1:1' })).rejects.toSatisfy(
-      (error: Error) => /must not contain a user or a password/.test(error.message) && !error.message.includes('sesame'),
+      (error: Error) =>
+        /must not contain a user or a password/.test(error.message) && !error.message.includes('sesame'),
     );
   });
 
@@ -153,7 +167,9 @@ describe('a connection that breaks', () => {
     const before = grpc.taken;
     grpc.halfOpen();
     grpc.mend();
-    await expect(store.check(never)).rejects.toMatchObject({ message: expect.stringContaining('did not answer in time') as string });
+    await expect(store.check(never)).rejects.toMatchObject({
+      message: expect.stringContaining('did not answer in time') as string,
+    });
     await store.check(never);
     expect(grpc.taken).toBeGreaterThan(before);
   });
@@ -164,7 +180,10 @@ describe('a connection that breaks', () => {
     grpc.delay(50);
     await store.check(never);
     grpc.delay(3_000);
-    await expect(store.check(never)).rejects.toMatchObject({ code: 'store-unavailable', message: expect.stringContaining('did not answer in time') as string });
+    await expect(store.check(never)).rejects.toMatchObject({
+      code: 'store-unavailable',
+      message: expect.stringContaining('did not answer in time') as string,
+    });
   });
 
   it('tells the caller who stopped from a server that was slow', async () => {
@@ -183,7 +202,9 @@ describe('a connection that breaks', () => {
     ['an exhausted server', { status: 8, message: 'RESOURCE_EXHAUSTED', answer: '' }],
   ])('tries again after %s', async (_, failure) => {
     let calls = 0;
-    const where = await standIn({ grpc: (request) => (request.endsWith('/Search') && ++calls <= 2 ? failure : undefined) });
+    const where = await standIn({
+      grpc: (request) => (request.endsWith('/Search') && ++calls <= 2 ? failure : undefined),
+    });
     const store = await open(where);
     await store.check(never);
     expect(calls).toBe(3);
@@ -191,19 +212,29 @@ describe('a connection that breaks', () => {
 
   it('tries again after 503, and gives up in the end', async () => {
     let calls = 0;
-    const where = await standIn({ rest: (request) => (request.endsWith('/ready') ? { status: ++calls > 2 ? 200 : 503, answer: '' } : undefined) });
+    const where = await standIn({
+      rest: (request) => (request.endsWith('/ready') ? { status: ++calls > 2 ? 200 : 503, answer: '' } : undefined),
+    });
     const store = await open(where);
     await store.check(never);
     expect(calls).toBe(3);
     calls = -100;
-    await expect(store.check(never)).rejects.toMatchObject({ code: 'store-unavailable', message: expect.stringContaining('busy or restarting') as string });
+    await expect(store.check(never)).rejects.toMatchObject({
+      code: 'store-unavailable',
+      message: expect.stringContaining('busy or restarting') as string,
+    });
   });
 
   it('does not try again what cannot help', async () => {
     let calls = 0;
-    const where = await standIn({ grpc: (request) => (request.endsWith('/Search') ? { status: 7, message: `denied ${++calls}`, answer: '' } : undefined) });
+    const where = await standIn({
+      grpc: (request) =>
+        request.endsWith('/Search') ? { status: 7, message: `denied ${++calls}`, answer: '' } : undefined,
+    });
     const store = await open(where);
-    await expect(store.check(never)).rejects.toMatchObject({ message: expect.stringContaining('may not do this') as string });
+    await expect(store.check(never)).rejects.toMatchObject({
+      message: expect.stringContaining('may not do this') as string,
+    });
     expect(calls).toBe(1);
   });
 });

@@ -17,7 +17,10 @@ export type FaultProxy = {
   close(): Promise<void>;
 };
 
-export const createFaultProxy = async (target: { readonly host: string; readonly port: number }): Promise<FaultProxy> => {
+export const createFaultProxy = async (target: {
+  readonly host: string;
+  readonly port: number;
+}): Promise<FaultProxy> => {
   let mode: 'pass' | 'cut' | 'half-open' = 'pass';
   let delayMs = 0;
   let taken = 0;
