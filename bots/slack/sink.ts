@@ -17,7 +17,7 @@ export type SinkParts = {
   self(): Promise<string | null>;
   /** Whether Slack's own streaming is known not to work there; kept over answers. */
   readonly streaming: { isOff(): boolean; turnOff(): void };
-  readonly pace: { readonly appendMs: number; readonly editMs: number };
+  readonly pace: { readonly appendMs: number; readonly editMs: number; readonly statusAfterMs: number };
 };
 
 /**
@@ -113,12 +113,15 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
   };
 
   const closing = new AbortController();
+  /** The first words are here: no announcement any more. */
+  const begun = new AbortController();
   let latest = '';
   let offered = '';
   let nextAt = 0;
   let pumping: Promise<void> | null = null;
   /** Shows the newest text, never faster than the pace; what came meanwhile is taken together. */
   const pump = async (): Promise<void> => {
+    await signs;
     while (!closing.signal.aborted && latest !== offered && latest.length <= markdownLimit) {
       const wait = nextAt - clock.now();
       if (wait > 0) await clock.sleep(wait, AbortSignal.any([closing.signal, signal]));
@@ -135,6 +138,17 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
       // Signs of life may fail; the end of the answer is where failures count.
       if (!closing.signal.aborted && !signal.aborted) log.debug('slack-update-failed', { code: thrown instanceof AppError ? thrown.code : 'internal' });
     }
+  };
+
+  /** One after the other, and all of them before the answer: a status that overtakes it would stand for two minutes. */
+  let signs: Promise<void> = Promise.resolve();
+  const sign = async (text: string): Promise<void> => {
+    // An answer that is there in a blink needs no announcement, and Slack's allowance is spared.
+    if (parts.pace.statusAfterMs > 0) await clock.sleep(parts.pace.statusAfterMs, AbortSignal.any([closing.signal, begun.signal, signal]));
+    if (closing.signal.aborted || posted.length > 0) return;
+    // Without a thread there is no status line; a first message that the answer will replace is the sign of life there.
+    if (where.thread === undefined) return editFirst(`_${text}_`);
+    await api.call('assistant.threads.setStatus', { channel_id: where.channel, thread_ts: where.thread, status: text }, { signal, hurried: true });
   };
 
   // ── the end of the answer ─────────────────────────────────────────────────────────────────────────────────────────
@@ -220,6 +234,7 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
 
   const conclude = async (markdown: string, feedbackId: string | undefined): Promise<void> => {
     closing.abort();
+    await signs;
     if (pumping !== null) await pumping;
     const texts = splitFor('blocks', markdown);
     const queue = texts.length === 0 ? [' '] : texts;
@@ -229,16 +244,12 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
 
   return {
     status: async (text) => {
-      if (posted.length > 0) return;
-      // Without a thread there is no status line; a first message that the answer will replace is the sign of life there.
-      const sign =
-        where.thread === undefined
-          ? editFirst(`_${text}_`)
-          : api.call('assistant.threads.setStatus', { channel_id: where.channel, thread_ts: where.thread, status: text }, { signal, hurried: true }).then(() => undefined);
-      await quietly(sign);
+      signs = signs.then(() => quietly(sign(text)));
+      await signs;
     },
     update: async (full) => {
       latest = neutralise(full);
+      begun.abort();
       if (closing.signal.aborted || pumping !== null) return;
       pumping = quietly(pump()).finally(() => {
         pumping = null;

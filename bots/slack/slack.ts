@@ -36,9 +36,11 @@ export type SlackSettings = SlackApiSettings & {
   readonly appendMs: number;
   /** Least time between two edits of a message; Slack allows about 50 a minute. */
   readonly editMs: number;
+  /** Answers that are quicker get no status line. */
+  readonly statusAfterMs: number;
 };
 
-const defaults: SlackSettings = { timeoutMs: 10_000, maxWaitMs: 60_000, appendMs: 700, editMs: 1300 };
+const defaults: SlackSettings = { timeoutMs: 10_000, maxWaitMs: 60_000, appendMs: 700, editMs: 1300, statusAfterMs: 250 };
 
 /** Slack as a platform: events in over HTTP or Socket Mode, answers out through the Web API. */
 export const createSlack = (options: SlackOptions): Platform => {

@@ -85,6 +85,7 @@ export const createConversations = (parts: ConversationParts): Conversations => 
       log.info('event', { requestId: row.id, platform: event.platform, kind: event.kind, reason: 'duplicate' });
     } else {
       if (event.kind === 'delete') running.get(row.threadKey)?.questionGone(event);
+      heard += 1;
       bell.ring();
     }
     return { outcome };
@@ -100,19 +101,37 @@ export const createConversations = (parts: ConversationParts): Conversations => 
   };
 
   const claimOne = async (): Promise<'claimed' | 'nothing'> => {
-    const lease = await state.inbox.claimThread({ owner: parts.owner, now: clock.now(), leaseForMs: settings.leaseForMs });
+    const claimedAt = clock.now();
+    const lease = await state.inbox.claimThread({ owner: parts.owner, now: claimedAt, leaseForMs: settings.leaseForMs });
     if (lease === null) return 'nothing';
     if (stopping.signal.aborted || (running.size >= share && runningOf(workspaceOf(lease.key)) >= share)) {
       await state.inbox.releaseThread(lease, clock.now() + settings.pollMs);
       return 'claimed';
     }
-    const work = workThread(handling, lease, settings);
+    const work = workThread(handling, lease, claimedAt, settings);
     running.set(lease.key, work);
     void work.done.then(() => {
       running.delete(lease.key);
       bell.ring();
     });
     return 'claimed';
+  };
+
+  /** Events stored by this process since the last claim. */
+  let heard = 0;
+  /** Grows while every claim finds work, so that a backlog that others left is taken up fast too. */
+  let batch = 1;
+  /** A claim is a write that waits for the disk; claims that are asked for together share one wait. */
+  const claimSome = async (): Promise<'claimed' | 'nothing'> => {
+    const count = Math.min(settings.concurrency - running.size, Math.max(batch, Math.min(heard, 16)));
+    heard = 0;
+    if (count <= 0) return 'nothing';
+    const claims = await Promise.allSettled(Array.from({ length: count }, claimOne));
+    const failed = claims.find((claim) => claim.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    const all = claims.every((claim) => claim.status === 'fulfilled' && claim.value === 'claimed');
+    batch = all ? Math.min(16, batch * 2) : 1;
+    return all ? 'claimed' : 'nothing';
   };
 
   const claimLoop = async (): Promise<void> => {
@@ -126,7 +145,7 @@ export const createConversations = (parts: ConversationParts): Conversations => 
           measuredAt = clock.now();
           await measure();
         }
-        if (running.size < settings.concurrency) next = await claimOne();
+        next = await claimSome();
         if (failures > 0) log.info('inbox-reachable-again', { failures });
         failures = 0;
       } catch (thrown) {

@@ -95,9 +95,8 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
     const made = await writeFinal(parts, work, sink, record.attempts);
     if ('outcome' in made) return made;
     final = made;
-    await outbox.finalize(work.tenant.id, work.deliveryId, final);
-  }
-  await work.confirmLease();
+    await Promise.all([outbox.finalize(work.tenant.id, work.deliveryId, final), work.confirmLease()]);
+  } else await work.confirmLease();
   const startedAt = clock.now();
   try {
     if (isSentence(final.reason)) await sink.fail(final.markdown);
@@ -106,17 +105,20 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
     return undelivered(parts, work, final, thrown);
   }
   parts.runtime.metrics.observe('step_seconds', (clock.now() - startedAt) / 1000, { step: 'deliver' });
-  await outbox.sent(work.tenant.id, work.deliveryId, clock.now());
-  await keepBooks(parts, work, final);
+  // Together, because each repeats safely: whatever a crash leaves out is done when the row is worked on again.
+  await Promise.all([outbox.sent(work.tenant.id, work.deliveryId, clock.now()), keepBooks(parts, work, final)]);
   return { outcome: 'done', reason: final.reason, receipt: final.receipt };
 };
 
 const feedbackOf = (work: Assignment, final: Final): { readonly feedbackId?: string } =>
   work.platform.capabilities(work.event.scope).feedback && final.receipt.kind !== 'refused' ? { feedbackId: final.receipt.answerId } : {};
 
-/** Receipt first: it is idempotent by answer id, and feedback may come as soon as the answer stands. */
+/** The receipt and, for an answer, the pair of turns; both idempotent. */
 const keepBooks = async (parts: Delivering, work: Assignment, final: Final): Promise<void> => {
-  await parts.state.receipts.put(asKept(work.tenant, final.receipt));
+  await Promise.all([parts.state.receipts.put(asKept(work.tenant, final.receipt)), keepTurns(parts, work, final)]);
+};
+
+const keepTurns = async (parts: Delivering, work: Assignment, final: Final): Promise<void> => {
   if (final.receipt.kind === 'refused') return;
   const { event } = work;
   const pairId = pairIdOf(event);
@@ -147,7 +149,8 @@ const writeFinal = async (parts: Delivering, work: Assignment, sink: AnswerSink,
   });
   if (work.say !== undefined) return sentence(work.say.reason, work.say.sentence);
   if (work.claims > parts.patience.claims) return sentence('failed', 'I tried several times to answer this and did not get through. Please ask again later.');
-  await sink.status('Reading the documents …');
+  // Not waited for: a sign of life must not make the answer later.
+  void sink.status('Reading the documents …');
   const signal = AbortSignal.any([work.signal, sink.cancelled]);
   try {
     const receipt = await parts.answering.answer(await requestOf(parts, work, attempt, traceId), {

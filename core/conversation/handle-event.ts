@@ -78,7 +78,8 @@ const handleEdit = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: 
   const later = related.some((other) => other.id !== row.id && other.event.kind === 'edit' && other.event.orderKey > row.event.orderKey);
   if (later) return settle('superseded', tenant);
   const question = related.find((other) => other.event.kind === 'message');
-  if (question === undefined) return settle('superseded', tenant);
+  // Not heard yet, or not worked off yet: the question will be answered with these words when its turn comes.
+  if (question === undefined || question.state === 'ready') return settle('superseded', tenant);
   const replaces = (await deliveriesOf(parts, tenant, related.filter((other) => other.id !== row.id))).flatMap((record) => record.postedIds);
   const event: InboundEvent = {
     ...row.event,

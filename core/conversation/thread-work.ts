@@ -23,30 +23,39 @@ export type ThreadWork = {
  * Works off a leased thread in the platform's order. A heartbeat keeps the lease; when it is lost everything stops
  * without a word, because somebody else is already answering. `done` never rejects.
  */
-export const workThread = (parts: Handling, lease: Lease, settings: ThreadSettings): ThreadWork => {
+export const workThread = (parts: Handling, lease: Lease, claimedAt: number, settings: ThreadSettings): ThreadWork => {
   const { inbox } = parts.state;
   const { clock, log } = parts.runtime;
   const whole = new AbortController();
   let current: { readonly row: InboxRow; readonly stop: AbortController } | null = null;
 
+  /** Until then nobody else can have claimed the thread. Counted from before the store was asked, so never too late. */
+  let ourUntil = claimedAt + settings.leaseForMs;
   const lost = (): AppError => new AppError('lease-lost', 'Another worker took over this thread.');
-  const confirmLease = async (): Promise<void> => {
-    if (await inbox.heartbeatThread(lease, clock.now(), settings.leaseForMs)) return;
+  const extendLease = async (): Promise<void> => {
+    const from = clock.now();
+    if (await inbox.heartbeatThread(lease, from, settings.leaseForMs)) {
+      ourUntil = from + settings.leaseForMs;
+      return;
+    }
     whole.abort(lost());
     throw lost();
   };
+  /** Asks the store only when less than half of the lease is left: a fresh one is proof enough, and costs no write. */
+  const confirmLease = async (): Promise<void> => {
+    whole.signal.throwIfAborted();
+    if (ourUntil - clock.now() < settings.leaseForMs / 2) await extendLease();
+  };
 
   const beat = async (): Promise<void> => {
-    let lastSeen = clock.now();
     while (!whole.signal.aborted) {
       await clock.sleep(settings.leaseForMs / 3, whole.signal);
       try {
-        await confirmLease();
-        lastSeen = clock.now();
+        await extendLease();
         await lookForDeletion();
       } catch (thrown) {
         // An unreachable store: as long as the lease may still be ours, keep working; past its end somebody else may have it.
-        if (!whole.signal.aborted && clock.now() - lastSeen >= settings.leaseForMs) whole.abort(toAppError(thrown));
+        if (!whole.signal.aborted && clock.now() >= ourUntil) whole.abort(toAppError(thrown));
       }
     }
   };

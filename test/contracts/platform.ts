@@ -11,7 +11,10 @@ export type PlatformRig = {
   /** From now on `receive` throws, as a store does that is down. */
   refuse(): void;
   /** Delivers as the platform does; resolves with whether it was acknowledged. */
-  deliver(what: 'mention' | 'direct' | 'own' | 'bot' | 'unknown' | 'mangled', options?: { readonly id?: string; readonly text?: string }): Promise<boolean>;
+  deliver(
+    what: 'mention' | 'direct' | 'own' | 'bot' | 'unknown' | 'mangled',
+    options?: { readonly id?: string; readonly text?: string },
+  ): Promise<boolean>;
   /** A mention with a signature that is not right; resolves with whether it was accepted. Absent where nothing is signed. */
   forge?(how: 'unsigned' | 'wrong' | 'stale' | 'future'): Promise<boolean>;
   /** Each message of the bot as people see it, oldest first. */
@@ -30,19 +33,31 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
     });
     afterEach(() => rig.close());
 
-    const hear = async (what: Parameters<PlatformRig['deliver']>[0], options?: Parameters<PlatformRig['deliver']>[1]): Promise<InboundEvent> => {
+    const hear = async (
+      what: Parameters<PlatformRig['deliver']>[0],
+      options?: Parameters<PlatformRig['deliver']>[1],
+    ): Promise<InboundEvent> => {
       expect(await rig.deliver(what, options)).toBe(true);
       const event = rig.heard.at(-1);
       if (event === undefined) throw new Error('nothing was heard');
       return event;
     };
     const open = (event: InboundEvent, delivery: Partial<Delivery> = {}) =>
-      rig.platform.openAnswer(event, { id: 'm_one', postedIds: [], uncertain: false, posted: async () => undefined, ...delivery }, AbortSignal.timeout(10_000));
+      rig.platform.openAnswer(
+        event,
+        { id: 'm_one', postedIds: [], uncertain: false, posted: async () => undefined, ...delivery },
+        AbortSignal.timeout(10_000),
+      );
 
     describe('hearing', () => {
       it('a mention is addressed, without the own mention in its text', async () => {
         const event = await hear('mention', { text: 'how many days of leave?' });
-        expect(event).toMatchObject({ platform: rig.platform.name, kind: 'message', addressed: 'mention', text: 'how many days of leave?' });
+        expect(event).toMatchObject({
+          platform: rig.platform.name,
+          kind: 'message',
+          addressed: 'mention',
+          text: 'how many days of leave?',
+        });
         expect(event.author).toMatchObject({ isBot: false, isSelf: false });
       });
 
@@ -61,7 +76,8 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
       it('every dedupe key names platform and workspace', async () => {
         const event = await hear('mention');
         expect(event.dedupeKeys.length).toBeGreaterThan(0);
-        for (const key of event.dedupeKeys) expect(key.startsWith(`${event.platform}:${event.workspaceId}:`)).toBe(true);
+        for (const key of event.dedupeKeys)
+          expect(key.startsWith(`${event.platform}:${event.workspaceId}:`)).toBe(true);
       });
 
       it('own messages and those of other bots are marked, never taken for people', async () => {
@@ -100,7 +116,20 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
     describe('answering', () => {
       it('one answer with its footnotes', async () => {
         const sink = await open(await hear('mention'));
-        await sink.finish({ markdown: 'Thirty days. [1]', citations: [{ n: 1, documentId: 'd', externalId: 'e', chunkId: 'c', title: 'Handbook', url: 'https://docs.example/a', quote: 'q' }] });
+        await sink.finish({
+          markdown: 'Thirty days. [1]',
+          citations: [
+            {
+              n: 1,
+              documentId: 'd',
+              externalId: 'e',
+              chunkId: 'c',
+              title: 'Handbook',
+              url: 'https://docs.example/a',
+              quote: 'q',
+            },
+          ],
+        });
         expect(rig.shown()).toHaveLength(1);
         expect(rig.shown()[0]).toContain('Thirty days. [1]');
         expect(rig.shown()[0]).toContain('Handbook');
@@ -137,7 +166,10 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
       it('a long answer is split with its fences whole and nothing left out', async () => {
         const numbers = Array.from({ length: 4000 }, (_, index) => `line ${index}`);
         const sink = await open(await hear('mention'));
-        await sink.finish({ markdown: `Before.\n\n\`\`\`text\n${numbers.join('\n')}\n\`\`\`\n\nAfter.`, citations: [] });
+        await sink.finish({
+          markdown: `Before.\n\n\`\`\`text\n${numbers.join('\n')}\n\`\`\`\n\nAfter.`,
+          citations: [],
+        });
         const shown = rig.shown();
         expect(shown.length).toBeGreaterThan(1);
         for (const part of shown) expect((part.match(/```/g) ?? []).length % 2).toBe(0);
@@ -165,7 +197,10 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
       it('an answer can be replaced in place', async () => {
         const event = await hear('mention');
         const ids: string[] = [];
-        await (await open(event, { posted: async (id) => void ids.push(id) })).finish({ markdown: 'Old answer.', citations: [] });
+        await (await open(event, { posted: async (id) => void ids.push(id) })).finish({
+          markdown: 'Old answer.',
+          citations: [],
+        });
         await (await open(event, { id: 'm_two', postedIds: ids })).finish({ markdown: 'New answer.', citations: [] });
         expect(rig.shown()).toHaveLength(1);
         expect(rig.shown()[0]).toContain('New answer.');
@@ -175,7 +210,10 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
         if (rig.platform.retract === undefined) return;
         const event = await hear('mention');
         const ids: string[] = [];
-        await (await open(event, { posted: async (id) => void ids.push(id) })).finish({ markdown: 'Old answer.', citations: [] });
+        await (await open(event, { posted: async (id) => void ids.push(id) })).finish({
+          markdown: 'Old answer.',
+          citations: [],
+        });
         await rig.platform.retract(event, ids, AbortSignal.timeout(5000));
         expect(rig.shown()).toEqual([]);
       });

@@ -61,7 +61,9 @@ type Reply = { readonly ok: boolean; readonly error?: string } & Readonly<Record
 const markdownLimit = 12_000;
 
 /** Slack's Web API for one workspace, on a real loopback socket; its shapes, limits and refusals as documented. */
-export const startFakeSlack = async (options: { readonly botToken?: string; readonly appToken?: string; readonly teamId?: string } = {}): Promise<FakeSlack> => {
+export const startFakeSlack = async (
+  options: { readonly botToken?: string; readonly appToken?: string; readonly teamId?: string; onCall?(call: FakeCall): void } = {},
+): Promise<FakeSlack> => {
   const botToken = options.botToken ?? 'xoxb-fake';
   const teamId = options.teamId ?? 'T0FAKE';
   const botUserId = 'U0BOT';
@@ -161,6 +163,7 @@ export const startFakeSlack = async (options: { readonly botToken?: string; read
     const token = String(request.headers.authorization ?? '').replace(/^Bearer /, '');
     const call = { method, args, token, at: Date.now() };
     calls.push(call);
+    options.onCall?.(call);
     for (const wake of waiting.get(method)?.splice(0) ?? []) wake(call);
     const fault = faults.get(method)?.shift();
     if (fault?.kind === 'slow') await fault.untilReleased;

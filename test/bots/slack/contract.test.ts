@@ -22,7 +22,7 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
   const heard: InboundEvent[] = [];
   let refusing = false;
   const runtime = { ...createTestRuntime(), clock: systemClock };
-  const platform = createSlack({ signingSecret, botToken: 'xoxb-fake', apiUrl: fake.url, runtime, settings: { appendMs: 1, editMs: 1 } });
+  const platform = createSlack({ signingSecret, botToken: 'xoxb-fake', apiUrl: fake.url, runtime, settings: { appendMs: 1, editMs: 1, statusAfterMs: 0 } });
   await platform.start(async (event) => {
     if (refusing) throw new Error('the store is down');
     heard.push(event);

@@ -71,6 +71,8 @@ export type InstanceOptions = {
   readonly answering?: (answering: FakeAnswering) => FakeAnswering;
   readonly platform?: (platform: Platform) => Platform;
   readonly workspaces?: readonly string[];
+  /** Shifts this instance's time. */
+  readonly ahead?: () => number;
 };
 
 export const createWorld = async (): Promise<World> => {
@@ -86,15 +88,16 @@ export const createWorld = async (): Promise<World> => {
 
   const instance = async (options: InstanceOptions = {}): Promise<Instance> => {
     started += 1;
+    const now = (): number => Date.now() + (options.ahead?.() ?? 0);
     // Real time, because real sockets and a real store are in it; chance, log and metrics are the test's.
-    const own: TestRuntime = { ...createTestRuntime({ seed: started }), clock: { ...systemClock } as TestRuntime['clock'] };
+    const own: TestRuntime = { ...createTestRuntime({ seed: started }), clock: { ...systemClock, now } as TestRuntime['clock'] };
     const real = createSlack({
       signingSecret,
       botToken: 'xoxb-fake',
       apiUrl: fake.url,
       runtime: own,
       ...options.slack,
-      settings: { appendMs: 5, editMs: 5, timeoutMs: 2000, ...options.slack?.settings },
+      settings: { appendMs: 5, editMs: 5, statusAfterMs: 0, timeoutMs: 2000, ...options.slack?.settings },
     });
     const slack = options.platform?.(real) ?? real;
     const conversations = createConversations({
@@ -125,7 +128,7 @@ export const createWorld = async (): Promise<World> => {
       slack,
       runtime: own,
       address,
-      sender: createSlackSender({ url: `${address}/slack/events`, signingSecret, now: () => Date.now() }),
+      sender: createSlackSender({ url: `${address}/slack/events`, signingSecret, now }),
       stop: (forMs = 2000) => {
         stopped ??= stop(forMs);
         return stopped;
