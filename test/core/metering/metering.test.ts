@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { QuotaLimit, Tenant } from '../../../core/domain.ts';
 import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import {
@@ -15,6 +15,9 @@ import {
 import type { StateStore } from '../../../core/ports/state.ts';
 import { aTenant } from '../../contracts/rows.ts';
 import { createTestRandom, createTestRuntime, type TestRuntime, testStart } from '../../fakes/clock.ts';
+
+// Real files, threads and processes: slow on a busy machine, and then not wrong.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let folder: string;
 let state: StateStore;

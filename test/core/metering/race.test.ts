@@ -1,11 +1,14 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import type { StateStore } from '../../../core/ports/state.ts';
 import { createTestRuntime, testStart } from '../../fakes/clock.ts';
 import { type Process, startProcess } from '../drivers/state/processes.ts';
+
+// Real files, threads and processes: slow on a busy machine, and then not wrong.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let folder: string;
 let state: StateStore;
@@ -38,7 +41,7 @@ test('four processes asking 200 times at once spend exactly the limit', async ()
   expect(reports.reduce((sum, report) => sum + report.held, 0)).toBe(100);
   expect(reports.reduce((sum, report) => sum + report.refused, 0)).toBe(100);
   expect(await state.metering.counters(tenantId, [bucket], testStart)).toEqual([{ id: bucket, used: 1_000, held: 0 }]);
-}, 60_000);
+});
 
 test('processes killed between reserving and settling leave nothing reserved', async () => {
   const processes = await four('no');
@@ -54,4 +57,4 @@ test('processes killed between reserving and settling leave nothing reserved', a
   const members = ['a', 'b', 'c', 'd'].map((label) => `member:slack:${label}:questions:2026-11-22`);
   for (const counter of await state.metering.counters(tenantId, [bucket, ...members], testStart))
     expect(counter.held).toBe(0);
-}, 60_000);
+});

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { runBatch } from '../../../../core/drivers/state/sqlite/batch.ts';
 import { openDatabase } from '../../../../core/drivers/state/sqlite/database.ts';
 import { openLane } from '../../../../core/drivers/state/sqlite/lane.ts';
@@ -15,6 +15,9 @@ import type { StateStore } from '../../../../core/ports/state.ts';
 import { aDocument, aLine, anEvent, anInboxRow, aTenant } from '../../../contracts/rows.ts';
 import { createTestRuntime, testStart as now } from '../../../fakes/clock.ts';
 import { startProcess } from './processes.ts';
+
+// Real files, threads and processes: slow on a busy machine, and then not wrong.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let folder: string;
 let opened: StateStore[];
@@ -328,7 +331,7 @@ describe('the thread', () => {
     other.exec('ROLLBACK');
     other.close();
     await expect(state.maintenance.check()).resolves.toBeUndefined();
-  }, 20_000);
+  });
 });
 
 describe('the backup', () => {
@@ -383,7 +386,7 @@ describe('several processes', () => {
     await Promise.all(processes.map((process) => process.ended));
     expect(claimed).toHaveLength(200);
     expect(new Set(claimed).size).toBe(200);
-  }, 60_000);
+  });
 
   test('killed while writing lose nothing that was acknowledged', async () => {
     const acknowledged: string[] = [];
@@ -417,5 +420,5 @@ describe('several processes', () => {
         .get(),
     ).toEqual({ n: 0 });
     check.close();
-  }, 60_000);
+  });
 });
