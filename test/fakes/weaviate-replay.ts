@@ -44,7 +44,12 @@ export type Replayer = StandIn & {
 export type Answer = Pick<Exchange, 'status' | 'answer'> & { readonly message?: string | undefined };
 export type Ask = (request: string, sent: string) => Promise<Answer>;
 
-export const recordWeaviate = async (target: { readonly url: string; readonly grpcUrl: string }): Promise<Recorder> => {
+export type Target = { readonly url: string; readonly grpcUrl: string };
+
+/** Answers a request instead of the real server, or lets it pass. */
+export type Interfere = (over: Exchange['over'], request: string, sent: string) => Answer | undefined;
+
+export const recordWeaviate = async (target: Target, interfere: Interfere = () => undefined): Promise<Recorder> => {
   const exchanges: Exchange[] = [];
   const session = connectHttp2(target.grpcUrl);
   const keep = (exchange: Omit<Exchange, 'message'> & { readonly message?: string | undefined }): Answer => {
@@ -53,8 +58,20 @@ export const recordWeaviate = async (target: { readonly url: string; readonly gr
     return exchange;
   };
   const standIn = await serve({
-    rest: async (request, sent) => keep({ over: 'rest', request, sent, ...(await askRest(target.url, request, sent)) }),
-    grpc: async (request, sent) => keep({ over: 'grpc', request, sent, ...(await askGrpc(session, request, sent)) }),
+    rest: async (request, sent) =>
+      keep({
+        over: 'rest',
+        request,
+        sent,
+        ...(interfere('rest', request, sent) ?? (await askRest(target.url, request, sent))),
+      }),
+    grpc: async (request, sent) =>
+      keep({
+        over: 'grpc',
+        request,
+        sent,
+        ...(interfere('grpc', request, sent) ?? (await askGrpc(session, request, sent))),
+      }),
   });
   return {
     ...standIn,

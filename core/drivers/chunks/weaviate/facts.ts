@@ -118,7 +118,9 @@ export const createFacts = (parts: ReadingParts): Facts => {
         return { chunks, averageLength: chunks === 0 ? 1 : total / chunks || 1 };
       };
       return withSignal(
-        remember(memory.totals, ask, (fresh) => void (memory.totals = fresh)),
+        remember(memory.totals, ask, (fresh) => {
+          memory.totals = fresh;
+        }),
         signal,
       );
     },
