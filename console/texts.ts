@@ -132,6 +132,8 @@ export const texts = {
     'not-allowed': 'This person may not ask here.',
   } as Readonly<Record<string, string>>,
   steps: {
+    cache: 'Look in the cache',
+    settle: 'Settle the allowance',
     condense: 'Read the conversation',
     search_text: 'Search by words',
     embed_query: 'Embed the question',
