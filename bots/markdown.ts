@@ -71,16 +71,23 @@ const splitBlock = (block: string, limit: number): readonly string[] => {
     const body = lines.slice(1, lines.at(-1)?.trim() === closing ? -1 : undefined);
     // A language as long as a part would leave no room for code.
     const opening = (lines[0] ?? '').length > limit / 4 ? closing : (lines[0] ?? closing);
-    return packLines(body, limit - opening.length - closing.length - 2).map((piece) => `${opening}\n${piece}\n${closing}`);
+    return packLines(body, limit - opening.length - closing.length - 2).map(
+      (piece) => `${opening}\n${piece}\n${closing}`,
+    );
   }
   if (isTable(lines)) {
     const head = lines.slice(0, 2).join('\n');
-    if (head.length < limit / 2) return packLines(lines.slice(2), limit - head.length - 1).map((piece) => `${head}\n${piece}`);
+    if (head.length < limit / 2)
+      return packLines(lines.slice(2), limit - head.length - 1).map((piece) => `${head}\n${piece}`);
   }
   return packLines(lines, limit);
 };
 
-const isTable = (lines: readonly string[]): boolean => lines.length > 2 && (lines[0] ?? '').includes('|') && /^[\s|:-]+$/.test(lines[1] ?? '') && (lines[1] ?? '').includes('-');
+const isTable = (lines: readonly string[]): boolean =>
+  lines.length > 2 &&
+  (lines[0] ?? '').includes('|') &&
+  /^[\s|:-]+$/.test(lines[1] ?? '') &&
+  (lines[1] ?? '').includes('-');
 
 const packLines = (lines: readonly string[], limit: number): readonly string[] => {
   const pieces: string[] = [];
@@ -115,7 +122,8 @@ const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdf
 // ── footnotes ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The cited sources as a Markdown list: a link when there is somewhere to go, otherwise title and quote. */
-export const renderFootnotes = (citations: readonly Citation[]): string => citations.map((citation) => `- [${citation.n}] ${footnote(citation)}`).join('\n');
+export const renderFootnotes = (citations: readonly Citation[]): string =>
+  citations.map((citation) => `- [${citation.n}] ${footnote(citation)}`).join('\n');
 
 const footnote = (citation: Citation): string => {
   const title = escapeText(oneLine(citation.title)) || 'Document';
@@ -123,7 +131,9 @@ const footnote = (citation: Citation): string => {
   const url = linkTarget(citation.url);
   if (url !== null) return `[${title}](${url})${page}`;
   const quote = oneLine(citation.quote);
-  return quote === '' ? `${title}${page}` : `${title}${page}: “${escapeText(quote.length > 200 ? `${quote.slice(0, 199).trimEnd()}…` : quote)}”`;
+  return quote === ''
+    ? `${title}${page}`
+    : `${title}${page}: “${escapeText(quote.length > 200 ? `${quote.slice(0, 199).trimEnd()}…` : quote)}”`;
 };
 
 /** Only http and https, and nothing that could end the link early. */
@@ -131,7 +141,10 @@ const linkTarget = (url: string | undefined): string | null => {
   if (url === undefined || !URL.canParse(url)) return null;
   const parsed = new URL(url);
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return null;
-  return parsed.href.replace(/[()<>|\s]/g, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+  return parsed.href.replace(
+    /[()<>|\s]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`,
+  );
 };
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
@@ -166,7 +179,9 @@ const mrkdwnBlock = (node: RootContent, depth: number): string => {
         .map((item, index) => {
           const mark = node.ordered ? `${(node.start ?? 1) + index}.` : '•';
           const box = item.checked === null || item.checked === undefined ? '' : item.checked ? '☑ ' : '☐ ';
-          const body = item.children.map((child) => mrkdwnBlock(child, child.type === 'list' ? depth + 1 : depth)).join('\n');
+          const body = item.children
+            .map((child) => mrkdwnBlock(child, child.type === 'list' ? depth + 1 : depth))
+            .join('\n');
           return `${'    '.repeat(depth)}${mark} ${box}${body}`;
         })
         .join('\n');
@@ -205,12 +220,15 @@ const mrkdwnPhrase = (node: PhrasingContent): string => {
     case 'break':
       return '\n';
     default:
-      return 'children' in node ? mrkdwnInline(node.children as readonly PhrasingContent[]) : escapeSlack('value' in node ? String(node.value) : plainText(node));
+      return 'children' in node
+        ? mrkdwnInline(node.children as readonly PhrasingContent[])
+        : escapeSlack('value' in node ? String(node.value) : plainText(node));
   }
 };
 
 /** The three characters that are special to Slack; with them gone no `<!channel>` and no `<@U1>` can be formed. */
-const escapeSlack = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+const escapeSlack = (text: string): string =>
+  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 const plainText = (node: Nodes): string => {
   if ('value' in node) return node.value;
@@ -220,8 +238,14 @@ const plainText = (node: Nodes): string => {
 /** A table in fixed width, for dialects that have none. */
 const tableText = (table: Table): string => {
   const rows = table.children.map((row) => row.children.map((cell) => oneLine(plainText(cell))));
-  const widths = (rows[0] ?? []).map((_, column) => Math.min(40, Math.max(...rows.map((row) => [...(row[column] ?? '')].length))));
-  const line = (row: readonly string[]) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd();
+  const widths = (rows[0] ?? []).map((_, column) =>
+    Math.min(40, Math.max(...rows.map((row) => [...(row[column] ?? '')].length))),
+  );
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd();
   const [head, ...body] = rows;
   return [line(head ?? []), widths.map((width) => '-'.repeat(width)).join('  '), ...body.map(line)].join('\n');
 };

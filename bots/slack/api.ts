@@ -62,7 +62,11 @@ export const createSlackApi = (options: {
     await clock.sleep(wait, signal);
   };
 
-  const once = async (method: string, args: Readonly<Record<string, unknown>>, signal: AbortSignal | undefined): Promise<SlackResult> => {
+  const once = async (
+    method: string,
+    args: Readonly<Record<string, unknown>>,
+    signal: AbortSignal | undefined,
+  ): Promise<SlackResult> => {
     try {
       const data = await orAborted(client.apiCall(method, { ...args }), signal);
       return { ok: true, data: data as unknown as Readonly<Record<string, unknown>> };
@@ -77,7 +81,8 @@ export const createSlackApi = (options: {
       const channel = String(args.channel ?? args.channel_id ?? method);
       for (let attempt = 1; ; attempt += 1) {
         how.signal?.throwIfAborted();
-        if (how.hurried && (resting.get(channel) ?? 0) > clock.now()) return { ok: false, error: 'ratelimited', certain: true };
+        if (how.hurried && (resting.get(channel) ?? 0) > clock.now())
+          return { ok: false, error: 'ratelimited', certain: true };
         await rest(channel, how.signal);
         const result = await once(method, args, how.signal);
         if (result.ok) return result;
@@ -87,7 +92,8 @@ export const createSlackApi = (options: {
           log.debug('slack-rate-limited', { method, waitMs: result.retryAfterMs });
           continue;
         }
-        const harmless = result.error === 'unreachable' ? how.repeatable || result.certain : how.repeatable && !result.certain;
+        const harmless =
+          result.error === 'unreachable' ? how.repeatable || result.certain : how.repeatable && !result.certain;
         if (!harmless || attempt >= 4) return result;
         await clock.sleep(250 * 2 ** attempt * (0.75 + random.float() / 2), how.signal);
       }
@@ -95,7 +101,12 @@ export const createSlackApi = (options: {
   };
 };
 
-const tooBusy = (retryAfterMs: number): AppError => new AppError('platform-failed', 'Slack asked us to wait longer than we hold an answer.', { retryable: true, retryAfterMs, at: 'ratelimited' });
+const tooBusy = (retryAfterMs: number): AppError =>
+  new AppError('platform-failed', 'Slack asked us to wait longer than we hold an answer.', {
+    retryable: true,
+    retryAfterMs,
+    at: 'ratelimited',
+  });
 
 /** The client takes no signal; leaving it behind is safe, because its own time-out ends it. */
 const orAborted = async <T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
@@ -117,22 +128,35 @@ const orAborted = async <T>(work: Promise<T>, signal: AbortSignal | undefined): 
 const failureOf = (thrown: unknown): SlackResult => {
   if (thrown instanceof webApi.WebAPIPlatformError) {
     const error = String(thrown.data.error);
-    return { ok: false, error: error.length > 80 ? 'unreadable_reply' : error, certain: !unsettled.has(error) && error.length <= 80 };
+    return {
+      ok: false,
+      error: error.length > 80 ? 'unreadable_reply' : error,
+      certain: !unsettled.has(error) && error.length <= 80,
+    };
   }
-  if (thrown instanceof webApi.WebAPIRateLimitedError) return { ok: false, error: 'ratelimited', certain: true, retryAfterMs: Math.max(1, thrown.retryAfter) * 1000 };
-  if (thrown instanceof webApi.WebAPIHTTPError) return { ok: false, error: `http_${thrown.statusCode}`, certain: thrown.statusCode < 500 };
+  if (thrown instanceof webApi.WebAPIRateLimitedError)
+    return { ok: false, error: 'ratelimited', certain: true, retryAfterMs: Math.max(1, thrown.retryAfter) * 1000 };
+  if (thrown instanceof webApi.WebAPIHTTPError)
+    return { ok: false, error: `http_${thrown.statusCode}`, certain: thrown.statusCode < 500 };
   return { ok: false, error: 'unreachable', certain: neverSent(thrown) };
 };
 
 /** Slack's own words for "it broke on our side, half-way for all you know". */
-const unsettled = new Set(['internal_error', 'fatal_error', 'request_timeout', 'service_unavailable', 'team_added_to_org']);
+const unsettled = new Set([
+  'internal_error',
+  'fatal_error',
+  'request_timeout',
+  'service_unavailable',
+  'team_added_to_org',
+]);
 
 /** The connection was never made, so nothing was done. */
 const neverSent = (thrown: unknown): boolean => {
   let cause: unknown = thrown;
   for (let depth = 0; depth < 5 && cause instanceof Error; depth += 1) {
     const code = (cause as NodeJS.ErrnoException).code;
-    if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'UND_ERR_CONNECT_TIMEOUT') return true;
+    if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'UND_ERR_CONNECT_TIMEOUT')
+      return true;
     cause = 'original' in cause ? (cause as { readonly original: unknown }).original : cause.cause;
   }
   return false;

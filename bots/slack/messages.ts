@@ -11,9 +11,16 @@ const summaryLimit = 2900;
 
 export type Dialect = 'blocks' | 'mrkdwn';
 
-export type Part = { readonly markdown: string; readonly index: number; readonly of: number; readonly sealed: boolean; readonly feedbackId?: string };
+export type Part = {
+  readonly markdown: string;
+  readonly index: number;
+  readonly of: number;
+  readonly sealed: boolean;
+  readonly feedbackId?: string;
+};
 
-export const splitFor = (dialect: Dialect, markdown: string): readonly string[] => splitMarkdown(markdown, dialect === 'blocks' ? markdownLimit : mrkdwnLimit);
+export const splitFor = (dialect: Dialect, markdown: string): readonly string[] =>
+  splitMarkdown(markdown, dialect === 'blocks' ? markdownLimit : mrkdwnLimit);
 
 /**
  * Slack reads `<!channel>`, `<@U1>` and `<#C1>` even in Markdown. An invisible character after the bracket keeps the
@@ -30,24 +37,40 @@ export const renderPart = (dialect: Dialect, deliveryId: string, part: Part): Re
   unfurl_media: false,
 });
 
-export const metadataOf = (deliveryId: string, part: Pick<Part, 'index' | 'of' | 'sealed'>): Readonly<Record<string, unknown>> => ({
+export const metadataOf = (
+  deliveryId: string,
+  part: Pick<Part, 'index' | 'of' | 'sealed'>,
+): Readonly<Record<string, unknown>> => ({
   event_type: metadataType,
   event_payload: { delivery: deliveryId, part: part.index, of: part.of, sealed: part.sealed },
 });
 
 const summaryOf = (markdown: string): string => {
-  const text = renderMrkdwn(markdown.length > summaryLimit ? (splitMarkdown(markdown, summaryLimit)[0] ?? '') : markdown);
+  const text = renderMrkdwn(
+    markdown.length > summaryLimit ? (splitMarkdown(markdown, summaryLimit)[0] ?? '') : markdown,
+  );
   return text === '' ? ' ' : text;
 };
 
 /** Thumbs that carry the answer's id. https://docs.slack.dev/reference/block-kit/block-elements/feedback-buttons-element */
 export const feedbackBlocks = (answerId: string | undefined): readonly Readonly<Record<string, unknown>>[] => {
   if (answerId === undefined) return [];
-  const button = (text: string, value: string) => ({ text: { type: 'plain_text', text }, value: `${value}:${answerId}`, accessibility_label: text });
+  const button = (text: string, value: string) => ({
+    text: { type: 'plain_text', text },
+    value: `${value}:${answerId}`,
+    accessibility_label: text,
+  });
   return [
     {
       type: 'context_actions',
-      elements: [{ type: 'feedback_buttons', action_id: feedbackActionId, positive_button: button('Good answer', 'up'), negative_button: button('Bad answer', 'down') }],
+      elements: [
+        {
+          type: 'feedback_buttons',
+          action_id: feedbackActionId,
+          positive_button: button('Good answer', 'up'),
+          negative_button: button('Bad answer', 'down'),
+        },
+      ],
     },
   ];
 };

@@ -5,12 +5,15 @@
 export const parseSlackText = (text: string, botUserId: string | null): string =>
   text
     .split(/(```[\s\S]*?```|`[^`\n]+`)/)
-    .map((piece, index) => (index % 2 === 1 ? unescapeSlack(plainEntities(piece)) : unescapeSlack(emphasis(entities(piece, botUserId)))))
+    .map((piece, index) =>
+      index % 2 === 1 ? unescapeSlack(plainEntities(piece)) : unescapeSlack(emphasis(entities(piece, botUserId))),
+    )
     .join('')
     .replace(/[ \t]+\n/g, '\n')
     .trim();
 
-export const mentionsUser = (text: string, userId: string): boolean => new RegExp(`<@${userId}(?:\\|[^>]*)?>`).test(text);
+export const mentionsUser = (text: string, userId: string): boolean =>
+  new RegExp(`<@${userId}(?:\\|[^>]*)?>`).test(text);
 export const mentionsAnybody = (text: string): boolean => /<@[UW][A-Z0-9]+/.test(text);
 
 const entities = (text: string, botUserId: string | null): string =>
@@ -22,7 +25,9 @@ const entities = (text: string, botUserId: string | null): string =>
     if (target.startsWith('#')) return `#${label ?? target.slice(1)}`;
     if (target.startsWith('!')) return special(target, label);
     if (!/^(?:https?:|mailto:|tel:)/i.test(target)) return whole;
-    return label === null || label === target || target === `mailto:${label}` ? (label ?? target) : `[${label}](${target})`;
+    return label === null || label === target || target === `mailto:${label}`
+      ? (label ?? target)
+      : `[${label}](${target})`;
   });
 
 /** `<!here>`, `<!subteam^S1|@team>`, `<!date^…|fallback>`. */
@@ -32,11 +37,13 @@ const special = (target: string, label: string | null): string => {
 };
 
 /** In code an entity is only its text: Slack wraps addresses even there. */
-const plainEntities = (text: string): string => text.replace(/<(?:[^<>|\n]*\|)?((?:https?:|mailto:)?[^<>|\n]*)>/g, '$1');
+const plainEntities = (text: string): string =>
+  text.replace(/<(?:[^<>|\n]*\|)?((?:https?:|mailto:)?[^<>|\n]*)>/g, '$1');
 
 const emphasis = (text: string): string =>
   text
     .replace(/(?<![\p{L}\p{N}*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\p{L}\p{N}*])/gu, '**$1**')
     .replace(/(?<![\p{L}\p{N}~])~(?=\S)([^~\n]+?)(?<=\S)~(?![\p{L}\p{N}~])/gu, '~~$1~~');
 
-const unescapeSlack = (text: string): string => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
+const unescapeSlack = (text: string): string =>
+  text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');

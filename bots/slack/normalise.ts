@@ -3,7 +3,9 @@ import type { Addressed, Attachment, InboundEvent, Scope } from '../../core/doma
 import { mentionsAnybody, mentionsUser, parseSlackText } from './mrkdwn.ts';
 
 /** A payload either is an event in our words, or is accepted and ignored for a reason that goes into the log. */
-export type Normalised = { readonly kind: 'event'; readonly event: InboundEvent } | { readonly kind: 'ignored'; readonly why: string };
+export type Normalised =
+  | { readonly kind: 'event'; readonly event: InboundEvent }
+  | { readonly kind: 'ignored'; readonly why: string };
 
 /** Where an answer goes; serialisable, stored with the event, without any secret. */
 export const slackHandle = z.object({
@@ -21,7 +23,13 @@ const text = z.string().catch('');
 const maybe = z.string().min(1).optional().catch(undefined);
 const stamp = z.string().regex(/^\d{1,16}\.\d{1,9}$/);
 
-const file = z.object({ name: maybe, title: maybe, mimetype: maybe, size: z.number().optional().catch(undefined), url_private_download: maybe });
+const file = z.object({
+  name: maybe,
+  title: maybe,
+  mimetype: maybe,
+  size: z.number().optional().catch(undefined),
+  url_private_download: maybe,
+});
 const innerMessage = z.object({
   type: z.string().optional(),
   subtype: maybe,
@@ -44,7 +52,10 @@ const eventBody = innerMessage.extend({
   deleted_ts: stamp.optional().catch(undefined),
   message: innerMessage.optional().catch(undefined),
   previous_message: innerMessage.optional().catch(undefined),
-  tokens: z.object({ bot: z.array(z.string()).optional() }).optional().catch(undefined),
+  tokens: z
+    .object({ bot: z.array(z.string()).optional() })
+    .optional()
+    .catch(undefined),
 });
 const envelope = z.object({
   type: z.literal('event_callback'),
@@ -66,8 +77,14 @@ const interaction = z.object({
   team: z.object({ id: z.string() }).nullish().catch(null),
   user: z.object({ id: z.string(), team_id: maybe }),
   channel: z.object({ id: z.string() }).nullish().catch(null),
-  container: z.object({ message_ts: stamp.optional(), channel_id: maybe, thread_ts: stamp.optional() }).nullish().catch(null),
-  message: z.object({ ts: stamp, thread_ts: stamp.optional().catch(undefined) }).nullish().catch(null),
+  container: z
+    .object({ message_ts: stamp.optional(), channel_id: maybe, thread_ts: stamp.optional() })
+    .nullish()
+    .catch(null),
+  message: z
+    .object({ ts: stamp, thread_ts: stamp.optional().catch(undefined) })
+    .nullish()
+    .catch(null),
   actions: z.array(z.object({ action_id: maybe, value: maybe, action_ts: maybe })).min(1),
 });
 
@@ -88,7 +105,8 @@ export const workspaceOf = (payload: unknown): string | null => {
 };
 
 /** Slack Connect and Grid: the workspace through which we hear, not the one of the author. */
-const teamOf = (body: Envelope): string | null => body.context_team_id ?? body.authorizations?.[0]?.team_id ?? body.team_id ?? null;
+const teamOf = (body: Envelope): string | null =>
+  body.context_team_id ?? body.authorizations?.[0]?.team_id ?? body.team_id ?? null;
 
 /** An Events API envelope in our words. Never throws; what cannot be read is ignored with its reason. */
 export const normaliseEvent = (payload: unknown, context: NormaliseContext): Normalised => {
@@ -98,16 +116,21 @@ export const normaliseEvent = (payload: unknown, context: NormaliseContext): Nor
   const team = teamOf(body);
   if (team === null) return ignored('no-workspace');
   const { event } = body;
-  if (event.type === 'app_uninstalled' || (event.type === 'tokens_revoked' && (event.tokens?.bot?.length ?? 0) > 0)) return uninstall(body, team, context);
+  if (event.type === 'app_uninstalled' || (event.type === 'tokens_revoked' && (event.tokens?.bot?.length ?? 0) > 0))
+    return uninstall(body, team, context);
   if (event.type !== 'message' && event.type !== 'app_mention') return ignored(`event:${event.type}`);
   if (event.channel === undefined) return ignored('no-channel');
-  const self = body.authorizations?.find((entry) => entry.is_bot !== false && entry.user_id !== undefined)?.user_id ?? context.botUserId(team);
+  const self =
+    body.authorizations?.find((entry) => entry.is_bot !== false && entry.user_id !== undefined)?.user_id ??
+    context.botUserId(team);
   const here: Here = { body, team, channel: event.channel, self, context };
   switch (event.subtype) {
     case 'message_changed':
       return changed(here);
     case 'message_deleted':
-      return event.deleted_ts === undefined ? ignored('no-ts') : deleted(here, event.deleted_ts, event.previous_message);
+      return event.deleted_ts === undefined
+        ? ignored('no-ts')
+        : deleted(here, event.deleted_ts, event.previous_message);
     case undefined:
     case 'file_share':
     case 'thread_broadcast':
@@ -118,7 +141,13 @@ export const normaliseEvent = (payload: unknown, context: NormaliseContext): Nor
   }
 };
 
-type Here = { readonly body: Envelope; readonly team: string; readonly channel: string; readonly self: string | null; readonly context: NormaliseContext };
+type Here = {
+  readonly body: Envelope;
+  readonly team: string;
+  readonly channel: string;
+  readonly self: string | null;
+  readonly context: NormaliseContext;
+};
 
 const ignored = (why: string): Normalised => ({ kind: 'ignored', why });
 
@@ -128,7 +157,8 @@ const scopeOf = (here: Here): Scope => {
 };
 
 /** A direct message without a thread belongs to the one long conversation of that channel. */
-const threadOf = (here: Here, message: Message, ts: string): string => message.thread_ts ?? (scopeOf(here) === 'dm' ? here.channel : ts);
+const threadOf = (here: Here, message: Message, ts: string): string =>
+  message.thread_ts ?? (scopeOf(here) === 'dm' ? here.channel : ts);
 
 const handleOf = (here: Here, message: Message, ts: string): SlackHandle => {
   const thread = message.thread_ts ?? (scopeOf(here) === 'dm' ? undefined : ts);
@@ -146,13 +176,18 @@ const handleOf = (here: Here, message: Message, ts: string): SlackHandle => {
 const authorOf = (here: Here, message: Message): InboundEvent['author'] => {
   const isBot = message.bot_id !== undefined || message.subtype === 'bot_message' || message.user === 'USLACKBOT';
   const ownApp = isBot && message.app_id !== undefined && message.app_id === here.body.api_app_id;
-  return { id: message.user ?? message.bot_id ?? 'unknown', isBot, isSelf: ownApp || (here.self !== null && message.user === here.self) };
+  return {
+    id: message.user ?? message.bot_id ?? 'unknown',
+    isBot,
+    isSelf: ownApp || (here.self !== null && message.user === here.self),
+  };
 };
 
 /** Either delivery of a mention (`message`, `app_mention`) gives the same answer here, because the text decides. */
 const addressedOf = (here: Here, message: Message): Addressed => {
   if (scopeOf(here) === 'dm') return 'dm';
-  if (here.body.event.type === 'app_mention' || (here.self !== null && mentionsUser(message.text, here.self))) return 'mention';
+  if (here.body.event.type === 'app_mention' || (here.self !== null && mentionsUser(message.text, here.self)))
+    return 'mention';
   return 'none';
 };
 
@@ -164,7 +199,11 @@ const attachmentsOf = (message: Message): readonly Attachment[] =>
     ...(entry.url_private_download === undefined ? {} : { url: entry.url_private_download }),
   }));
 
-const messageEvent = (here: Here, message: Message, ts: string): Omit<InboundEvent, 'kind' | 'dedupeKeys' | 'orderKey'> => ({
+const messageEvent = (
+  here: Here,
+  message: Message,
+  ts: string,
+): Omit<InboundEvent, 'kind' | 'dedupeKeys' | 'orderKey'> => ({
   platform: 'slack',
   workspaceId: here.team,
   channelId: here.channel,
@@ -180,15 +219,31 @@ const messageEvent = (here: Here, message: Message, ts: string): Omit<InboundEve
 });
 
 /** The message's own key leads: both deliveries of a mention then have one row id, today and in a week. */
-const keysOf = (here: Here, own: string): readonly string[] => [`slack:${here.team}:${here.channel}:${own}`, `slack:${here.team}:event:${here.body.event_id}`];
+const keysOf = (here: Here, own: string): readonly string[] => [
+  `slack:${here.team}:${here.channel}:${own}`,
+  `slack:${here.team}:event:${here.body.event_id}`,
+];
 
 const asked = (here: Here): Normalised => {
   const { event } = here.body;
   if (event.ts === undefined) return ignored('no-ts');
   // Without our own user id a mention cannot be told from a mention of somebody else; its `app_mention` twin will say.
-  const unsure = here.self === null && event.type === 'message' && scopeOf(here) !== 'dm' && event.bot_id === undefined && mentionsAnybody(event.text);
+  const unsure =
+    here.self === null &&
+    event.type === 'message' &&
+    scopeOf(here) !== 'dm' &&
+    event.bot_id === undefined &&
+    mentionsAnybody(event.text);
   if (unsure) return ignored('mention-without-own-id');
-  return { kind: 'event', event: { ...messageEvent(here, event, event.ts), kind: 'message', dedupeKeys: keysOf(here, event.ts), orderKey: event.ts } };
+  return {
+    kind: 'event',
+    event: {
+      ...messageEvent(here, event, event.ts),
+      kind: 'message',
+      dedupeKeys: keysOf(here, event.ts),
+      orderKey: event.ts,
+    },
+  };
 };
 
 const changed = (here: Here): Normalised => {
@@ -200,14 +255,31 @@ const changed = (here: Here): Normalised => {
   if (message.bot_id !== undefined || (here.self !== null && message.user === here.self)) return ignored('edit-by-bot');
   if (message.edited === undefined || before?.text === message.text) return ignored('unfurl-only');
   const edit = { ...messageEvent(here, message, message.ts), kind: 'edit' as const, targetMessageId: message.ts };
-  return { kind: 'event', event: { ...edit, dedupeKeys: keysOf(here, `${message.ts}:edit:${message.edited.ts}`), orderKey: event.event_ts ?? message.edited.ts } };
+  return {
+    kind: 'event',
+    event: {
+      ...edit,
+      dedupeKeys: keysOf(here, `${message.ts}:edit:${message.edited.ts}`),
+      orderKey: event.event_ts ?? message.edited.ts,
+    },
+  };
 };
 
 const deleted = (here: Here, ts: string, before: Message | undefined): Normalised => {
   const message: Message = before ?? { text: '' };
-  if (message.bot_id !== undefined || (here.self !== null && message.user === here.self)) return ignored('delete-of-bot-message');
-  const gone = { ...messageEvent(here, message, ts), kind: 'delete' as const, text: '', attachments: [], targetMessageId: ts };
-  return { kind: 'event', event: { ...gone, dedupeKeys: keysOf(here, `${ts}:deleted`), orderKey: here.body.event.event_ts ?? ts } };
+  if (message.bot_id !== undefined || (here.self !== null && message.user === here.self))
+    return ignored('delete-of-bot-message');
+  const gone = {
+    ...messageEvent(here, message, ts),
+    kind: 'delete' as const,
+    text: '',
+    attachments: [],
+    targetMessageId: ts,
+  };
+  return {
+    kind: 'event',
+    event: { ...gone, dedupeKeys: keysOf(here, `${ts}:deleted`), orderKey: here.body.event.event_ts ?? ts },
+  };
 };
 
 const uninstall = (body: Envelope, team: string, context: NormaliseContext): Normalised => ({
@@ -240,7 +312,8 @@ export const normaliseInteraction = (payload: unknown, context: NormaliseContext
   const channel = body.channel?.id ?? body.container?.channel_id;
   const ts = body.message?.ts ?? body.container?.message_ts;
   const action = body.actions.find((entry) => entry.action_id === feedbackActionId);
-  if (team === undefined || channel === undefined || ts === undefined || action === undefined) return ignored('interaction');
+  if (team === undefined || channel === undefined || ts === undefined || action === undefined)
+    return ignored('interaction');
   const value = /^(up|down):(a_[0-9a-f]{8,64})$/.exec(action.value ?? '');
   if (value === null) return ignored('feedback-value');
   const thread = body.message?.thread_ts ?? body.container?.thread_ts ?? (channel.startsWith('D') ? channel : ts);

@@ -56,7 +56,12 @@ const standingOf = (message: unknown, where: SlackHandle, deliveryId: string, se
   }
   const payload = isRecord(metadata.event_payload) ? metadata.event_payload : {};
   if (metadata.event_type !== metadataType || payload.delivery !== deliveryId) return null;
-  return { ts: message.ts, part: Number(payload.part ?? 0), of: Number(payload.of ?? 1), sealed: payload.sealed === true };
+  return {
+    ts: message.ts,
+    part: Number(payload.part ?? 0),
+    of: Number(payload.of ?? 1),
+    sealed: payload.sealed === true,
+  };
 };
 
 const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;

@@ -2,7 +2,13 @@ import { type Context, Hono } from 'hono';
 import type { Connection, InboundEvent } from '../../core/domain.ts';
 import type { Received } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
-import { type NormaliseContext, type Normalised, normaliseEvent, normaliseInteraction, workspaceOf } from './normalise.ts';
+import {
+  type NormaliseContext,
+  type Normalised,
+  normaliseEvent,
+  normaliseInteraction,
+  workspaceOf,
+} from './normalise.ts';
 import { verifySlackSignature } from './verify.ts';
 
 export type Ingress = {
@@ -37,7 +43,12 @@ export const slackRoutes = (ingress: Ingress): Hono => {
   return app;
 };
 
-const hear = async (ingress: Ingress, c: Context, signingSecret: string, connection: Connection | null): Promise<Response> => {
+const hear = async (
+  ingress: Ingress,
+  c: Context,
+  signingSecret: string,
+  connection: Connection | null,
+): Promise<Response> => {
   const rawBody = await readBounded(c.req.raw, bodyLimit);
   if (rawBody === null) return c.text('', 413);
   const type = c.req.header('content-type') ?? '';
@@ -57,7 +68,8 @@ const hear = async (ingress: Ingress, c: Context, signingSecret: string, connect
   }
   const payload = parsePayload(rawBody.toString(), form);
   if (payload === null) return c.text('', form ? 200 : 400);
-  if (payload.type === 'url_verification') return typeof payload.challenge === 'string' ? c.text(payload.challenge.slice(0, 1000)) : c.text('', 400);
+  if (payload.type === 'url_verification')
+    return typeof payload.challenge === 'string' ? c.text(payload.challenge.slice(0, 1000)) : c.text('', 400);
   // A tenant's own secret proves its own workspace and no other.
   if (connection !== null && workspaceOf(payload) !== connection.workspaceId) {
     ingress.runtime.log.warn('slack-foreign-workspace', { connectionId: connection.id });

@@ -3,7 +3,15 @@ import type { AnswerSink, Delivery, FinishedAnswer } from '../../core/ports/plat
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { renderFootnotes } from '../markdown.ts';
 import type { SlackApi, SlackResult } from './api.ts';
-import { type Dialect, feedbackBlocks, markdownLimit, metadataOf, neutralise, renderPart, splitFor } from './messages.ts';
+import {
+  type Dialect,
+  feedbackBlocks,
+  markdownLimit,
+  metadataOf,
+  neutralise,
+  renderPart,
+  splitFor,
+} from './messages.ts';
 import type { SlackHandle } from './normalise.ts';
 import { findStanding, type Standing } from './reconcile.ts';
 
@@ -34,7 +42,8 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
   /** Text that stands in the first message; null when we cannot know (a lost reply, an earlier attempt). */
   let shown: string | null = posted.length > 0 ? null : '';
   /** Streams are replies, by Slack's rule, so a direct message without a thread has none; and what stands is edited. */
-  let manner: 'stream' | 'edit' = where.thread !== undefined && posted.length === 0 && !parts.streaming.isOff() ? 'stream' : 'edit';
+  let manner: 'stream' | 'edit' =
+    where.thread !== undefined && posted.length === 0 && !parts.streaming.isOff() ? 'stream' : 'edit';
   let streamOpen = false;
   let dialect: Dialect = 'blocks';
 
@@ -63,14 +72,19 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
     shown = null;
     // It may still be streaming, and Slack does not let such a message be edited. When it is not, this says so and no harm is done.
     const first = posted[0];
-    if (first !== undefined && !sealed.has(first) && where.thread !== undefined) await api.call('chat.stopStream', { channel: where.channel, ts: first }, { signal, hurried: true });
+    if (first !== undefined && !sealed.has(first) && where.thread !== undefined)
+      await api.call('chat.stopStream', { channel: where.channel, ts: first }, { signal, hurried: true });
   };
   if (delivery.uncertain) await adopt();
 
   // ── while the answer is being written ─────────────────────────────────────────────────────────────────────────────
 
   const begin = async (text: string): Promise<void> => {
-    const started = await api.call('chat.startStream', { ...place, markdown_text: text, ...recipient(where) }, { signal });
+    const started = await api.call(
+      'chat.startStream',
+      { ...place, markdown_text: text, ...recipient(where) },
+      { signal },
+    );
     if (started.ok && typeof started.data.ts === 'string') {
       streamOpen = true;
       shown = text;
@@ -78,7 +92,8 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
     }
     manner = 'edit';
     if (!started.ok && started.certain) {
-      if (started.error === 'unknown_method' || started.error === 'http_404' || started.error === 'missing_scope') parts.streaming.turnOff();
+      if (started.error === 'unknown_method' || started.error === 'http_404' || started.error === 'missing_scope')
+        parts.streaming.turnOff();
       log.debug('slack-stream-refused', { code: started.error });
       return;
     }
@@ -88,7 +103,11 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
 
   const append = async (text: string): Promise<void> => {
     if (shown === null || !text.startsWith(shown)) return;
-    const result = await api.call('chat.appendStream', { channel: where.channel, ts: posted[0], markdown_text: text.slice(shown.length) }, { signal, hurried: true });
+    const result = await api.call(
+      'chat.appendStream',
+      { channel: where.channel, ts: posted[0], markdown_text: text.slice(shown.length) },
+      { signal, hurried: true },
+    );
     if (result.ok) shown = text;
     else if (result.error !== 'ratelimited') shown = null;
   };
@@ -102,7 +121,11 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
         await keep(result.data.ts, 0);
       } else if (!result.ok && !result.certain) await adopt();
     } else {
-      const result = await api.call('chat.update', { channel: where.channel, ts: posted[0], ...body }, { signal, hurried: true });
+      const result = await api.call(
+        'chat.update',
+        { channel: where.channel, ts: posted[0], ...body },
+        { signal, hurried: true },
+      );
       shown = result.ok ? text : null;
     }
   };
@@ -136,7 +159,8 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
       await work;
     } catch (thrown) {
       // Signs of life may fail; the end of the answer is where failures count.
-      if (!closing.signal.aborted && !signal.aborted) log.debug('slack-update-failed', { code: thrown instanceof AppError ? thrown.code : 'internal' });
+      if (!closing.signal.aborted && !signal.aborted)
+        log.debug('slack-update-failed', { code: thrown instanceof AppError ? thrown.code : 'internal' });
     }
   };
 
@@ -144,11 +168,16 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
   let signs: Promise<void> = Promise.resolve();
   const sign = async (text: string): Promise<void> => {
     // An answer that is there in a blink needs no announcement, and Slack's allowance is spared.
-    if (parts.pace.statusAfterMs > 0) await clock.sleep(parts.pace.statusAfterMs, AbortSignal.any([closing.signal, begun.signal, signal]));
+    if (parts.pace.statusAfterMs > 0)
+      await clock.sleep(parts.pace.statusAfterMs, AbortSignal.any([closing.signal, begun.signal, signal]));
     if (closing.signal.aborted || posted.length > 0) return;
     // Without a thread there is no status line; a first message that the answer will replace is the sign of life there.
     if (where.thread === undefined) return editFirst(`_${text}_`);
-    await api.call('assistant.threads.setStatus', { channel_id: where.channel, thread_ts: where.thread, status: text }, { signal, hurried: true });
+    await api.call(
+      'assistant.threads.setStatus',
+      { channel_id: where.channel, thread_ts: where.thread, status: text },
+      { signal, hurried: true },
+    );
   };
 
   // ── the end of the answer ─────────────────────────────────────────────────────────────────────────────────────────
@@ -171,9 +200,16 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
     }
   };
 
-  const replace = async (ts: string, body: Readonly<Record<string, unknown>>): Promise<'done' | 'blocks-refused' | 'gone'> => {
+  const replace = async (
+    ts: string,
+    body: Readonly<Record<string, unknown>>,
+  ): Promise<'done' | 'blocks-refused' | 'gone'> => {
     for (let attempt = 1; ; attempt += 1) {
-      const result = await api.call('chat.update', { channel: where.channel, ts, ...body }, { signal, repeatable: true });
+      const result = await api.call(
+        'chat.update',
+        { channel: where.channel, ts, ...body },
+        { signal, repeatable: true },
+      );
       if (result.ok) return 'done';
       if (isBlockRefusal(result) && dialect === 'blocks') return 'blocks-refused';
       if (goneMessage.has(result.error)) return 'gone';
@@ -183,7 +219,11 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
   };
 
   /** Each text in one message: the standing ones are edited, the missing ones posted, the superfluous ones removed. */
-  const writeAll = async (texts: readonly string[], feedbackId: string | undefined, firstStands: boolean): Promise<void> => {
+  const writeAll = async (
+    texts: readonly string[],
+    feedbackId: string | undefined,
+    firstStands: boolean,
+  ): Promise<void> => {
     let queue = texts;
     for (let index = firstStands ? 1 : 0; index < queue.length; ) {
       const ts = posted[index];
@@ -208,7 +248,8 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
       } else if (result === 'gone') posted.splice(index, 1);
       else index += 1;
     }
-    for (const ts of posted.slice(queue.length)) await api.call('chat.delete', { channel: where.channel, ts }, { signal, repeatable: true });
+    for (const ts of posted.slice(queue.length))
+      await api.call('chat.delete', { channel: where.channel, ts }, { signal, repeatable: true });
   };
 
   /** Whether the open stream could be brought to exactly this text and sealed. */
@@ -262,7 +303,11 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
 };
 
 const withFootnotes = (answer: FinishedAnswer): string =>
-  neutralise(answer.citations.length === 0 ? answer.markdown : `${answer.markdown.trimEnd()}\n\n**Sources**\n${renderFootnotes(answer.citations)}`);
+  neutralise(
+    answer.citations.length === 0
+      ? answer.markdown
+      : `${answer.markdown.trimEnd()}\n\n**Sources**\n${renderFootnotes(answer.citations)}`,
+  );
 
 /** Slack wants to know whose stream it is, outside of direct messages at least. */
 const recipient = (where: SlackHandle): Readonly<Record<string, unknown>> =>
@@ -270,7 +315,15 @@ const recipient = (where: SlackHandle): Readonly<Record<string, unknown>> =>
 
 type Refused = Extract<SlackResult, { readonly ok: false }>;
 
-const blockRefusals = new Set(['invalid_blocks', 'invalid_blocks_format', 'msg_blocks_too_long', 'msg_too_long', 'invalid_arguments', 'block_mismatch', 'markdown_text_too_long']);
+const blockRefusals = new Set([
+  'invalid_blocks',
+  'invalid_blocks_format',
+  'msg_blocks_too_long',
+  'msg_too_long',
+  'invalid_arguments',
+  'block_mismatch',
+  'markdown_text_too_long',
+]);
 const isBlockRefusal = (result: Refused): boolean => blockRefusals.has(result.error);
 const goneMessage = new Set(['message_not_found', 'cant_update_message', 'edit_window_closed']);
 
@@ -291,9 +344,13 @@ const hopeless: Readonly<Record<string, string>> = {
 
 const refusal = (result: Refused): AppError => {
   const retryable = !result.certain || result.error === 'ratelimited' || result.error === 'unreachable';
-  return new AppError('platform-failed', hopeless[result.error] ?? (retryable ? 'Slack could not be reached.' : 'Slack refused the message.'), {
-    retryable,
-    at: result.error,
-    ...(result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs }),
-  });
+  return new AppError(
+    'platform-failed',
+    hopeless[result.error] ?? (retryable ? 'Slack could not be reached.' : 'Slack refused the message.'),
+    {
+      retryable,
+      at: result.error,
+      ...(result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs }),
+    },
+  );
 };

@@ -40,7 +40,13 @@ export type SlackSettings = SlackApiSettings & {
   readonly statusAfterMs: number;
 };
 
-const defaults: SlackSettings = { timeoutMs: 10_000, maxWaitMs: 60_000, appendMs: 700, editMs: 1300, statusAfterMs: 250 };
+const defaults: SlackSettings = {
+  timeoutMs: 10_000,
+  maxWaitMs: 60_000,
+  appendMs: 700,
+  editMs: 1300,
+  statusAfterMs: 250,
+};
 
 /** Slack as a platform: events in over HTTP or Socket Mode, answers out through the Web API. */
 export const createSlack = (options: SlackOptions): Platform => {
@@ -60,18 +66,26 @@ export const createSlack = (options: SlackOptions): Platform => {
     // Bounded: the oldest goes, and with it only its memory of what to wait for.
     const oldest = apis.keys().next();
     if (apis.size >= 1000 && !oldest.done) apis.delete(oldest.value);
-    const api = createSlackApi({ token, ...(options.apiUrl === undefined ? {} : { apiUrl: options.apiUrl }), runtime, settings });
+    const api = createSlackApi({
+      token,
+      ...(options.apiUrl === undefined ? {} : { apiUrl: options.apiUrl }),
+      runtime,
+      settings,
+    });
     apis.set(token, api);
     return api;
   };
 
   const credentialsOf = async (connection: Connection | null): Promise<SlackCredentials> =>
-    connection === null || options.connections === undefined ? {} : ((await options.connections.credentials(connection)) ?? {});
+    connection === null || options.connections === undefined
+      ? {}
+      : ((await options.connections.credentials(connection)) ?? {});
 
   const apiFor = async (workspaceId: string): Promise<SlackApi> => {
     const connection = (await options.connections?.byWorkspace(workspaceId)) ?? null;
     const token = (await credentialsOf(connection)).botToken ?? options.botToken;
-    if (token === undefined) throw new AppError('platform-failed', 'There is no Slack token for this workspace.', { at: 'no-token' });
+    if (token === undefined)
+      throw new AppError('platform-failed', 'There is no Slack token for this workspace.', { at: 'no-token' });
     return apiOf(token);
   };
 
@@ -141,7 +155,8 @@ export const createSlack = (options: SlackOptions): Platform => {
       const api = await apiFor(team);
       for (const ts of messageIds) {
         const result = await api.call('chat.delete', { channel, ts }, { signal, repeatable: true });
-        if (!result.ok && result.error !== 'message_not_found') throw new AppError('platform-failed', 'Slack did not remove the answer.', { at: result.error });
+        if (!result.ok && result.error !== 'message_not_found')
+          throw new AppError('platform-failed', 'Slack did not remove the answer.', { at: result.error });
       }
     },
     capabilities: (scope) => capabilitiesIn(scope),
@@ -177,15 +192,26 @@ const scopes: Readonly<Record<string, string>> = {
 
 const checkUp = async (api: SlackApi, connection: Connection, signal: AbortSignal): Promise<readonly CheckUpLine[]> => {
   const result = await api.call('auth.test', {}, { signal, repeatable: true });
-  if (!result.ok) return [{ item: 'token', ok: false, advice: `Slack does not accept the token (${result.error}). Install the app again.` }];
+  if (!result.ok)
+    return [
+      { item: 'token', ok: false, advice: `Slack does not accept the token (${result.error}). Install the app again.` },
+    ];
   const lines: CheckUpLine[] = [{ item: 'token', ok: true }];
   const rightTeam = result.data.team_id === connection.workspaceId;
-  lines.push(rightTeam ? { item: 'workspace', ok: true } : { item: 'workspace', ok: false, advice: 'The token belongs to another workspace.' });
+  lines.push(
+    rightTeam
+      ? { item: 'workspace', ok: true }
+      : { item: 'workspace', ok: false, advice: 'The token belongs to another workspace.' },
+  );
   const metadata = result.data.response_metadata as { readonly scopes?: readonly string[] } | undefined;
   const granted = metadata?.scopes;
   if (granted === undefined) return lines;
   for (const [scope, loss] of Object.entries(scopes)) {
-    lines.push(granted.includes(scope) ? { item: scope, ok: true } : { item: scope, ok: false, advice: `Grant ${scope} and install the app again; without it ${loss}.` });
+    lines.push(
+      granted.includes(scope)
+        ? { item: scope, ok: true }
+        : { item: scope, ok: false, advice: `Grant ${scope} and install the app again; without it ${loss}.` },
+    );
   }
   return lines;
 };

@@ -27,7 +27,11 @@ export const createSlackSocket = (options: {
     appToken: options.appToken,
     logger: silentLogger,
     installerOptions: {
-      clientOptions: { ...(options.apiUrl === undefined ? {} : { slackApiUrl: options.apiUrl }), timeout: 10_000, retryConfig: { retries: 3 } },
+      clientOptions: {
+        ...(options.apiUrl === undefined ? {} : { slackApiUrl: options.apiUrl }),
+        timeout: 10_000,
+        retryConfig: { retries: 3 },
+      },
     },
   });
   // The receiver's own handler wants a Bolt app; ours listens beside it instead.

@@ -51,7 +51,8 @@ export type ConversationParts = {
   readonly settings?: Partial<ConversationSettings>;
 };
 
-export const threadKeyOf = (event: InboundEvent): string => `${event.platform}:${event.workspaceId}:${event.channelId}:${event.threadId}`;
+export const threadKeyOf = (event: InboundEvent): string =>
+  `${event.platform}:${event.workspaceId}:${event.channelId}:${event.threadId}`;
 
 /** The worker and its door. Threads are claimed by one loop and worked off concurrently, each in order. */
 export const createConversations = (parts: ConversationParts): Conversations => {
@@ -77,7 +78,14 @@ export const createConversations = (parts: ConversationParts): Conversations => 
   const receive = async (event: InboundEvent): Promise<Received> => {
     const startedAt = clock.now();
     const key = event.dedupeKeys[0] ?? `${threadKeyOf(event)}:${event.messageId}:${event.kind}`;
-    const row: InboxRow = { id: inboxIdOf(key), threadKey: threadKeyOf(event), event, state: 'ready', attempts: 0, receivedAt: event.receivedAt };
+    const row: InboxRow = {
+      id: inboxIdOf(key),
+      threadKey: threadKeyOf(event),
+      event,
+      state: 'ready',
+      attempts: 0,
+      receivedAt: event.receivedAt,
+    };
     const outcome = await state.inbox.receive(row);
     metrics.observe('acknowledge_seconds', (clock.now() - startedAt) / 1000, { platform: event.platform });
     if (outcome === 'duplicate') {
@@ -102,7 +110,11 @@ export const createConversations = (parts: ConversationParts): Conversations => 
 
   const claimOne = async (): Promise<'claimed' | 'nothing'> => {
     const claimedAt = clock.now();
-    const lease = await state.inbox.claimThread({ owner: parts.owner, now: claimedAt, leaseForMs: settings.leaseForMs });
+    const lease = await state.inbox.claimThread({
+      owner: parts.owner,
+      now: claimedAt,
+      leaseForMs: settings.leaseForMs,
+    });
     if (lease === null) return 'nothing';
     if (stopping.signal.aborted || (running.size >= share && runningOf(workspaceOf(lease.key)) >= share)) {
       await state.inbox.releaseThread(lease, clock.now() + settings.pollMs);
@@ -153,7 +165,13 @@ export const createConversations = (parts: ConversationParts): Conversations => 
         if (failures === 1) log.error('inbox-unreachable', { code: toAppError(thrown).code });
       }
       // While the store is down the polls get slower, up to two seconds, so that its return is noticed soon.
-      if (next === 'nothing') await bell.wait(clock, jittered(Math.min(2000, settings.pollMs * 2 ** Math.min(failures, 3))), stopping.signal, failures === 0);
+      if (next === 'nothing')
+        await bell.wait(
+          clock,
+          jittered(Math.min(2000, settings.pollMs * 2 ** Math.min(failures, 3))),
+          stopping.signal,
+          failures === 0,
+        );
     }
   };
   const jittered = (ms: number): number => ms * (0.8 + runtime.random.float() * 0.4);

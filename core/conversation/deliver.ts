@@ -19,7 +19,12 @@ export type Patience = {
   /** How long a finished answer is offered to a platform that is down. */
   readonly deliverForMs: number;
 };
-export const defaultPatience: Patience = { modelAttempts: 4, modelForMs: 30_000, claims: 10, deliverForMs: 6 * 3_600_000 };
+export const defaultPatience: Patience = {
+  modelAttempts: 4,
+  modelForMs: 30_000,
+  claims: 10,
+  deliverForMs: 6 * 3_600_000,
+};
 
 export type Delivering = {
   readonly state: StateStore;
@@ -55,8 +60,10 @@ export type Delivered =
 type Final = NonNullable<OutboxRecord['final']>;
 
 /** The pair of turns that a question leaves, the same for the question and all its edits. */
-export const pairIdOf = (event: InboundEvent): string => `p_${hashOf(event.platform, event.workspaceId, event.channelId, event.messageId).slice(0, 32)}`;
-export const conversationOf = (event: InboundEvent): string => conversationIdOf(event.platform, event.workspaceId, event.channelId, event.threadId);
+export const pairIdOf = (event: InboundEvent): string =>
+  `p_${hashOf(event.platform, event.workspaceId, event.channelId, event.messageId).slice(0, 32)}`;
+export const conversationOf = (event: InboundEvent): string =>
+  conversationIdOf(event.platform, event.workspaceId, event.channelId, event.threadId);
 
 /**
  * One answer, from the open outbox record to the settled one. Each step is durable before the next begins, so that after
@@ -100,7 +107,8 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
   const startedAt = clock.now();
   try {
     if (isSentence(final.reason)) await sink.fail(final.markdown);
-    else await sink.finish({ markdown: final.markdown, citations: final.receipt.citations, ...feedbackOf(work, final) });
+    else
+      await sink.finish({ markdown: final.markdown, citations: final.receipt.citations, ...feedbackOf(work, final) });
   } catch (thrown) {
     return undelivered(parts, work, final, thrown);
   }
@@ -111,7 +119,9 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
 };
 
 const feedbackOf = (work: Assignment, final: Final): { readonly feedbackId?: string } =>
-  work.platform.capabilities(work.event.scope).feedback && final.receipt.kind !== 'refused' ? { feedbackId: final.receipt.answerId } : {};
+  work.platform.capabilities(work.event.scope).feedback && final.receipt.kind !== 'refused'
+    ? { feedbackId: final.receipt.answerId }
+    : {};
 
 /** The receipt and, for an answer, the pair of turns; both idempotent. */
 const keepBooks = async (parts: Delivering, work: Assignment, final: Final): Promise<void> => {
@@ -123,7 +133,8 @@ const keepTurns = async (parts: Delivering, work: Assignment, final: Final): Pro
   const { event } = work;
   const pairId = pairIdOf(event);
   // A re-answered edit replaces the pair; for a first answer there is nothing to remove.
-  if (work.replaces.length > 0) await parts.state.conversations.removePair(work.tenant.id, conversationOf(event), pairId);
+  if (work.replaces.length > 0)
+    await parts.state.conversations.removePair(work.tenant.id, conversationOf(event), pairId);
   await parts.state.conversations.append(work.tenant.id, conversationOf(event), pairId, [
     { role: 'user', text: event.text, at: final.receipt.at },
     { role: 'assistant', text: final.markdown, at: final.receipt.at, answerId: final.receipt.answerId },
@@ -131,7 +142,12 @@ const keepTurns = async (parts: Delivering, work: Assignment, final: Final): Pro
 };
 
 /** The text to deliver: a sentence of ours, or what the answering path makes of the question. */
-const writeFinal = async (parts: Delivering, work: Assignment, sink: AnswerSink, attempt: number): Promise<Final | Delivered> => {
+const writeFinal = async (
+  parts: Delivering,
+  work: Assignment,
+  sink: AnswerSink,
+  attempt: number,
+): Promise<Final | Delivered> => {
   const traceId = parts.runtime.random.hex(16);
   const sentence = (reason: ReasonCode, text: string): Final => ({
     markdown: text,
@@ -148,7 +164,8 @@ const writeFinal = async (parts: Delivering, work: Assignment, sink: AnswerSink,
     }),
   });
   if (work.say !== undefined) return sentence(work.say.reason, work.say.sentence);
-  if (work.claims > parts.patience.claims) return sentence('failed', 'I tried several times to answer this and did not get through. Please ask again later.');
+  if (work.claims > parts.patience.claims)
+    return sentence('failed', 'I tried several times to answer this and did not get through. Please ask again later.');
   // Not waited for: a sign of life must not make the answer later.
   void sink.status('Reading the documents …');
   const signal = AbortSignal.any([work.signal, sink.cancelled]);
@@ -166,13 +183,23 @@ const writeFinal = async (parts: Delivering, work: Assignment, sink: AnswerSink,
     if (sink.cancelled.aborted) return sentence('cancelled', 'Stopped.');
     const error = toAppError(thrown);
     parts.runtime.metrics.count('errors_total', { code: error.code });
-    if (error.code === 'internal') parts.runtime.log.error('answer-failed', { deliveryId: work.deliveryId, code: error.code, ...causeOf(error) });
-    if (isWorthAnotherTry(parts, work, error, attempt)) return { outcome: 'later', afterMs: error.retryAfterMs ?? backOff(parts, attempt), error };
-    return sentence(error.code.startsWith('model') || error.code === 'rate-limited' ? 'model-failed' : 'failed', sentenceOf(error));
+    if (error.code === 'internal')
+      parts.runtime.log.error('answer-failed', { deliveryId: work.deliveryId, code: error.code, ...causeOf(error) });
+    if (isWorthAnotherTry(parts, work, error, attempt))
+      return { outcome: 'later', afterMs: error.retryAfterMs ?? backOff(parts, attempt), error };
+    return sentence(
+      error.code.startsWith('model') || error.code === 'rate-limited' ? 'model-failed' : 'failed',
+      sentenceOf(error),
+    );
   }
 };
 
-const requestOf = async (parts: Delivering, work: Assignment, attempt: number, traceId: string): Promise<Parameters<Answering['answer']>[0]> => {
+const requestOf = async (
+  parts: Delivering,
+  work: Assignment,
+  attempt: number,
+  traceId: string,
+): Promise<Parameters<Answering['answer']>[0]> => {
   const { event, rules } = work;
   const conversationId = conversationOf(event);
   const turns = await parts.state.conversations.turns(work.tenant.id, conversationId, 12);
@@ -197,7 +224,11 @@ const requestOf = async (parts: Delivering, work: Assignment, attempt: number, t
 };
 
 const isWorthAnotherTry = (parts: Delivering, work: Assignment, error: AppError, attempt: number): boolean => {
-  const transient = error.retryable || error.code === 'model-timeout' || error.code === 'rate-limited' || error.code === 'store-unavailable';
+  const transient =
+    error.retryable ||
+    error.code === 'model-timeout' ||
+    error.code === 'rate-limited' ||
+    error.code === 'store-unavailable';
   if (!transient || attempt >= parts.patience.modelAttempts) return false;
   const wait = error.retryAfterMs ?? backOff(parts, attempt);
   const age = parts.runtime.clock.now() - work.event.receivedAt;
@@ -205,12 +236,16 @@ const isWorthAnotherTry = (parts: Delivering, work: Assignment, error: AppError,
 };
 
 /** 1, 3, 9 … seconds, at most a minute, with a quarter of jitter. */
-const backOff = (parts: Delivering, attempt: number): number => Math.round(Math.min(60_000, 1000 * 3 ** (attempt - 1)) * (0.875 + parts.runtime.random.float() / 4));
+const backOff = (parts: Delivering, attempt: number): number =>
+  Math.round(Math.min(60_000, 1000 * 3 ** (attempt - 1)) * (0.875 + parts.runtime.random.float() / 4));
 
 /** An `internal` error's words are for the operator; everything else was written for people. */
 const sentenceOf = (error: AppError): string =>
-  error.code === 'internal' ? 'Something went wrong on my side, so I could not answer. Please ask again in a moment.' : `I could not answer: ${lowerFirst(error.message)} Nothing was charged; please ask again in a moment.`;
-const lowerFirst = (text: string): string => (/^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text);
+  error.code === 'internal'
+    ? 'Something went wrong on my side, so I could not answer. Please ask again in a moment.'
+    : `I could not answer: ${lowerFirst(error.message)} Nothing was charged; please ask again in a moment.`;
+const lowerFirst = (text: string): string =>
+  /^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 
 /** The platform did not take it. Down: the finished answer waits. Gone (channel, permission, token): nobody is left to tell. */
 const undelivered = (parts: Delivering, work: Assignment, final: Final | null, thrown: unknown): Delivered => {
@@ -233,4 +268,7 @@ const undelivered = (parts: Delivering, work: Assignment, final: Final | null, t
 };
 
 /** What was really thrown, for the operator; only unexpected things have it. */
-const causeOf = (error: AppError): { readonly error?: string } => (error.code === 'internal' && error.cause instanceof Error ? { error: `${error.cause.name}: ${error.cause.message}` } : {});
+const causeOf = (error: AppError): { readonly error?: string } =>
+  error.code === 'internal' && error.cause instanceof Error
+    ? { error: `${error.cause.name}: ${error.cause.message}` }
+    : {};

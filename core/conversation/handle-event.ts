@@ -22,7 +22,13 @@ export type Hold = {
 };
 
 export type Handled =
-  | { readonly outcome: 'settle'; readonly reason: ReasonCode; readonly tenantId?: string; readonly answerId?: string; readonly receipt?: Receipt }
+  | {
+      readonly outcome: 'settle';
+      readonly reason: ReasonCode;
+      readonly tenantId?: string;
+      readonly answerId?: string;
+      readonly receipt?: Receipt;
+    }
   | { readonly outcome: 'later'; readonly afterMs: number; readonly error: AppError };
 
 /** What becomes of one row of the inbox. */
@@ -53,7 +59,11 @@ export const handleRow = async (parts: Handling, row: InboxRow, hold: Hold): Pro
   }
 };
 
-const settle = (reason: ReasonCode, tenant?: Tenant, more: { readonly answerId?: string; readonly receipt?: Receipt } = {}): Handled => ({
+const settle = (
+  reason: ReasonCode,
+  tenant?: Tenant,
+  more: { readonly answerId?: string; readonly receipt?: Receipt } = {},
+): Handled => ({
   outcome: 'settle',
   reason,
   ...(tenant === undefined ? {} : { tenantId: tenant.id }),
@@ -67,7 +77,10 @@ const handleQuestion = async (parts: Handling, tenant: Tenant, row: InboxRow, ho
   // The newest words count. The edits are settled first: after a crash in between they still lend their text here.
   for (const edit of edits) if (edit.state === 'ready') await hold.settle(edit.id, 'superseded', tenant.id);
   const newest = edits.at(-1)?.event;
-  const event = newest === undefined ? row.event : { ...row.event, text: newest.text, attachments: newest.attachments, addressed: stronger(row.event, newest) };
+  const event =
+    newest === undefined
+      ? row.event
+      : { ...row.event, text: newest.text, attachments: newest.attachments, addressed: stronger(row.event, newest) };
   return reply(parts, tenant, { ...row, event }, hold, []);
 };
 
@@ -75,12 +88,20 @@ const handleQuestion = async (parts: Handling, tenant: Tenant, row: InboxRow, ho
 const handleEdit = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
   const related = await relatedRows(parts, row.event);
   if (related.some((other) => other.event.kind === 'delete')) return settle('superseded', tenant);
-  const later = related.some((other) => other.id !== row.id && other.event.kind === 'edit' && other.event.orderKey > row.event.orderKey);
+  const later = related.some(
+    (other) => other.id !== row.id && other.event.kind === 'edit' && other.event.orderKey > row.event.orderKey,
+  );
   if (later) return settle('superseded', tenant);
   const question = related.find((other) => other.event.kind === 'message');
   // Not heard yet, or not worked off yet: the question will be answered with these words when its turn comes.
   if (question === undefined || question.state === 'ready') return settle('superseded', tenant);
-  const replaces = (await deliveriesOf(parts, tenant, related.filter((other) => other.id !== row.id))).flatMap((record) => record.postedIds);
+  const replaces = (
+    await deliveriesOf(
+      parts,
+      tenant,
+      related.filter((other) => other.id !== row.id),
+    )
+  ).flatMap((record) => record.postedIds);
   const event: InboundEvent = {
     ...row.event,
     // The handle of the question says where the answer stands; the edit's words and time count.
@@ -90,7 +111,13 @@ const handleEdit = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: 
   return reply(parts, tenant, { ...row, event }, hold, unique(replaces));
 };
 
-const reply = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold, replaces: readonly string[]): Promise<Handled> => {
+const reply = async (
+  parts: Handling,
+  tenant: Tenant,
+  row: InboxRow,
+  hold: Hold,
+  replaces: readonly string[],
+): Promise<Handled> => {
   const { event } = row;
   const platform = parts.platformOf(event.platform);
   if (platform === null) return settle('unsupported', tenant);
@@ -116,7 +143,10 @@ const reply = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold,
   try {
     const delivered = await deliverAnswer(parts, assignment);
     if (delivered.outcome === 'later') return delivered;
-    return settle(delivered.reason, tenant, { answerId, ...(delivered.receipt === null ? {} : { receipt: delivered.receipt }) });
+    return settle(delivered.reason, tenant, {
+      answerId,
+      ...(delivered.receipt === null ? {} : { receipt: delivered.receipt }),
+    });
   } catch (thrown) {
     if (!isDeleted(thrown)) throw thrown;
     await retractAll(parts, tenant, platform, event, [{ id: row.id }]);
@@ -136,7 +166,13 @@ const handleDelete = async (parts: Handling, tenant: Tenant, row: InboxRow, hold
 };
 
 /** Best effort: the question is gone, and an answer that cannot be removed must not hold up the thread. */
-const retractAll = async (parts: Handling, tenant: Tenant, platform: Platform, event: InboundEvent, rows: readonly { readonly id: string }[]): Promise<void> => {
+const retractAll = async (
+  parts: Handling,
+  tenant: Tenant,
+  platform: Platform,
+  event: InboundEvent,
+  rows: readonly { readonly id: string }[],
+): Promise<void> => {
   const posted = unique((await deliveriesOf(parts, tenant, rows)).flatMap((record) => record.postedIds));
   if (posted.length === 0 || platform.retract === undefined) return;
   try {
@@ -150,7 +186,9 @@ const handleFeedback = async (parts: Handling, tenant: Tenant, event: InboundEve
   if (event.feedback === undefined) return settle('unsupported', tenant);
   const answerId =
     event.feedback.answerId ??
-    (event.targetMessageId === undefined ? undefined : (await parts.state.outbox.byPostedId(tenant.id, event.targetMessageId))?.answerId);
+    (event.targetMessageId === undefined
+      ? undefined
+      : (await parts.state.outbox.byPostedId(tenant.id, event.targetMessageId))?.answerId);
   if (answerId === undefined) return settle('unsupported', tenant);
   const stored = await parts.state.receipts.addFeedback(tenant.id, answerId, {
     rating: event.feedback.rating,
@@ -175,17 +213,26 @@ const handleUninstall = async (parts: Handling, tenant: Tenant, event: InboundEv
 /** The question, its edits and its deletion, in the platform's order. */
 const relatedRows = async (parts: Handling, event: InboundEvent): Promise<readonly InboxRow[]> => {
   const rows = await parts.state.inbox.byMessage(event.platform, event.workspaceId, event.channelId, event.messageId);
-  return [...rows].filter((row) => row.event.kind !== 'feedback').sort((a, b) => (a.event.orderKey < b.event.orderKey ? -1 : a.event.orderKey > b.event.orderKey ? 1 : 0));
+  return [...rows]
+    .filter((row) => row.event.kind !== 'feedback')
+    .sort((a, b) => (a.event.orderKey < b.event.orderKey ? -1 : a.event.orderKey > b.event.orderKey ? 1 : 0));
 };
 
-const deliveriesOf = async (parts: Handling, tenant: Tenant, rows: readonly { readonly id: string }[]): Promise<readonly OutboxRecord[]> => {
+const deliveriesOf = async (
+  parts: Handling,
+  tenant: Tenant,
+  rows: readonly { readonly id: string }[],
+): Promise<readonly OutboxRecord[]> => {
   const records = await Promise.all(rows.map((row) => parts.state.outbox.get(tenant.id, row.id)));
   return records.filter((record) => record !== null);
 };
 
-const stronger = (one: InboundEvent, other: InboundEvent): InboundEvent['addressed'] => (one.addressed === 'none' ? other.addressed : one.addressed);
+const stronger = (one: InboundEvent, other: InboundEvent): InboundEvent['addressed'] =>
+  one.addressed === 'none' ? other.addressed : one.addressed;
 const unique = (ids: readonly string[]): readonly string[] => [...new Set(ids)];
 
 /** Reason with which a running answer is stopped when its question disappears. */
-export const questionDeleted = (): AppError => new AppError('cancelled', 'The question was deleted while it was being answered.', { at: 'question-deleted' });
-const isDeleted = (thrown: unknown): boolean => thrown instanceof AppError && thrown.code === 'cancelled' && thrown.at === 'question-deleted';
+export const questionDeleted = (): AppError =>
+  new AppError('cancelled', 'The question was deleted while it was being answered.', { at: 'question-deleted' });
+const isDeleted = (thrown: unknown): boolean =>
+  thrown instanceof AppError && thrown.code === 'cancelled' && thrown.at === 'question-deleted';

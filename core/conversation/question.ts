@@ -32,4 +32,8 @@ const isAsked = (sentence: string): boolean => {
   return /\p{L}/u.test(sentence);
 };
 
-const withoutCode = (text: string): string => text.replace(/```[\s\S]*?(?:```|$)/g, ' ').replace(/`[^`\n]*`/g, ' ').replace(/https?:\/\/\S+/g, ' ');
+const withoutCode = (text: string): string =>
+  text
+    .replace(/```[\s\S]*?(?:```|$)/g, ' ')
+    .replace(/`[^`\n]*`/g, ' ')
+    .replace(/https?:\/\/\S+/g, ' ');

@@ -1,7 +1,14 @@
 import type { InboundEvent, ReasonCode, Receipt, Tenant } from '../domain.ts';
 
 /** Outcomes that are one honest sentence instead of an answer. */
-const sentences: ReadonlySet<ReasonCode> = new Set(['empty', 'too-long', 'not-allowed', 'model-failed', 'failed', 'cancelled']);
+const sentences: ReadonlySet<ReasonCode> = new Set([
+  'empty',
+  'too-long',
+  'not-allowed',
+  'model-failed',
+  'failed',
+  'cancelled',
+]);
 export const isSentence = (reason: ReasonCode): boolean => sentences.has(reason);
 
 /** Receipt of a question that ended in a sentence of ours: no model wrote it, nothing was charged. */

@@ -35,7 +35,12 @@ export const decideReply = (event: InboundEvent, context: ReplyContext): Verdict
   const called = addressed === 'mention' || addressed === 'dm' || addressed === 'command';
   const mayAsk = rules.whoMayAsk.value;
   if (mayAsk !== undefined && !mayAsk.includes(event.author.id)) {
-    return called ? say('not-allowed', 'Only certain people may ask me in this channel, and you are not on that list. Please ask an administrator.') : silent('not-allowed');
+    return called
+      ? say(
+          'not-allowed',
+          'Only certain people may ask me in this channel, and you are not on that list. Please ask an administrator.',
+        )
+      : silent('not-allowed');
   }
   if (!hasWords(event.text)) {
     if (!called) return silent('empty');
@@ -44,7 +49,12 @@ export const decideReply = (event: InboundEvent, context: ReplyContext): Verdict
       : say('empty', 'What would you like to know? Ask me a question, and I will answer it from the documents.');
   }
   if (event.text.length > maxQuestionCharacters) {
-    return called ? say('too-long', `That is too long for me to read as a question (more than ${maxQuestionCharacters} characters). Please shorten it.`) : silent('too-long');
+    return called
+      ? say(
+          'too-long',
+          `That is too long for me to read as a question (more than ${maxQuestionCharacters} characters). Please shorten it.`,
+        )
+      : silent('too-long');
   }
   return { decision: 'answer', addressed };
 };

@@ -72,7 +72,8 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
   const questionGone = (event: InboundEvent): void => {
     const asked = current?.row.event;
     if (asked === undefined || asked.kind === 'delete') return;
-    if (asked.channelId === event.channelId && asked.messageId === event.messageId) current?.stop.abort(questionDeleted());
+    if (asked.channelId === event.channelId && asked.messageId === event.messageId)
+      current?.stop.abort(questionDeleted());
   };
 
   const workRow = async (row: InboxRow): Promise<Handled> => {
@@ -82,7 +83,10 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
       signal: AbortSignal.any([whole.signal, stop.signal]),
       confirmLease,
       settle: async (rowId, reason, tenantId) => {
-        if (!(await inbox.settle(lease, rowId, clock.now(), { reason, ...(tenantId === undefined ? {} : { tenantId }) }))) throw lost();
+        if (
+          !(await inbox.settle(lease, rowId, clock.now(), { reason, ...(tenantId === undefined ? {} : { tenantId }) }))
+        )
+          throw lost();
         parts.runtime.metrics.count('events_total', { platform: row.event.platform, reason });
       },
     };
@@ -101,11 +105,21 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
       const startedAt = clock.now();
       const handled = await workRow(row);
       if (handled.outcome === 'later') {
-        log.warn('event-later', { requestId: row.id, platform: row.event.platform, attempt: row.attempts, code: handled.error.code, afterMs: handled.afterMs });
+        log.warn('event-later', {
+          requestId: row.id,
+          platform: row.event.platform,
+          attempt: row.attempts,
+          code: handled.error.code,
+          afterMs: handled.afterMs,
+        });
         return void (await inbox.releaseThread(lease, clock.now() + handled.afterMs));
       }
       const { tenantId, answerId, reason } = handled;
-      const outcome = { reason, ...(tenantId === undefined ? {} : { tenantId }), ...(answerId === undefined ? {} : { answerId }) };
+      const outcome = {
+        reason,
+        ...(tenantId === undefined ? {} : { tenantId }),
+        ...(answerId === undefined ? {} : { answerId }),
+      };
       if (!(await inbox.settle(lease, row.id, clock.now(), outcome))) return;
       report(parts, row, handled, startedAt);
     }
@@ -129,7 +143,10 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
       if (error.code === 'lease-lost') return;
       if (error.code === 'cancelled') return await giveBack(lease);
       parts.runtime.metrics.count('errors_total', { code: error.code });
-      log.error('thread-failed', { code: error.code, error: error.cause instanceof Error ? error.cause.message : error.message });
+      log.error('thread-failed', {
+        code: error.code,
+        error: error.cause instanceof Error ? error.cause.message : error.message,
+      });
       await giveBack(lease, clock.now() + 1000);
     } finally {
       whole.abort(new AppError('cancelled', 'The thread is done.'));
@@ -146,14 +163,22 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
 };
 
 /** One line and the numbers for one event: ids, reasons and timings, never text. */
-const report = (parts: Handling, row: InboxRow, handled: Extract<Handled, { outcome: 'settle' }>, startedAt: number): void => {
+const report = (
+  parts: Handling,
+  row: InboxRow,
+  handled: Extract<Handled, { outcome: 'settle' }>,
+  startedAt: number,
+): void => {
   const { clock, log, metrics } = parts.runtime;
   const { event } = row;
   const { receipt } = handled;
   metrics.count('events_total', { platform: event.platform, reason: handled.reason });
   if (receipt !== undefined) {
     metrics.count('answers_total', { platform: event.platform, outcome: receipt.kind });
-    metrics.observe('answer_seconds', (clock.now() - row.receivedAt) / 1000, { platform: event.platform, outcome: receipt.kind });
+    metrics.observe('answer_seconds', (clock.now() - row.receivedAt) / 1000, {
+      platform: event.platform,
+      outcome: receipt.kind,
+    });
   }
   log.info('event', {
     requestId: row.id,

@@ -21,7 +21,8 @@ export type LoadReport = { readonly timesMs: readonly number[]; readonly forMs: 
 const replies = new Map<string, () => void>();
 const fake = await startFakeSlack({
   onCall: (call) => {
-    if (call.method === 'chat.postMessage' || call.method === 'chat.startStream') replies.get(String(call.args.thread_ts))?.();
+    if (call.method === 'chat.postMessage' || call.method === 'chat.startStream')
+      replies.get(String(call.args.thread_ts))?.();
   },
 });
 const payloads = slackPayloads(fake.teamId, fake.botUserId);
@@ -37,7 +38,9 @@ const run = async (command: LoadCommand): Promise<LoadReport> => {
     const wait = dueAt - performance.now();
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     const ts = fake.nextTs();
-    const body = JSON.stringify(payloads.appMention({ text: `<@${fake.botUserId}> how many days of leave do I have?`, ts }));
+    const body = JSON.stringify(
+      payloads.appMention({ text: `<@${fake.botUserId}> how many days of leave do I have?`, ts }),
+    );
     const replied = new Promise<void>((resolve, reject) => {
       replies.set(ts, resolve);
       if (command.kind === 'reply') setTimeout(() => reject(new Error('no reply')), 20_000).unref();
@@ -48,7 +51,10 @@ const run = async (command: LoadCommand): Promise<LoadReport> => {
       const response = await request(command.url, {
         method: 'POST',
         dispatcher: agent,
-        headers: { 'content-type': 'application/json', ...signatureHeaders(command.signingSecret, body, Math.floor(Date.now() / 1000)) },
+        headers: {
+          'content-type': 'application/json',
+          ...signatureHeaders(command.signingSecret, body, Math.floor(Date.now() / 1000)),
+        },
         body,
       });
       await response.body.dump();

@@ -46,7 +46,9 @@ const startLoad = async (): Promise<Load> => {
 
 type Bot = { readonly name: string; readonly url: string; stop(): Promise<void> };
 
-const listen = async (fetch: (request: Request) => Response | Promise<Response>): Promise<{ readonly url: string; stop(): Promise<void> }> => {
+const listen = async (
+  fetch: (request: Request) => Response | Promise<Response>,
+): Promise<{ readonly url: string; stop(): Promise<void> }> => {
   const server = serve({ fetch, port: 0, hostname: '127.0.0.1' }) as Server;
   await new Promise<void>((resolve) => (server.listening ? resolve() : server.once('listening', () => resolve())));
   return {
@@ -62,7 +64,12 @@ const listen = async (fetch: (request: Request) => Response | Promise<Response>)
 const startOurs = async (apiUrl: string): Promise<Bot> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'footnote-bench-'));
   const quiet = createTestRuntime();
-  const runtime = { ...quiet, clock: systemClock, log: silent, metrics: { count: () => undefined, observe: () => undefined, set: () => undefined } };
+  const runtime = {
+    ...quiet,
+    clock: systemClock,
+    log: silent,
+    metrics: { count: () => undefined, observe: () => undefined, set: () => undefined },
+  };
   const state = await openSqliteState({ dataDir, log: silent });
   await state.tenants.create(demoTenant);
   const slack = createSlack({ signingSecret, botToken: 'xoxb-fake', apiUrl, runtime });
@@ -89,17 +96,32 @@ const startOurs = async (apiUrl: string): Promise<Bot> => {
   };
 };
 
-const silent = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => silent };
+const silent = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+};
 
 /** Bolt as its documentation shows it: its own receiver, a handler in memory, nothing stored. */
 const startBolt = async (apiUrl: string): Promise<Bot> => {
   const receiver = new HTTPReceiver({ signingSecret, logLevel: LogLevel.ERROR });
-  const app = new App({ token: 'xoxb-fake', receiver, logLevel: LogLevel.ERROR, clientOptions: { slackApiUrl: apiUrl } });
+  const app = new App({
+    token: 'xoxb-fake',
+    receiver,
+    logLevel: LogLevel.ERROR,
+    clientOptions: { slackApiUrl: apiUrl },
+  });
   app.event('app_mention', async ({ event, say }) => {
     await say({ text: 'Leave is 30 days. [1]', thread_ts: event.ts });
   });
   const server = (await app.start(0)) as Server;
-  return { name: "Bolt's HTTPReceiver, in memory", url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/slack/events`, stop: async () => void (await app.stop()) };
+  return {
+    name: "Bolt's HTTPReceiver, in memory",
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/slack/events`,
+    stop: async () => void (await app.stop()),
+  };
 };
 
 /** Vercel's Chat SDK with its in-memory state, when a folder with it is named in BENCH_PEERS; null otherwise. */
@@ -108,14 +130,20 @@ const startChatSdk = async (apiUrl: string): Promise<Bot | null> => {
   if (folder === undefined) return null;
   const entry = (name: string): string => {
     const at = join(folder, 'node_modules', name);
-    const { exports } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as { readonly exports: Readonly<Record<string, { readonly import: string | { readonly default: string } }>> };
+    const { exports } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as {
+      readonly exports: Readonly<Record<string, { readonly import: string | { readonly default: string } }>>;
+    };
     const main = exports['.']?.import ?? '';
     return join(at, typeof main === 'string' ? main : main.default);
   };
   // biome-ignore lint/suspicious/noExplicitAny: a peer that is not among our dependencies has no types here
   const load = async (name: string): Promise<any> => import(pathToFileURL(entry(name)).href);
   try {
-    const [{ Chat }, { createSlackAdapter }, { createMemoryState }] = await Promise.all([load('chat'), load('@chat-adapter/slack'), load('@chat-adapter/state-memory')]);
+    const [{ Chat }, { createSlackAdapter }, { createMemoryState }] = await Promise.all([
+      load('chat'),
+      load('@chat-adapter/slack'),
+      load('@chat-adapter/state-memory'),
+    ]);
     const bot = new Chat({
       userName: 'bench',
       logger: 'silent',
@@ -125,7 +153,9 @@ const startChatSdk = async (apiUrl: string): Promise<Bot | null> => {
     bot.onNewMention(async (thread: { post(text: string): Promise<unknown> }) => {
       await thread.post('Leave is 30 days. [1]');
     });
-    const http = await listen((request) => bot.webhooks.slack(request, { waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined) }));
+    const http = await listen((request) =>
+      bot.webhooks.slack(request, { waitUntil: (work: Promise<unknown>) => void work.catch(() => undefined) }),
+    );
     return { name: 'Vercel Chat SDK, in memory', ...http };
   } catch (error) {
     console.error(`Chat SDK: not run (${error instanceof Error ? error.message : String(error)})`);
@@ -134,7 +164,11 @@ const startChatSdk = async (apiUrl: string): Promise<Bot | null> => {
 };
 
 const median = (values: readonly number[]): number => quantile(values, 0.5);
-const command = (bot: Bot, more: Omit<LoadCommand, 'url' | 'signingSecret'>): LoadCommand => ({ url: bot.url, signingSecret, ...more });
+const command = (bot: Bot, more: Omit<LoadCommand, 'url' | 'signingSecret'>): LoadCommand => ({
+  url: bot.url,
+  signingSecret,
+  ...more,
+});
 
 const measureAcknowledgement = async (load: Load): Promise<BenchResult> => {
   const ours = await startOurs(load.apiUrl);
@@ -142,7 +176,9 @@ const measureAcknowledgement = async (load: Load): Promise<BenchResult> => {
   try {
     for (const bot of [ours, bolt]) await load.run(command(bot, { kind: 'acknowledge', count: 200, concurrency: 16 }));
     const paced = await load.run(command(ours, { kind: 'acknowledge', count: 1000, concurrency: 64, perSecond: 100 }));
-    const pacedBolt = await load.run(command(bolt, { kind: 'acknowledge', count: 500, concurrency: 64, perSecond: 100 }));
+    const pacedBolt = await load.run(
+      command(bolt, { kind: 'acknowledge', count: 500, concurrency: 64, perSecond: 100 }),
+    );
     const full = await load.run(command(ours, { kind: 'acknowledge', count: 2000, concurrency: 32 }));
     const p50 = median(paced.timesMs);
     const p99 = quantile(paced.timesMs, 0.99);
@@ -169,7 +205,9 @@ const measureAcknowledgement = async (load: Load): Promise<BenchResult> => {
 };
 
 const measureEventPath = async (load: Load): Promise<BenchResult> => {
-  const bots = [await startOurs(load.apiUrl), await startBolt(load.apiUrl), await startChatSdk(load.apiUrl)].filter((bot) => bot !== null);
+  const bots = [await startOurs(load.apiUrl), await startBolt(load.apiUrl), await startChatSdk(load.apiUrl)].filter(
+    (bot) => bot !== null,
+  );
   const rates = new Map<string, number[]>();
   const times = new Map<string, number[]>();
   let failures = 0;
@@ -188,7 +226,9 @@ const measureEventPath = async (load: Load): Promise<BenchResult> => {
     for (const bot of bots) await bot.stop();
   }
   const rate = (index: number): number => median(rates.get(bots[index]?.name ?? '') ?? []);
-  const ratios = bots.slice(1).map((bot, index) => ({ name: `ratio to ${bot.name}`, value: rate(0) / rate(index + 1) }));
+  const ratios = bots
+    .slice(1)
+    .map((bot, index) => ({ name: `ratio to ${bot.name}`, value: rate(0) / rate(index + 1) }));
   const needed = [0.7, 1];
   return {
     id: 'P9',
@@ -196,7 +236,11 @@ const measureEventPath = async (load: Load): Promise<BenchResult> => {
     value: rate(0),
     unit: 'answers/s',
     target: '≥ 0.7 × Bolt in memory; ≥ Vercel Chat SDK in memory',
-    beside: [...bots.slice(1).map((bot, index) => ({ name: `${bot.name} answers/s`, value: rate(index + 1) })), ...ratios, ...bots.map((bot) => ({ name: `${bot.name} p50 ms`, value: median(times.get(bot.name) ?? []) }))],
+    beside: [
+      ...bots.slice(1).map((bot, index) => ({ name: `${bot.name} answers/s`, value: rate(index + 1) })),
+      ...ratios,
+      ...bots.map((bot) => ({ name: `${bot.name} p50 ms`, value: median(times.get(bot.name) ?? []) })),
+    ],
     note: `${failures} failed${bots.length < 3 ? '; Chat SDK not installed here' : ''}`,
     ok: failures === 0 && ratios.every((ratio, index) => ratio.value >= (needed[index] ?? 1)),
   };
@@ -213,7 +257,10 @@ const measureRedelivery = async (): Promise<BenchResult> => {
     const deliveries = Array.from({ length: questions }, () => world.fake.nextTs()).flatMap((ts) => {
       const shape = { text: `<@${world.fake.botUserId}> leave?`, ts };
       const both = [world.payloads.message(shape), world.payloads.appMention(shape)];
-      return Array.from({ length: 1 + Math.floor(random.float() * 5) }, (_, index) => both[(index + Math.floor(random.float() * 2)) % 2]);
+      return Array.from(
+        { length: 1 + Math.floor(random.float() * 5) },
+        (_, index) => both[(index + Math.floor(random.float() * 2)) % 2],
+      );
     });
     const shuffled = () => deliveries.map((payload) => ({ payload, at: random.float() })).sort((a, b) => a.at - b.at);
     const settled = async () => {

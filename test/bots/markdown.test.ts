@@ -11,7 +11,10 @@ describe('splitting Markdown', () => {
 
   it('cuts between paragraphs first', () => {
     const paragraph = 'word '.repeat(15).trim();
-    expect(splitMarkdown(`${paragraph}\n\n${paragraph}\n\n${paragraph}`, 160)).toEqual([`${paragraph}\n\n${paragraph}`, paragraph]);
+    expect(splitMarkdown(`${paragraph}\n\n${paragraph}\n\n${paragraph}`, 160)).toEqual([
+      `${paragraph}\n\n${paragraph}`,
+      paragraph,
+    ]);
   });
 
   it('closes a fence that it must cut and opens it again with its language', () => {
@@ -45,9 +48,22 @@ describe('splitting Markdown', () => {
 
   it('never exceeds the limit and loses no word, whatever the text', () => {
     const random = createTestRandom(7);
-    const pieces = ['para graph text', '```js\ncode();\n\nmore();\n```', '| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |', '- item\n- item', '~~~\ntilde\n~~~', `${'long'.repeat(60)}`, 'עברית וערבית', '# Head', '> quote\n> quote'];
+    const pieces = [
+      'para graph text',
+      '```js\ncode();\n\nmore();\n```',
+      '| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |',
+      '- item\n- item',
+      '~~~\ntilde\n~~~',
+      `${'long'.repeat(60)}`,
+      'עברית וערבית',
+      '# Head',
+      '> quote\n> quote',
+    ];
     for (let round = 0; round < 300; round += 1) {
-      const text = Array.from({ length: 1 + Math.floor(random.float() * 20) }, () => pieces[Math.floor(random.float() * pieces.length)]).join('\n\n');
+      const text = Array.from(
+        { length: 1 + Math.floor(random.float() * 20) },
+        () => pieces[Math.floor(random.float() * pieces.length)],
+      ).join('\n\n');
       const limit = 100 + Math.floor(random.float() * 200);
       const parts = splitMarkdown(text, limit);
       for (const part of parts) {
@@ -83,15 +99,33 @@ describe('mrkdwn', () => {
     expect(renderMrkdwn('| a | bb |\n|---|---|\n| 111 | 2 |')).toBe('```\na    bb\n---  --\n111  2\n```');
   });
 
-  it.each(['<!channel>', '<!here>', '<@U123>', '<#C1|general>', '`<!channel>`', '```\n<!channel>\n```', '<!subteam^S1>', '[<!channel>](https://a.example)'])('takes the power from %s', (text) => {
+  it.each([
+    '<!channel>',
+    '<!here>',
+    '<@U123>',
+    '<#C1|general>',
+    '`<!channel>`',
+    '```\n<!channel>\n```',
+    '<!subteam^S1>',
+    '[<!channel>](https://a.example)',
+  ])('takes the power from %s', (text) => {
     expect(renderMrkdwn(text)).not.toMatch(/<[!@#]/);
   });
 });
 
 describe('footnotes', () => {
-  const citation: Citation = { n: 1, documentId: 'd', externalId: 'e', chunkId: 'c', title: 'Hand[book] *new*', quote: 'Thirty\n days.' };
+  const citation: Citation = {
+    n: 1,
+    documentId: 'd',
+    externalId: 'e',
+    chunkId: 'c',
+    title: 'Hand[book] *new*',
+    quote: 'Thirty\n days.',
+  };
   it('link where there is somewhere to go, with the page', () => {
-    expect(renderFootnotes([{ ...citation, url: 'https://a.example/x_(y)?q=a b#f', page: 3 }])).toBe('- [1] [Hand\\[book\\] \\*new\\*](https://a.example/x_%28y%29?q=a%20b#f), p. 3');
+    expect(renderFootnotes([{ ...citation, url: 'https://a.example/x_(y)?q=a b#f', page: 3 }])).toBe(
+      '- [1] [Hand\\[book\\] \\*new\\*](https://a.example/x_%28y%29?q=a%20b#f), p. 3',
+    );
   });
   it('quote where there is not', () => {
     expect(renderFootnotes([citation])).toBe('- [1] Hand\\[book\\] \\*new\\*: “Thirty days.”');

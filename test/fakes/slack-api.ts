@@ -17,7 +17,12 @@ export type FakeMessage = {
   edits: number;
 };
 
-export type FakeCall = { readonly method: string; readonly args: Readonly<Record<string, unknown>>; readonly token: string; readonly at: number };
+export type FakeCall = {
+  readonly method: string;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly token: string;
+  readonly at: number;
+};
 
 /** What goes wrong with the next calls of a method. `lost`: done, but the reply never arrives. */
 export type Fault =
@@ -62,7 +67,12 @@ const markdownLimit = 12_000;
 
 /** Slack's Web API for one workspace, on a real loopback socket; its shapes, limits and refusals as documented. */
 export const startFakeSlack = async (
-  options: { readonly botToken?: string; readonly appToken?: string; readonly teamId?: string; onCall?(call: FakeCall): void } = {},
+  options: {
+    readonly botToken?: string;
+    readonly appToken?: string;
+    readonly teamId?: string;
+    onCall?(call: FakeCall): void;
+  } = {},
 ): Promise<FakeSlack> => {
   const botToken = options.botToken ?? 'xoxb-fake';
   const teamId = options.teamId ?? 'T0FAKE';
@@ -80,8 +90,11 @@ export const startFakeSlack = async (
 
   let markdownRefused = false;
   const refuses = (args: Args): Reply | null =>
-    markdownRefused && blocksOf(args).some((block) => block.type === 'markdown') ? { ok: false, error: 'invalid_blocks' } : refusalOf(args);
-  const find = (args: Args): FakeMessage | undefined => messages.find((message) => message.ts === args.ts && message.channel === args.channel);
+    markdownRefused && blocksOf(args).some((block) => block.type === 'markdown')
+      ? { ok: false, error: 'invalid_blocks' }
+      : refusalOf(args);
+  const find = (args: Args): FakeMessage | undefined =>
+    messages.find((message) => message.ts === args.ts && message.channel === args.channel);
   const put = (args: Args, streaming: boolean): Reply => {
     const ts = nextTs();
     messages.push({
@@ -102,7 +115,13 @@ export const startFakeSlack = async (
   };
 
   const methods: Readonly<Record<string, (args: Args) => Reply>> = {
-    'auth.test': () => ({ ok: true, user_id: botUserId, bot_id: 'B0BOT', team_id: teamId, url: 'https://fake.slack.example/' }),
+    'auth.test': () => ({
+      ok: true,
+      user_id: botUserId,
+      bot_id: 'B0BOT',
+      team_id: teamId,
+      url: 'https://fake.slack.example/',
+    }),
     'chat.postMessage': (args) => refuses(args) ?? put(args, false),
     'chat.update': (args) => {
       const message = find(args);
@@ -124,7 +143,8 @@ export const startFakeSlack = async (
     },
     'chat.startStream': (args) => {
       if (typeof args.thread_ts !== 'string') return { ok: false, error: 'invalid_thread_ts' };
-      if (typeof args.recipient_user_id !== 'string' || typeof args.recipient_team_id !== 'string') return { ok: false, error: 'missing_recipient_team_id' };
+      if (typeof args.recipient_user_id !== 'string' || typeof args.recipient_team_id !== 'string')
+        return { ok: false, error: 'missing_recipient_team_id' };
       return put(args, true);
     },
     'chat.appendStream': (args) => {
@@ -145,15 +165,23 @@ export const startFakeSlack = async (
     },
     'assistant.threads.setStatus': () => ({ ok: true }),
     'reactions.add': () => ({ ok: true }),
-    'conversations.replies': (args) => history(args, (message) => message.thread_ts === args.ts || message.ts === args.ts),
+    'conversations.replies': (args) =>
+      history(args, (message) => message.thread_ts === args.ts || message.ts === args.ts),
     'conversations.history': (args) => history(args, (message) => message.thread_ts === undefined),
     'apps.connections.open': () => ({ ok: true, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/link` }),
   };
   const history = (args: Args, belongs: (message: FakeMessage) => boolean): Reply => ({
     ok: true,
     messages: messages
-      .filter((message) => message.channel === args.channel && belongs(message) && (typeof args.oldest !== 'string' || message.ts > args.oldest))
-      .map(({ metadata, ...message }) => (String(args.include_all_metadata) === 'true' && metadata !== undefined ? { ...message, metadata } : message)),
+      .filter(
+        (message) =>
+          message.channel === args.channel &&
+          belongs(message) &&
+          (typeof args.oldest !== 'string' || message.ts > args.oldest),
+      )
+      .map(({ metadata, ...message }) =>
+        String(args.include_all_metadata) === 'true' && metadata !== undefined ? { ...message, metadata } : message,
+      ),
     has_more: false,
   });
 
@@ -168,14 +196,27 @@ export const startFakeSlack = async (
     const fault = faults.get(method)?.shift();
     if (fault?.kind === 'slow') await fault.untilReleased;
     if (fault?.kind === 'dropped') return void request.socket.destroy();
-    if (fault?.kind === 'rate-limit') return reply(response, 429, { ok: false, error: 'ratelimited' }, { 'Retry-After': String(fault.retryAfter) });
+    if (fault?.kind === 'rate-limit')
+      return reply(response, 429, { ok: false, error: 'ratelimited' }, { 'Retry-After': String(fault.retryAfter) });
     if (fault?.kind === 'status') return reply(response, fault.status, { ok: false });
     if (fault?.kind === 'error') return reply(response, 200, { ok: false, error: fault.error });
     const known = unknownMethods.has(method) ? undefined : methods[method];
     const expected = method === 'apps.connections.open' ? (options.appToken ?? 'xapp-fake') : botToken;
-    const result: Reply = known === undefined ? { ok: false, error: 'unknown_method' } : token !== expected ? { ok: false, error: 'invalid_auth' } : known(args);
+    const result: Reply =
+      known === undefined
+        ? { ok: false, error: 'unknown_method' }
+        : token !== expected
+          ? { ok: false, error: 'invalid_auth' }
+          : known(args);
     if (fault?.kind === 'lost') return void request.socket.destroy();
-    reply(response, 200, result, method === 'auth.test' ? { 'x-oauth-scopes': 'chat:write,app_mentions:read,im:history,channels:history,groups:history' } : {});
+    reply(
+      response,
+      200,
+      result,
+      method === 'auth.test'
+        ? { 'x-oauth-scopes': 'chat:write,app_mentions:read,im:history,channels:history,groups:history' }
+        : {},
+    );
   };
 
   const server = createServer((request, response) => {
@@ -201,7 +242,10 @@ export const startFakeSlack = async (
     teamId,
     calls,
     messages,
-    answers: (thread) => messages.filter((message) => message.user === botUserId && (thread === undefined || message.thread_ts === thread)),
+    answers: (thread) =>
+      messages.filter(
+        (message) => message.user === botUserId && (thread === undefined || message.thread_ts === thread),
+      ),
     callsOf: (method) => calls.filter((call) => call.method === method),
     fault: (method, fault, times = 1) => {
       faults.set(method, [...(faults.get(method) ?? []), ...Array.from({ length: times }, () => fault)]);
@@ -228,19 +272,28 @@ export const startFakeSlack = async (
 };
 
 const blocksOf = (args: Args): FakeMessage['blocks'] => (Array.isArray(args.blocks) ? args.blocks : []);
-const metadataOf = (args: Args): Pick<FakeMessage, 'metadata'> => (args.metadata === undefined ? {} : { metadata: args.metadata as NonNullable<FakeMessage['metadata']> });
+const metadataOf = (args: Args): Pick<FakeMessage, 'metadata'> =>
+  args.metadata === undefined ? {} : { metadata: args.metadata as NonNullable<FakeMessage['metadata']> };
 
 /** Slack's limits on a message. */
 const refusalOf = (args: Args): Reply | null => {
   const blocks = blocksOf(args);
   if (blocks.length > 50) return { ok: false, error: 'invalid_blocks' };
-  const markdown = blocks.filter((block) => block.type === 'markdown').reduce((sum, block) => sum + String(block.text).length, 0);
-  if (markdown > markdownLimit || JSON.stringify(blocks).length > 13_200 * 4) return { ok: false, error: 'msg_blocks_too_long' };
+  const markdown = blocks
+    .filter((block) => block.type === 'markdown')
+    .reduce((sum, block) => sum + String(block.text).length, 0);
+  if (markdown > markdownLimit || JSON.stringify(blocks).length > 13_200 * 4)
+    return { ok: false, error: 'msg_blocks_too_long' };
   if (String(args.text ?? '').length > 40_000) return { ok: false, error: 'msg_too_long' };
   return String(args.text ?? '') === '' && blocks.length === 0 ? { ok: false, error: 'no_text' } : null;
 };
 
-const reply = (response: ServerResponse, status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void => {
+const reply = (
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void => {
   response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 };
 
@@ -248,7 +301,10 @@ const reply = (response: ServerResponse, status: number, body: unknown, headers:
 const readArgs = async (request: IncomingMessage): Promise<Args> => {
   let body = '';
   for await (const chunk of request) body += String(chunk);
-  const fields = [...new URLSearchParams(body)].map(([key, value]) => [key, /^[[{]/.test(value) && key !== 'text' && key !== 'markdown_text' ? JSON.parse(value) : value]);
+  const fields = [...new URLSearchParams(body)].map(([key, value]) => [
+    key,
+    /^[[{]/.test(value) && key !== 'text' && key !== 'markdown_text' ? JSON.parse(value) : value,
+  ]);
   return Object.fromEntries(fields) as Args;
 };
 
@@ -256,18 +312,29 @@ const readArgs = async (request: IncomingMessage): Promise<Args> => {
 
 export type SlackSender = {
   /** Signs like Slack and posts; `retry` adds the headers of a redelivery. Resolves with the status. */
-  send(payload: unknown, options?: { readonly retry?: number; readonly form?: boolean; readonly at?: number }): Promise<Response>;
+  send(
+    payload: unknown,
+    options?: { readonly retry?: number; readonly form?: boolean; readonly at?: number },
+  ): Promise<Response>;
 };
 
-export const createSlackSender = (options: { readonly url: string; readonly signingSecret: string; now(): number }): SlackSender => ({
+export const createSlackSender = (options: {
+  readonly url: string;
+  readonly signingSecret: string;
+  now(): number;
+}): SlackSender => ({
   send: (payload, how = {}) => {
-    const body = how.form ? new URLSearchParams({ payload: JSON.stringify(payload) }).toString() : JSON.stringify(payload);
+    const body = how.form
+      ? new URLSearchParams({ payload: JSON.stringify(payload) }).toString()
+      : JSON.stringify(payload);
     return fetch(options.url, {
       method: 'POST',
       headers: {
         'content-type': how.form ? 'application/x-www-form-urlencoded' : 'application/json',
         ...signatureHeaders(options.signingSecret, body, Math.floor((how.at ?? options.now()) / 1000)),
-        ...(how.retry === undefined ? {} : { 'x-slack-retry-num': String(how.retry), 'x-slack-retry-reason': 'http_timeout' }),
+        ...(how.retry === undefined
+          ? {}
+          : { 'x-slack-retry-num': String(how.retry), 'x-slack-retry-reason': 'http_timeout' }),
       },
       body,
     });
@@ -352,16 +419,34 @@ export const slackPayloads = (teamId: string, botUserId: string) => {
         event_ts: eventTs,
         ts: eventTs,
         deleted_ts: shape.ts,
-        previous_message: { type: 'message', user: shape.user ?? 'U0ASKER', text: 'x', ts: shape.ts, ...(shape.thread === undefined ? {} : { thread_ts: shape.thread }) },
+        previous_message: {
+          type: 'message',
+          user: shape.user ?? 'U0ASKER',
+          text: 'x',
+          ts: shape.ts,
+          ...(shape.thread === undefined ? {} : { thread_ts: shape.thread }),
+        },
       }),
-    click: (answerId: string, rating: 'up' | 'down', on: { readonly ts: string; readonly thread: string; readonly channel?: string; readonly user?: string }) => ({
+    click: (
+      answerId: string,
+      rating: 'up' | 'down',
+      on: { readonly ts: string; readonly thread: string; readonly channel?: string; readonly user?: string },
+    ) => ({
       type: 'block_actions',
       team: { id: teamId },
       user: { id: on.user ?? 'U0ASKER', team_id: teamId },
       channel: { id: on.channel ?? 'C0GENERAL' },
       container: { type: 'message', message_ts: on.ts, channel_id: on.channel ?? 'C0GENERAL', thread_ts: on.thread },
       message: { ts: on.ts, thread_ts: on.thread },
-      actions: [{ type: 'feedback_buttons', action_id: 'footnote_feedback', block_id: 'b', value: `${rating}:${answerId}`, action_ts: `${on.ts}1` }],
+      actions: [
+        {
+          type: 'feedback_buttons',
+          action_id: 'footnote_feedback',
+          block_id: 'b',
+          value: `${rating}:${answerId}`,
+          action_ts: `${on.ts}1`,
+        },
+      ],
     }),
   };
 };

@@ -1,13 +1,20 @@
-import { serve } from '@hono/node-server';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { serve } from '@hono/node-server';
 import { describe, expect, it } from 'vitest';
 import { createSlack } from '../../../bots/slack/slack.ts';
 import type { InboundEvent } from '../../../core/domain.ts';
 import { systemClock } from '../../../core/observe/system.ts';
-import { platformContract, type PlatformRig } from '../../contracts/platform.ts';
+import { type PlatformRig, platformContract } from '../../contracts/platform.ts';
 import { createTestRuntime } from '../../fakes/clock.ts';
-import { createSlackSender, type FakeMessage, type FakeSlack, signatureHeaders, slackPayloads, startFakeSlack } from '../../fakes/slack-api.ts';
+import {
+  createSlackSender,
+  type FakeMessage,
+  type FakeSlack,
+  signatureHeaders,
+  slackPayloads,
+  startFakeSlack,
+} from '../../fakes/slack-api.ts';
 
 const signingSecret = 'the-secret';
 
@@ -22,7 +29,13 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
   const heard: InboundEvent[] = [];
   let refusing = false;
   const runtime = { ...createTestRuntime(), clock: systemClock };
-  const platform = createSlack({ signingSecret, botToken: 'xoxb-fake', apiUrl: fake.url, runtime, settings: { appendMs: 1, editMs: 1, statusAfterMs: 0 } });
+  const platform = createSlack({
+    signingSecret,
+    botToken: 'xoxb-fake',
+    apiUrl: fake.url,
+    runtime,
+    settings: { appendMs: 1, editMs: 1, statusAfterMs: 0 },
+  });
   await platform.start(async (event) => {
     if (refusing) throw new Error('the store is down');
     heard.push(event);
@@ -69,7 +82,8 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
         stale: signatureHeaders(signingSecret, body, now - 301),
         future: signatureHeaders(signingSecret, body, now + 302),
       }[how];
-      return (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body })).ok;
+      return (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body }))
+        .ok;
     },
     shown: () => fake.answers().map(shownText),
     close: async () => {
@@ -84,21 +98,46 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
 platformContract({ name: 'slack, streaming', start: () => startRig(() => undefined) });
 platformContract({
   name: 'slack, without its streaming methods',
-  start: () => startRig((fake) => ['chat.startStream', 'chat.appendStream', 'chat.stopStream', 'assistant.threads.setStatus'].forEach((method) => void fake.unknownMethods.add(method))),
+  start: () =>
+    startRig((fake) =>
+      ['chat.startStream', 'chat.appendStream', 'chat.stopStream', 'assistant.threads.setStatus'].forEach(
+        (method) => void fake.unknownMethods.add(method),
+      ),
+    ),
 });
-platformContract({ name: 'slack, without its markdown block', start: () => startRig((fake) => fake.refuseMarkdownBlocks()) });
+platformContract({
+  name: 'slack, without its markdown block',
+  start: () => startRig((fake) => fake.refuseMarkdownBlocks()),
+});
 
 describe('the fake itself', () => {
   it('refuses what Slack refuses', async () => {
     const fake = await startFakeSlack();
     const call = async (method: string, args: Record<string, string>, token = 'xoxb-fake') => {
-      const response = await fetch(`${fake.url}${method}`, { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: new URLSearchParams(args) });
+      const response = await fetch(`${fake.url}${method}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}` },
+        body: new URLSearchParams(args),
+      });
       return (await response.json()) as { readonly ok: boolean; readonly error?: string };
     };
-    expect(await call('chat.postMessage', { channel: 'C', text: 'x' }, 'xoxb-other')).toMatchObject({ ok: false, error: 'invalid_auth' });
-    expect(await call('chat.startStream', { channel: 'C', thread_ts: '1.1' })).toMatchObject({ error: 'missing_recipient_team_id' });
-    expect(await call('chat.appendStream', { channel: 'C', ts: '1.1', markdown_text: 'x' })).toMatchObject({ error: 'message_not_in_streaming_state' });
-    expect(await call('chat.postMessage', { channel: 'C', text: 'x', blocks: JSON.stringify([{ type: 'markdown', text: 'x'.repeat(12_001) }]) })).toMatchObject({ error: 'msg_blocks_too_long' });
+    expect(await call('chat.postMessage', { channel: 'C', text: 'x' }, 'xoxb-other')).toMatchObject({
+      ok: false,
+      error: 'invalid_auth',
+    });
+    expect(await call('chat.startStream', { channel: 'C', thread_ts: '1.1' })).toMatchObject({
+      error: 'missing_recipient_team_id',
+    });
+    expect(await call('chat.appendStream', { channel: 'C', ts: '1.1', markdown_text: 'x' })).toMatchObject({
+      error: 'message_not_in_streaming_state',
+    });
+    expect(
+      await call('chat.postMessage', {
+        channel: 'C',
+        text: 'x',
+        blocks: JSON.stringify([{ type: 'markdown', text: 'x'.repeat(12_001) }]),
+      }),
+    ).toMatchObject({ error: 'msg_blocks_too_long' });
     expect(await call('chat.dance', {})).toMatchObject({ error: 'unknown_method' });
     await fake.close();
   });

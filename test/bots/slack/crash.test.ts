@@ -46,7 +46,9 @@ describe.each([
     if (streamed) {
       const stream = async (_request: unknown, hooks: { update?(markdown: string): void }) => {
         hooks.update?.('Leave is');
-        await Promise.race(['chat.startStream', 'chat.update', 'chat.postMessage'].map((method) => world.fake.nextCall(method)));
+        await Promise.race(
+          ['chat.startStream', 'chat.update', 'chat.postMessage'].map((method) => world.fake.nextCall(method)),
+        );
       };
       world.answering.next(stream);
     }
@@ -55,7 +57,10 @@ describe.each([
     await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 3000, interval: 5 });
     const second = await world.instance({ settings });
     running.push(second);
-    await vi.waitFor(async () => expect(await reasonsOf(world, ts)).toEqual(['answered']), { timeout: 4000, interval: 10 });
+    await vi.waitFor(async () => expect(await reasonsOf(world, ts)).toEqual(['answered']), {
+      timeout: 4000,
+      interval: 10,
+    });
     await vi.waitFor(async () => expect((await world.state.inbox.depth(Date.now())).ready).toBe(0));
     const answers = world.fake.answers(ts);
     expect(answers).toHaveLength(1);
@@ -63,7 +68,11 @@ describe.each([
     expect(JSON.stringify(answers[0])).toContain('Leave is 30 days. [1]');
     const ids = new Set(world.answering.asked.slice(asked).map((request) => request.answerId));
     expect(ids.size).toBe(1);
-    const turns = await world.state.conversations.turns('t_000000000000000000000001', world.answering.asked.at(-1)?.conversationId ?? '', 20);
+    const turns = await world.state.conversations.turns(
+      't_000000000000000000000001',
+      world.answering.asked.at(-1)?.conversationId ?? '',
+      20,
+    );
     expect(turns).toHaveLength(2);
     const afterwards = points.indexOf(point) > points.indexOf('before outbox.finalize');
     if (afterwards) expect(world.answering.asked.length - asked).toBe(1);

@@ -15,7 +15,9 @@ describe('a question in Slack, over real sockets', () => {
   it('a signed mention ends in one threaded, footnoted answer with thumbs', async () => {
     const bot = await world.instance();
     const ts = world.fake.nextTs();
-    const response = await bot.sender.send(world.payloads.appMention({ text: `<@${world.fake.botUserId}> how many days of leave?`, ts }));
+    const response = await bot.sender.send(
+      world.payloads.appMention({ text: `<@${world.fake.botUserId}> how many days of leave?`, ts }),
+    );
     expect(response.status).toBe(200);
     await until(async () => expect(await reasonsOf(world, ts)).toEqual(['answered']));
     const [answer, ...others] = world.fake.answers();
@@ -25,7 +27,10 @@ describe('a question in Slack, over real sockets', () => {
     expect(shown).toContain('Leave is 30 days. [1] (asked: how many days of leave?)');
     expect(shown).toContain('[1] [Handbook](https://docs.example/handbook#leave)');
     expect(shown).toContain('feedback_buttons');
-    expect(world.fake.callsOf('chat.postMessage')[0]?.args).toMatchObject({ unfurl_links: 'false', unfurl_media: 'false' });
+    expect(world.fake.callsOf('chat.postMessage')[0]?.args).toMatchObject({
+      unfurl_links: 'false',
+      unfurl_media: 'false',
+    });
     const receipts = await world.state.receipts.list('t_000000000000000000000001', {}, { limit: 10 });
     expect(receipts.items).toHaveLength(1);
   });
@@ -38,7 +43,11 @@ describe('a question in Slack, over real sockets', () => {
     const plain = world.payloads.message(shape);
     const mention = world.payloads.appMention(shape);
     const deliveries = [plain, mention, mention, plain, plain, mention, mention, plain, plain, mention];
-    const statuses = await Promise.all(deliveries.map((payload, index) => (index % 2 === 0 ? one : two).sender.send(payload, index < 2 ? {} : { retry: index % 3 })));
+    const statuses = await Promise.all(
+      deliveries.map((payload, index) =>
+        (index % 2 === 0 ? one : two).sender.send(payload, index < 2 ? {} : { retry: index % 3 }),
+      ),
+    );
     expect(statuses.every((response) => response.status === 200)).toBe(true);
     await until(async () => expect(await reasonsOf(world, ts)).toEqual(['answered']));
     expect(world.fake.answers()).toHaveLength(1);
@@ -47,16 +56,26 @@ describe('a question in Slack, over real sockets', () => {
   });
 
   const tenantId = 't_000000000000000000000001';
-  const settled = (ts: string, reasons: readonly string[], channel?: string) => until(async () => expect(await reasonsOf(world, ts, channel)).toEqual(reasons));
-  const mention = (text: string, ts: string, more: Partial<MessageShape> = {}) => world.payloads.appMention({ text: `<@${world.fake.botUserId}> ${text}`, ts, ...more });
-  const shown = () => world.fake.answers().map((message) => (message.blocks.length > 0 ? JSON.stringify(message.blocks) : message.text));
+  const settled = (ts: string, reasons: readonly string[], channel?: string) =>
+    until(async () => expect(await reasonsOf(world, ts, channel)).toEqual(reasons));
+  const mention = (text: string, ts: string, more: Partial<MessageShape> = {}) =>
+    world.payloads.appMention({ text: `<@${world.fake.botUserId}> ${text}`, ts, ...more });
+  const shown = () =>
+    world.fake.answers().map((message) => (message.blocks.length > 0 ? JSON.stringify(message.blocks) : message.text));
 
   it('a follow-up in the thread needs no new mention, talk between people gets no answer', async () => {
     const bot = await world.instance();
-    const [first, between, followUp, elsewhere] = [world.fake.nextTs(), world.fake.nextTs(), world.fake.nextTs(), world.fake.nextTs()];
+    const [first, between, followUp, elsewhere] = [
+      world.fake.nextTs(),
+      world.fake.nextTs(),
+      world.fake.nextTs(),
+      world.fake.nextTs(),
+    ];
     await bot.sender.send(mention('leave?', first));
     await settled(first, ['answered']);
-    await bot.sender.send(world.payloads.message({ text: '<@U0COLLEAGUE> did you see this?', ts: between, thread: first }));
+    await bot.sender.send(
+      world.payloads.message({ text: '<@U0COLLEAGUE> did you see this?', ts: between, thread: first }),
+    );
     await bot.sender.send(world.payloads.message({ text: 'and in the first year?', ts: followUp, thread: first }));
     await bot.sender.send(world.payloads.message({ text: 'and in the first year?', ts: elsewhere }));
     await settled(between, ['not-addressed']);
@@ -96,7 +115,10 @@ describe('a question in Slack, over real sockets', () => {
     expect(answer?.text).toContain('Leave is 30 days. [1] (asked: leave?)');
     expect(answer?.text).toContain('(https://docs.example/handbook#leave)');
     expect(JSON.stringify(answer?.blocks)).toContain('feedback_buttons');
-    expect(world.fake.callsOf('chat.startStream')[0]?.args).toMatchObject({ recipient_user_id: 'U0ASKER', recipient_team_id: world.fake.teamId });
+    expect(world.fake.callsOf('chat.startStream')[0]?.args).toMatchObject({
+      recipient_user_id: 'U0ASKER',
+      recipient_team_id: world.fake.teamId,
+    });
   });
 
   it('an edited question is answered again in place, an edit before the answer is the question', async () => {
@@ -104,14 +126,26 @@ describe('a question in Slack, over real sockets', () => {
     const [answered, pending] = [world.fake.nextTs(), world.fake.nextTs()];
     await bot.sender.send(mention('leave?', answered));
     await settled(answered, ['answered']);
-    await bot.sender.send(world.payloads.edit({ text: `<@${world.fake.botUserId}> parental leave?`, ts: answered }, 'leave?', world.fake.nextTs()));
+    await bot.sender.send(
+      world.payloads.edit(
+        { text: `<@${world.fake.botUserId}> parental leave?`, ts: answered },
+        'leave?',
+        world.fake.nextTs(),
+      ),
+    );
     await settled(answered, ['answered', 'answered']);
     expect(world.fake.answers(answered)).toHaveLength(1);
     expect(shown()[0]).toContain('parental leave?');
     const turns = await world.state.conversations.turns(tenantId, world.answering.asked[0]?.conversationId ?? '', 20);
     expect(turns.map((turn) => turn.text)).toEqual(['parental leave?', expect.stringContaining('parental leave?')]);
     // The edit overtakes its message: Slack promises no order.
-    await bot.sender.send(world.payloads.edit({ text: `<@${world.fake.botUserId}> second words?`, ts: pending }, 'first words?', world.fake.nextTs()));
+    await bot.sender.send(
+      world.payloads.edit(
+        { text: `<@${world.fake.botUserId}> second words?`, ts: pending },
+        'first words?',
+        world.fake.nextTs(),
+      ),
+    );
     await bot.sender.send(mention('first words?', pending));
     await until(async () => expect((await reasonsOf(world, pending)).toSorted()).toEqual(['answered', 'superseded']));
     expect(world.answering.asked.at(-1)?.question).toBe('second words?');
@@ -129,18 +163,30 @@ describe('a question in Slack, over real sockets', () => {
     expect(await reasonsOf(world, ts)).toEqual(['answered']);
   });
 
-  it.each(['deleted', 'left as a tombstone'] as const)("a question's answer goes with the question: %s", async (how) => {
-    const bot = await world.instance();
-    const ts = world.fake.nextTs();
-    await bot.sender.send(mention('leave?', ts));
-    await settled(ts, ['answered']);
-    const at = world.fake.nextTs();
-    const gone = how === 'deleted' ? world.payloads.remove({ ts }, at) : world.payloads.edit({ text: 'This message was deleted.', ts, user: 'USLACKBOT', more: { subtype: 'tombstone' } }, 'leave?', at);
-    await bot.sender.send(gone);
-    await settled(ts, ['answered', 'question-deleted']);
-    expect(world.fake.answers()).toEqual([]);
-    expect(await world.state.conversations.exists(tenantId, world.answering.asked[0]?.conversationId ?? '')).toBe(false);
-  });
+  it.each(['deleted', 'left as a tombstone'] as const)(
+    "a question's answer goes with the question: %s",
+    async (how) => {
+      const bot = await world.instance();
+      const ts = world.fake.nextTs();
+      await bot.sender.send(mention('leave?', ts));
+      await settled(ts, ['answered']);
+      const at = world.fake.nextTs();
+      const gone =
+        how === 'deleted'
+          ? world.payloads.remove({ ts }, at)
+          : world.payloads.edit(
+              { text: 'This message was deleted.', ts, user: 'USLACKBOT', more: { subtype: 'tombstone' } },
+              'leave?',
+              at,
+            );
+      await bot.sender.send(gone);
+      await settled(ts, ['answered', 'question-deleted']);
+      expect(world.fake.answers()).toEqual([]);
+      expect(await world.state.conversations.exists(tenantId, world.answering.asked[0]?.conversationId ?? '')).toBe(
+        false,
+      );
+    },
+  );
 
   it('deleting a question stops the model call, and nothing is said', async () => {
     const bot = await world.instance();
@@ -175,11 +221,27 @@ describe('a question in Slack, over real sockets', () => {
     const answerId = world.answering.asked[0]?.answerId ?? '';
     const on = { ts: answer?.ts ?? '', thread: ts };
     expect((await bot.sender.send(world.payloads.click(answerId, 'up', on), { form: true })).status).toBe(200);
-    await until(async () => expect((await world.state.receipts.get(tenantId, answerId))?.feedback).toMatchObject([{ rating: 'up', user: 'slack:U0ASKER' }]));
-    expect((await bot.sender.send({ ...world.payloads.click(answerId, 'down', on), actions: [{ action_id: 'other', value: 'x' }] }, { form: true })).status).toBe(200);
+    await until(async () =>
+      expect((await world.state.receipts.get(tenantId, answerId))?.feedback).toMatchObject([
+        { rating: 'up', user: 'slack:U0ASKER' },
+      ]),
+    );
+    expect(
+      (
+        await bot.sender.send(
+          { ...world.payloads.click(answerId, 'down', on), actions: [{ action_id: 'other', value: 'x' }] },
+          { form: true },
+        )
+      ).status,
+    ).toBe(200);
     const later = world.payloads.click(answerId, 'down', on);
-    await bot.sender.send({ ...later, actions: [{ ...later.actions[0], action_ts: '1790009999.000001' }] }, { form: true });
-    await until(async () => expect((await world.state.receipts.get(tenantId, answerId))?.feedback).toMatchObject([{ rating: 'down' }]));
+    await bot.sender.send(
+      { ...later, actions: [{ ...later.actions[0], action_ts: '1790009999.000001' }] },
+      { form: true },
+    );
+    await until(async () =>
+      expect((await world.state.receipts.get(tenantId, answerId))?.feedback).toMatchObject([{ rating: 'down' }]),
+    );
   });
 
   it.each([
@@ -199,34 +261,40 @@ describe('a question in Slack, over real sockets', () => {
     expect(world.answering.asked).toHaveLength(1);
   });
 
-  it.each(['chat.startStream', 'chat.appendStream', 'chat.stopStream'])('a lost reply of %s still ends in one answer with the whole text', async (method) => {
-    const bot = await world.instance();
-    const ts = world.fake.nextTs();
-    world.fake.fault(method, { kind: 'lost' });
-    world.answering.next(async (_request, hooks) => {
-      hooks.update?.('Leave is');
-      await world.fake.nextCall('chat.startStream');
-      hooks.update?.('Leave is 30 days.');
-      await Promise.race([world.fake.nextCall('chat.appendStream'), world.fake.nextCall('chat.update')]);
-    });
-    await bot.sender.send(mention('leave?', ts));
-    await settled(ts, ['answered']);
-    const answers = world.fake.answers(ts);
-    expect(answers).toHaveLength(1);
-    expect(answers[0]?.streaming).toBe(false);
-    expect(shown()[0] + (answers[0]?.text ?? '')).toContain('Leave is 30 days. [1] (asked: leave?)');
-  });
+  it.each(['chat.startStream', 'chat.appendStream', 'chat.stopStream'])(
+    'a lost reply of %s still ends in one answer with the whole text',
+    async (method) => {
+      const bot = await world.instance();
+      const ts = world.fake.nextTs();
+      world.fake.fault(method, { kind: 'lost' });
+      world.answering.next(async (_request, hooks) => {
+        hooks.update?.('Leave is');
+        await world.fake.nextCall('chat.startStream');
+        hooks.update?.('Leave is 30 days.');
+        await Promise.race([world.fake.nextCall('chat.appendStream'), world.fake.nextCall('chat.update')]);
+      });
+      await bot.sender.send(mention('leave?', ts));
+      await settled(ts, ['answered']);
+      const answers = world.fake.answers(ts);
+      expect(answers).toHaveLength(1);
+      expect(answers[0]?.streaming).toBe(false);
+      expect(shown()[0] + (answers[0]?.text ?? '')).toContain('Leave is 30 days. [1] (asked: leave?)');
+    },
+  );
 
-  it.each(['channel_not_found', 'is_archived', 'not_in_channel', 'token_revoked'])('%s: nobody is left to tell, and the next question is worked on', async (error) => {
-    const bot = await world.instance();
-    const [gone, next] = [world.fake.nextTs(), world.fake.nextTs()];
-    world.fake.fault('chat.postMessage', { kind: 'error', error });
-    await bot.sender.send(mention('leave?', gone));
-    await settled(gone, ['failed']);
-    await bot.sender.send(mention('again?', next));
-    await settled(next, ['answered']);
-    expect(bot.runtime.logged.find((line) => line.event === 'answer-undeliverable')?.fields.at).toBe(error);
-  });
+  it.each(['channel_not_found', 'is_archived', 'not_in_channel', 'token_revoked'])(
+    '%s: nobody is left to tell, and the next question is worked on',
+    async (error) => {
+      const bot = await world.instance();
+      const [gone, next] = [world.fake.nextTs(), world.fake.nextTs()];
+      world.fake.fault('chat.postMessage', { kind: 'error', error });
+      await bot.sender.send(mention('leave?', gone));
+      await settled(gone, ['failed']);
+      await bot.sender.send(mention('again?', next));
+      await settled(next, ['answered']);
+      expect(bot.runtime.logged.find((line) => line.event === 'answer-undeliverable')?.fields.at).toBe(error);
+    },
+  );
 
   it('a finished answer waits for a platform that is down, without another model call', async () => {
     const bot = await world.instance();
@@ -273,7 +341,15 @@ describe('a question in Slack, over real sockets', () => {
   it('only an attachment gets a sentence that names what cannot be read', async () => {
     const bot = await world.instance();
     const ts = world.fake.nextTs();
-    await bot.sender.send(world.payloads.message({ text: '', ts, channel: 'D0DIRECT', channelType: 'im', more: { subtype: 'file_share', files: [{ name: 'scan.pdf', size: 7 }] } }));
+    await bot.sender.send(
+      world.payloads.message({
+        text: '',
+        ts,
+        channel: 'D0DIRECT',
+        channelType: 'im',
+        more: { subtype: 'file_share', files: [{ name: 'scan.pdf', size: 7 }] },
+      }),
+    );
     await settled(ts, ['empty'], 'D0DIRECT');
     expect(shown()[0]).toContain('I got your file');
   });
@@ -288,14 +364,23 @@ describe('a question in Slack, over real sockets', () => {
   ])('signed bodies that make no sense, %s', async (_, body, status) => {
     const bot = await world.instance();
     const headers = signatureHeaders(signingSecret, body, Math.floor(Date.now() / 1000));
-    const response = await fetch(`${bot.address}/slack/events`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body });
+    const response = await fetch(`${bot.address}/slack/events`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body,
+    });
     expect(response.status).toBe(status);
     if (body.includes('challenge')) expect(await response.text()).toBe('abc');
   });
 
   it('rules: a channel that is off, one where every question counts, one where few may ask', async () => {
     const bot = await world.instance();
-    const [off, question, statement, few] = [world.fake.nextTs(), world.fake.nextTs(), world.fake.nextTs(), world.fake.nextTs()];
+    const [off, question, statement, few] = [
+      world.fake.nextTs(),
+      world.fake.nextTs(),
+      world.fake.nextTs(),
+      world.fake.nextTs(),
+    ];
     world.rules.current = { enabled: false };
     await bot.sender.send(mention('leave?', off));
     await settled(off, ['channel-off']);
@@ -366,7 +451,12 @@ describe('a question in Slack, over real sockets', () => {
     await bot.sender.send(mention('a very secret question?', ts));
     await settled(ts, ['answered']);
     await until(() => expect(bot.runtime.logged.filter((line) => line.event === 'event')).toHaveLength(1));
-    expect(bot.runtime.logged.find((line) => line.event === 'event')?.fields).toMatchObject({ platform: 'slack', tenantId, reason: 'answered', promptTokens: 100 });
+    expect(bot.runtime.logged.find((line) => line.event === 'event')?.fields).toMatchObject({
+      platform: 'slack',
+      tenantId,
+      reason: 'answered',
+      promptTokens: 100,
+    });
     expect(JSON.stringify(bot.runtime.logged)).not.toContain('secret question');
     expect(JSON.stringify(bot.runtime.logged)).not.toContain('xoxb');
     expect(bot.runtime.counted('events_total', { platform: 'slack', reason: 'answered' })).toBe(1);

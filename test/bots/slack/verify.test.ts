@@ -12,7 +12,13 @@ const known = {
 const signedAt = 1_531_420_618_000;
 const minute = 60_000;
 
-type Attempt = { readonly signingSecret?: string; readonly timestamp?: string | null; readonly signature?: string | null; readonly body?: string | Uint8Array; readonly now?: number };
+type Attempt = {
+  readonly signingSecret?: string;
+  readonly timestamp?: string | null;
+  readonly signature?: string | null;
+  readonly body?: string | Uint8Array;
+  readonly now?: number;
+};
 const verdictOf = (attempt: Attempt): SlackVerdict =>
   verifySlackSignature({
     signingSecret: attempt.signingSecret ?? known.signingSecret,
@@ -22,7 +28,8 @@ const verdictOf = (attempt: Attempt): SlackVerdict =>
     now: attempt.now ?? signedAt,
   });
 const sign = (secret: string, base: string): string => createHmac('sha256', secret).update(base).digest('hex');
-const flipBit = (bytes: Uint8Array, at: number): Uint8Array => bytes.map((byte, index) => (index === at ? byte ^ 1 : byte));
+const flipBit = (bytes: Uint8Array, at: number): Uint8Array =>
+  bytes.map((byte, index) => (index === at ? byte ^ 1 : byte));
 
 describe("Slack's signature", () => {
   it("accepts the example of Slack's documentation", () => {
@@ -42,9 +49,19 @@ describe("Slack's signature", () => {
     ...Array.from({ length: 32 }, (_, index) => {
       const at = index * 2;
       const other = hex[at] === '0' ? '1' : '0';
-      return [`digit ${at} of the signature changed`, { signature: `v0=${hex.slice(0, at)}${other}${hex.slice(at + 1)}` }] as const;
+      return [
+        `digit ${at} of the signature changed`,
+        { signature: `v0=${hex.slice(0, at)}${other}${hex.slice(at + 1)}` },
+      ] as const;
     }),
-    ...Array.from({ length: 12 }, (_, index) => [`one bit of byte ${index * 30} of the body changed`, { body: flipBit(Buffer.from(known.body), index * 30) }] as const),
+    ...Array.from(
+      { length: 12 },
+      (_, index) =>
+        [
+          `one bit of byte ${index * 30} of the body changed`,
+          { body: flipBit(Buffer.from(known.body), index * 30) },
+        ] as const,
+    ),
     ['no signature', { signature: null }],
     ['an empty signature', { signature: '' }],
     ['no time', { timestamp: null }],
@@ -72,8 +89,17 @@ describe("Slack's signature", () => {
     ['a time one second later', { timestamp: '1531420619' }],
     ['a time one second earlier', { timestamp: '1531420617' }],
     ['another secret', { signingSecret: 'another-secret' }],
-    ["another tenant's signature of the same body", { signature: `v0=${sign('secret-of-another-tenant', `v0:${known.timestamp}:${known.body}`)}` }],
-    ['an empty secret', { signingSecret: '', signature: `v0=${createHmac('sha256', '').update(`v0:${known.timestamp}:${known.body}`).digest('hex')}` }],
+    [
+      "another tenant's signature of the same body",
+      { signature: `v0=${sign('secret-of-another-tenant', `v0:${known.timestamp}:${known.body}`)}` },
+    ],
+    [
+      'an empty secret',
+      {
+        signingSecret: '',
+        signature: `v0=${createHmac('sha256', '').update(`v0:${known.timestamp}:${known.body}`).digest('hex')}`,
+      },
+    ],
     ['the body alone signed', { signature: `v0=${sign(known.signingSecret, known.body)}` }],
     ['the time left out of what is signed', { signature: `v0=${sign(known.signingSecret, `v0::${known.body}`)}` }],
     ['another version signed', { signature: `v0=${sign(known.signingSecret, `v1:${known.timestamp}:${known.body}`)}` }],

@@ -6,16 +6,26 @@ import { join } from 'node:path';
 import { serve } from '@hono/node-server';
 import { Hono } from 'hono';
 import { createSlack, type SlackOptions } from '../../../bots/slack/slack.ts';
-import { type Conversations, type ConversationSettings, createConversations } from '../../../core/conversation/conversation.ts';
+import {
+  type ConversationSettings,
+  type Conversations,
+  createConversations,
+} from '../../../core/conversation/conversation.ts';
 import type { EffectiveRules } from '../../../core/core.ts';
 import type { ChannelRules, Tenant } from '../../../core/domain.ts';
 import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import { systemClock } from '../../../core/observe/system.ts';
 import type { Platform } from '../../../core/ports/platform.ts';
 import type { StateStore } from '../../../core/ports/state.ts';
-import { createTestRuntime, type TestRuntime } from '../../fakes/clock.ts';
-import { createSlackSender, type FakeSlack, type SlackSender, slackPayloads, startFakeSlack } from '../../fakes/slack-api.ts';
 import { createFakeAnswering, type FakeAnswering } from '../../core/conversation/fake-answering.ts';
+import { createTestRuntime, type TestRuntime } from '../../fakes/clock.ts';
+import {
+  createSlackSender,
+  type FakeSlack,
+  type SlackSender,
+  slackPayloads,
+  startFakeSlack,
+} from '../../fakes/slack-api.ts';
 
 export const signingSecret = 'a-signing-secret';
 
@@ -31,7 +41,10 @@ export const demoTenant: Tenant = {
 };
 
 export const effective = (rules: ChannelRules): EffectiveRules => {
-  const of = <K extends keyof ChannelRules>(key: K) => ({ value: rules[key], origin: rules[key] === undefined ? ('default' as const) : ('channel' as const) });
+  const of = <K extends keyof ChannelRules>(key: K) => ({
+    value: rules[key],
+    origin: rules[key] === undefined ? ('default' as const) : ('channel' as const),
+  });
   return {
     enabled: of('enabled'),
     answerWhen: of('answerWhen'),
@@ -90,7 +103,10 @@ export const createWorld = async (): Promise<World> => {
     started += 1;
     const now = (): number => Date.now() + (options.ahead?.() ?? 0);
     // Real time, because real sockets and a real store are in it; chance, log and metrics are the test's.
-    const own: TestRuntime = { ...createTestRuntime({ seed: started }), clock: { ...systemClock, now } as TestRuntime['clock'] };
+    const own: TestRuntime = {
+      ...createTestRuntime({ seed: started }),
+      clock: { ...systemClock, now } as TestRuntime['clock'],
+    };
     const real = createSlack({
       signingSecret,
       botToken: 'xoxb-fake',
@@ -103,7 +119,8 @@ export const createWorld = async (): Promise<World> => {
     const conversations = createConversations({
       state: options.state?.(state) ?? state,
       answering: options.answering?.(answering) ?? answering,
-      resolveTenant: async (event) => ((options.workspaces ?? [fake.teamId]).includes(event.workspaceId) ? demoTenant : null),
+      resolveTenant: async (event) =>
+        (options.workspaces ?? [fake.teamId]).includes(event.workspaceId) ? demoTenant : null,
       rules: async () => effective(rules.current),
       runtime: own,
       owner: `instance-${started}`,
@@ -155,5 +172,11 @@ export const createWorld = async (): Promise<World> => {
 };
 
 /** Every row about a message with its reason, once all of them are settled. */
-export const reasonsOf = async (world: World, ts: string, channel = 'C0GENERAL'): Promise<readonly (string | undefined)[]> =>
-  (await world.state.inbox.byMessage('slack', world.fake.teamId, channel, ts)).map((row) => (row.state === 'settled' ? row.reason : 'ready'));
+export const reasonsOf = async (
+  world: World,
+  ts: string,
+  channel = 'C0GENERAL',
+): Promise<readonly (string | undefined)[]> =>
+  (await world.state.inbox.byMessage('slack', world.fake.teamId, channel, ts)).map((row) =>
+    row.state === 'settled' ? row.reason : 'ready',
+  );

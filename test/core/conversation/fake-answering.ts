@@ -1,4 +1,4 @@
-import type { AnswerHooks, AnswerRequest, Answering } from '../../../core/answer/answering.ts';
+import type { AnswerHooks, Answering, AnswerRequest } from '../../../core/answer/answering.ts';
 import type { Citation, Receipt } from '../../../core/domain.ts';
 
 export type FakeAnswering = Answering & {
@@ -38,7 +38,11 @@ export const createFakeAnswering = (now: () => number): FakeAnswering => {
       return { ...receiptFor(request, now()), ...changes };
     },
     search: async () => ({ passages: [], timingsMs: {} }),
-    summarize: async () => ({ summary: '', citations: [], usage: { promptTokens: 0, completionTokens: 0, embeddingTokens: 0 } }),
+    summarize: async () => ({
+      summary: '',
+      citations: [],
+      usage: { promptTokens: 0, completionTokens: 0, embeddingTokens: 0 },
+    }),
   };
 };
 
