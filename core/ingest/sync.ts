@@ -66,6 +66,11 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
     run.mayWrite();
     await stillThere(run);
     await indexer.commit(tenant, source.id, prepared, run.signal);
+    // Removed while this was being written: its removal has not seen these, so they are taken back here.
+    await stillThere(run).catch(async (gone: unknown) => {
+      await indexer.remove(tenant, prepared.map((one) => one.row.id));
+      throw gone;
+    });
     const seen = prepared.filter((one) => one.outcome === 'unchanged' && !one.write).map((one) => one.row.id);
     if (seen.length > 0) await state.documents.markSeen(tenant.id, seen, job.id);
     for (const one of prepared) {

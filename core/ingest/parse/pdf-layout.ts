@@ -5,7 +5,13 @@ export type Page = { readonly number: number; readonly lines: readonly Line[] };
 export type LaidOut = { readonly text: string; readonly page: number; readonly depth?: number };
 
 export const layOut = (pages: readonly Page[]): readonly LaidOut[] => {
-  const furniture = repeatedLines(pages);
+  const blocks = layOutWithout(pages, repeatedLines(pages));
+  // Forms and slides may consist of nothing but repetition: then it is their text.
+  return blocks.length > 0 ? blocks : layOutWithout(pages, null);
+};
+
+/** `furniture`: what to leave out at the edges of pages; null keeps everything. */
+const layOutWithout = (pages: readonly Page[], furniture: ReadonlySet<string> | null): readonly LaidOut[] => {
   const body = bodySize(pages);
   const depths = headingDepths(pages, body);
   const blocks: LaidOut[] = [];
@@ -13,7 +19,7 @@ export const layOut = (pages: readonly Page[]): readonly LaidOut[] => {
     let open: { lines: string[]; depth: number | undefined } | null = null;
     let last: Line | null = null;
     for (const [index, line] of page.lines.entries()) {
-      if (isEdge(index, page) && (furniture.has(shapeOf(line)) || isPageNumber(line.text))) continue;
+      if (furniture !== null && isEdge(index, page) && (furniture.has(shapeOf(line)) || isPageNumber(line.text))) continue;
       const depth = isHeadingLike(line) ? depths.get(rounded(line.size)) : undefined;
       if (open !== null && (last === null || depth !== open.depth || startsParagraph(last, line, depth))) {
         blocks.push(closed(open, page.number));
@@ -73,7 +79,11 @@ const headingDepths = (pages: readonly Page[], body: number): ReadonlyMap<number
   return new Map([...sizes].sort((a, b) => b - a).map((size, index) => [size, Math.min(index + 1, 4)]));
 };
 
-const isEdge = (index: number, page: Page): boolean => index < 2 || index >= page.lines.length - 2;
+/** Of a page with few lines (a slide) only the outermost can be furniture. */
+const isEdge = (index: number, page: Page): boolean => {
+  const depth = page.lines.length > 6 ? 2 : 1;
+  return index < depth || index >= page.lines.length - depth;
+};
 
 const shapeOf = (line: Line): string => `${Math.round(line.y / 4)}|${line.text.replace(/\d+/g, '#')}`;
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tenant } from '../../../core/domain.ts';
-import { openSqliteChunks } from '../../../core/drivers/chunks/sqlite/chunks.ts';
+import { openSqliteChunks } from '../../../core/drivers/chunks/sqlite/open.ts';
 import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import { createIngest, type Ingest, type IngestParts } from '../../../core/ingest/ingest.ts';
 import type { MeteredCall, Metering } from '../../../core/metering/metering.ts';
@@ -102,10 +102,10 @@ export const whileTimePasses = async <T>(runtime: TestRuntime, work: Promise<T>)
     settled = true;
   });
   done.catch(() => undefined);
-  let last = performance.now();
+  let last = Date.now();
   while (!settled) {
     await new Promise<void>((resolve) => setTimeout(resolve, 5));
-    const now = performance.now();
+    const now = Date.now();
     await runtime.clock.advance(now - last);
     last = now;
   }

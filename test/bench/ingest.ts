@@ -1,0 +1,168 @@
+import { randomBytes } from 'node:crypto';
+import { globSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Worker } from 'node:worker_threads';
+import { z } from 'zod';
+import { openSqliteChunks } from '../../core/drivers/chunks/sqlite/open.ts';
+import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
+import { createIngest } from '../../core/ingest/ingest.ts';
+import type { Metering } from '../../core/metering/metering.ts';
+import type { Log, Runtime } from '../../core/ports/runtime.ts';
+import type { Change } from '../../core/ports/source.ts';
+import { makePdf } from '../core/ingest/make-documents.ts';
+import type { BenchResult } from './result.ts';
+
+/** P6: the whole path of a document without embeddings, beside the bare parsers on as many threads in the same run. */
+
+type Kind = 'markdown' | 'html' | 'pdf';
+type Sample = { readonly name: string; readonly bytes: Uint8Array };
+
+const threads = 2;
+const rounds = 3;
+
+const silent: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => silent };
+const runtime: Runtime = {
+  clock: { now: () => Date.now(), sleep: async (ms, signal) => void (await sleep(ms, undefined, signal === undefined ? {} : { signal })) },
+  random: { hex: (bytes) => randomBytes(bytes).toString('hex'), float: () => Math.random() },
+  log: silent,
+  metrics: { count: () => undefined, observe: () => undefined, set: () => undefined },
+};
+
+const markdownSamples = (): readonly Sample[] => {
+  const modules = fileURLToPath(new URL('../../node_modules/', import.meta.url));
+  return globSync(['*/*.md', '@*/*/*.md'], { cwd: modules })
+    .sort()
+    .map((name) => ({ name, bytes: readFileSync(join(modules, name)) }))
+    .filter(({ bytes }) => bytes.length > 500 && bytes.length < 60_000)
+    .slice(0, 250);
+};
+
+/** Prose of the Markdown files as pages: articles with navigation, lists and code. */
+const htmlSamples = (markdown: readonly Sample[]): readonly Sample[] =>
+  markdown.slice(0, 120).map(({ name, bytes }) => {
+    const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+    const blocks = new TextDecoder().decode(bytes).split(/\n{2,}/).map((block) => {
+      if (/^#{1,6} /.test(block)) return `<h2>${escape(block.replace(/^#+ /, ''))}</h2>`;
+      if (block.startsWith('```')) return `<pre><code>${escape(block)}</code></pre>`;
+      if (/^[-*] /.test(block)) return `<ul>${block.split('\n').map((line) => `<li>${escape(line.slice(2))}</li>`).join('')}</ul>`;
+      return `<p>${escape(block)}</p>`;
+    });
+    const page = `<!doctype html><html><head><title>${escape(name)}</title></head><body><nav><a href="/">Home</a></nav><main><h1>${escape(name)}</h1>${blocks.join('\n')}</main></body></html>`;
+    return { name: `${name}.html`, bytes: Buffer.from(page) };
+  });
+
+const pdfSamples = (markdown: readonly Sample[]): readonly Sample[] =>
+  markdown.slice(0, 60).map(({ name, bytes }) => {
+    const lines = new TextDecoder().decode(bytes).replace(/[^\x20-\x7e\n]/g, '').split('\n').flatMap((line) => line.match(/.{1,90}/g) ?? []);
+    const pages = Array.from({ length: Math.ceil(lines.length / 48) }, (_, at) => lines.slice(at * 48, at * 48 + 48).join('\n'));
+    return { name: `${name}.pdf`, bytes: makePdf(pages.length === 0 ? ['empty'] : pages) };
+  });
+
+/** Seconds that the bare parser needs for all samples, shared by the threads. Its start is not counted. */
+const bareParser = async (kind: Kind, variant: 'ours' | 'library', samples: readonly Sample[]): Promise<number> => {
+  const workers = await Promise.all(
+    Array.from({ length: threads }, async (_, at) => {
+      const worker = new Worker(new URL('./ingest-parser.ts', import.meta.url), {
+        workerData: { kind, variant, samples: samples.filter((_sample, index) => index % threads === at) },
+      });
+      await new Promise((resolve) => worker.once('message', resolve));
+      return worker;
+    }),
+  );
+  const started = performance.now();
+  await Promise.all(
+    workers.map((worker) => {
+      const finished = new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
+      worker.postMessage('go');
+      return finished;
+    }),
+  );
+  const seconds = (performance.now() - started) / 1_000;
+  await Promise.all(workers.map((worker) => worker.terminate()));
+  return seconds;
+};
+
+/** Seconds from the first change to the last document searchable, over the real embedded stores. */
+const wholePath = async (samples: readonly Sample[]): Promise<number> => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'footnote-bench-'));
+  const state = await openSqliteState({ dataDir, log: silent });
+  const chunks = await openSqliteChunks({ dataDir, log: silent });
+  const tenant = { id: 't_00000000000000000000000b', slug: 'bench', name: 'Bench', createdAt: 0, settings: {}, activeGeneration: 1, contentRevision: 0, rev: 1 };
+  await state.tenants.create(tenant);
+  let queue: readonly Sample[] = [];
+  const changes = async function* (): AsyncGenerator<Change> {
+    for (const { name, bytes } of queue) yield { type: 'upsert', externalId: name, read: async () => bytes };
+  };
+  const driver = { kind: 'samples', label: 'Samples', settings: z.strictObject({}), open: async () => ({ changes }) };
+  const metering = { record: async () => [] } as unknown as Metering;
+  const ingest = createIngest({ state, chunks, embedder: null, metering, sources: [driver], runtime, limits: { parseWorkers: threads, jobs: { leaseForMs: 30_000, pollEveryMs: 20 } } });
+  const source = await ingest.createSource(tenant, { kind: driver.kind, name: 'Samples', settings: {} });
+  const sync = async (): Promise<void> => {
+    const { id } = await ingest.sync(tenant, source.id);
+    for await (const job of ingest.watch(tenant.id, id, AbortSignal.timeout(300_000))) {
+      if (job.state === 'failed' || job.counts.failed > 0) throw new Error(JSON.stringify(job.errors));
+    }
+  };
+  ingest.start();
+  // Threads and vocabularies are loaded by a first, uncounted document a thread.
+  queue = samples.slice(0, threads * 2).map((sample, at) => ({ ...sample, name: `warm-${at}` }));
+  await sync();
+  queue = samples;
+  const started = performance.now();
+  await sync();
+  const seconds = (performance.now() - started) / 1_000;
+  await ingest.stop(1_000);
+  await chunks.close();
+  await state.maintenance.close();
+  await rm(dataDir, { recursive: true, force: true });
+  return seconds;
+};
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+
+const notes: Readonly<Record<Kind, string>> = {
+  markdown: 'mdast-util-from-markdown: exact CommonMark blocks with offsets, so quotes are slices of what was pushed; marked is ten times as fast but gives no positions',
+  html: 'linkedom + readability, rehype-parse + hast-util-to-mdast: tables, code and nesting come out right; turndown loses tables',
+  pdf: 'unpdf (PDF.js): sizes and places of words without native code or a copyleft licence',
+};
+
+const measure = async (kind: Kind, samples: readonly Sample[]): Promise<BenchResult> => {
+  const megabytes = samples.reduce((sum, { bytes }) => sum + bytes.length, 0) / 1e6;
+  const ours: number[] = [];
+  const library: number[] = [];
+  const whole: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    ours.push(await bareParser(kind, 'ours', samples));
+    if (kind === 'markdown') library.push(await bareParser(kind, 'library', samples));
+    whole.push(await wholePath(samples));
+  }
+  const ratio = median(whole.map((seconds, round) => (ours[round] ?? 0) / seconds));
+  return {
+    id: 'P6',
+    item: `ingest of ${kind} without embeddings, as a share of the parser alone (${threads} threads each)`,
+    value: Math.round(ratio * 100) / 100,
+    unit: '× parser',
+    target: '≥ 0.8',
+    beside: [
+      { name: 'whole path, MB/s', value: Math.round((megabytes / median(whole)) * 100) / 100 },
+      { name: 'parser alone, MB/s', value: Math.round((megabytes / median(ours)) * 100) / 100 },
+      ...(kind === 'markdown' ? [{ name: 'the same parser with inline constructs, MB/s', value: Math.round((megabytes / median(library)) * 100) / 100 }] : []),
+      { name: 'documents', value: samples.length },
+    ],
+    note: notes[kind],
+    ok: ratio >= 0.8,
+  };
+};
+
+export const run = async (): Promise<BenchResult[]> => {
+  const markdown = markdownSamples();
+  return [
+    await measure('markdown', markdown),
+    await measure('html', htmlSamples(markdown)),
+    await measure('pdf', pdfSamples(markdown)),
+  ];
+};
