@@ -11,7 +11,11 @@ import type { AnswerRequest } from './answering.ts';
  */
 export type Account = {
   /** Holds once; later calls return the first verdict. */
-  hold(bound: { readonly model: string | null; readonly promptTokens: number; readonly completionTokens: number }): Promise<Reservation | Refusal>;
+  hold(bound: {
+    readonly model: string | null;
+    readonly promptTokens: number;
+    readonly completionTokens: number;
+  }): Promise<Reservation | Refusal>;
   add(call: Pick<MeteredCall, 'kind' | 'model' | 'promptTokens' | 'completionTokens' | 'embeddingTokens'>): void;
   /** Writes the ledger and settles; `free`: it counts as a question and costs no tokens. */
   close(free: boolean): Promise<TokenUsage>;
@@ -42,7 +46,8 @@ export const createAccount = (metering: Metering, { clock, metrics, log }: Runti
       tokens: promptTokens + completionTokens,
       costNanos: price === null ? 0 : costNanosOf(price, { promptTokens, completionTokens, embeddingTokens: 0 }),
     });
-    if (verdict.outcome === 'refused') metrics.count('quota_refusals_total', { scope: verdict.scope, unit: verdict.unit });
+    if (verdict.outcome === 'refused')
+      metrics.count('quota_refusals_total', { scope: verdict.scope, unit: verdict.unit });
     return verdict;
   };
 
@@ -58,8 +63,10 @@ export const createAccount = (metering: Metering, { clock, metrics, log }: Runti
     });
     const model = call.model ?? 'unknown';
     if (call.promptTokens > 0) metrics.count('tokens_total', { model, direction: 'prompt' }, call.promptTokens);
-    if (call.completionTokens > 0) metrics.count('tokens_total', { model, direction: 'completion' }, call.completionTokens);
-    if (call.embeddingTokens > 0) metrics.count('tokens_total', { model, direction: 'embedding' }, call.embeddingTokens);
+    if (call.completionTokens > 0)
+      metrics.count('tokens_total', { model, direction: 'completion' }, call.completionTokens);
+    if (call.embeddingTokens > 0)
+      metrics.count('tokens_total', { model, direction: 'embedding' }, call.embeddingTokens);
   };
 
   const close: Account['close'] = async (free) => {
@@ -82,9 +89,11 @@ export const createAccount = (metering: Metering, { clock, metrics, log }: Runti
     const completionTokens = sum((call) => call.completionTokens);
     const costNanos = paid.reduce((total, line) => total + (line.costNanos ?? 0), 0);
     const currency = paid[0]?.currency;
-    const isPriced = paid.length > 0 && paid.every((line) => line.costNanos !== undefined && line.currency === currency);
+    const isPriced =
+      paid.length > 0 && paid.every((line) => line.costNanos !== undefined && line.currency === currency);
     closed = true;
-    if (verdict?.outcome === 'held') await verdict.settle({ tokens: free ? 0 : promptTokens + completionTokens, costNanos: free ? 0 : costNanos });
+    if (verdict?.outcome === 'held')
+      await verdict.settle({ tokens: free ? 0 : promptTokens + completionTokens, costNanos: free ? 0 : costNanos });
     return {
       promptTokens,
       completionTokens,
@@ -100,7 +109,11 @@ export const createAccount = (metering: Metering, { clock, metrics, log }: Runti
     abandon: async () => {
       if (closed || verdict?.outcome !== 'held') return;
       // The failure that brought us here is what the caller needs to hear; an unreleased hold expires by itself.
-      await verdict.release().catch((error: unknown) => log.warn('release_failed', { code: error instanceof AppError ? error.code : 'internal' }));
+      await verdict
+        .release()
+        .catch((error: unknown) =>
+          log.warn('release_failed', { code: error instanceof AppError ? error.code : 'internal' }),
+        );
     },
     buckets: () => (verdict === null ? [] : verdict.outcome === 'held' ? verdict.buckets : [verdict.bucket]),
   };

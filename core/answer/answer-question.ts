@@ -77,7 +77,10 @@ export const answerQuestion = async (
   try {
     const receipt = await run(work, flights);
     runtime.metrics.count('answers_total', { platform: request.platform, outcome: receipt.reasonCode });
-    runtime.metrics.observe('answer_seconds', (receipt.timingsMs.total ?? 0) / 1_000, { platform: request.platform, outcome: receipt.kind });
+    runtime.metrics.observe('answer_seconds', (receipt.timingsMs.total ?? 0) / 1_000, {
+      platform: request.platform,
+      outcome: receipt.kind,
+    });
     return receipt;
   } catch (error) {
     await work.account.abandon();
@@ -93,7 +96,8 @@ export const answerQuestion = async (
 const run = async (work: Work, flights: Flights): Promise<Receipt> => {
   const { question, settings, texts, request, parts } = work;
   if (!/[\p{L}\p{N}]/u.test(question)) return finish(work, says('refused', 'empty', texts.empty), { charge: false });
-  if (question.length > settings.maxQuestion) return finish(work, says('refused', 'too-long', texts.tooLong), { charge: false });
+  if (question.length > settings.maxQuestion)
+    return finish(work, says('refused', 'too-long', texts.tooLong), { charge: false });
 
   const meaning = await understand(work);
   if (typeof meaning !== 'string') return finish(work, meaning, { charge: false });
@@ -110,7 +114,9 @@ const run = async (work: Work, flights: Flights): Promise<Receipt> => {
   });
 
   for (;;) {
-    const kept = await work.steps.time('cache', () => parts.state.answerCache.get(request.tenant.id, key, parts.runtime.clock.now()));
+    const kept = await work.steps.time('cache', () =>
+      parts.state.answerCache.get(request.tenant.id, key, parts.runtime.clock.now()),
+    );
     parts.runtime.metrics.count('cache_total', { outcome: kept === null ? 'miss' : 'hit' });
     if (kept !== null) return fromCache(work, kept);
     const land = await flights.board(key, work.signal);
@@ -120,7 +126,10 @@ const run = async (work: Work, flights: Flights): Promise<Receipt> => {
     }
     try {
       const outcome = await find(work, meaning);
-      const receipt = await finish(work, outcome, { charge: outcome.kind !== 'refused', ...(meaning === question ? {} : { condensed: meaning }) });
+      const receipt = await finish(work, outcome, {
+        charge: outcome.kind !== 'refused',
+        ...(meaning === question ? {} : { condensed: meaning }),
+      });
       if (outcome.kind !== 'refused') await keep(work, key, receipt);
       return receipt;
     } finally {
@@ -138,15 +147,21 @@ const understand = async (work: Work): Promise<string | Outcome> => {
   const { chat } = parts;
   if (chat === null || !turns.some((turn) => turn.role === 'user')) return question;
   // What will be asked for is not known yet, so the most that it can be is held.
-  const refusal = await reserve(work, condenseBound(question, turns) - condenseMaxTokens + settings.promptTokens, condenseMaxTokens + settings.maxTokens);
+  const refusal = await reserve(
+    work,
+    condenseBound(question, turns) - condenseMaxTokens + settings.promptTokens,
+    condenseMaxTokens + settings.maxTokens,
+  );
   if (refusal !== null) return refusal;
   const short = startDeadline(parts.runtime.clock, settings.condenseWithinMs, signal);
   try {
     const input = { question, turns, tenantId: request.tenant.id, signal: short.signal };
-    const { question: condensed, usage } = await steps.time('condense', () => condense({ chat, runtime: parts.runtime }, input)).catch((error) => {
-      if (signal.aborted) throw error;
-      return { question, usage: null };
-    });
+    const { question: condensed, usage } = await steps
+      .time('condense', () => condense({ chat, runtime: parts.runtime }, input))
+      .catch((error) => {
+        if (signal.aborted) throw error;
+        return { question, usage: null };
+      });
     if (usage !== null) account.add({ kind: 'condense', ...usage, embeddingTokens: 0 });
     return condensed;
   } finally {
@@ -155,8 +170,12 @@ const understand = async (work: Work): Promise<string | Outcome> => {
 };
 
 const reserve = async (work: Work, promptTokens: number, completionTokens: number): Promise<Outcome | null> => {
-  const verdict = await work.steps.time('reserve', () => work.account.hold({ model: work.parts.chat?.name ?? null, promptTokens, completionTokens }));
-  return verdict.outcome === 'held' ? null : { ...says('refused', 'quota', verdict.sentence), retryAt: verdict.retryAt };
+  const verdict = await work.steps.time('reserve', () =>
+    work.account.hold({ model: work.parts.chat?.name ?? null, promptTokens, completionTokens }),
+  );
+  return verdict.outcome === 'held'
+    ? null
+    : { ...says('refused', 'quota', verdict.sentence), retryAt: verdict.retryAt };
 };
 
 // ── find ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,10 +191,20 @@ const find = async (work: Work, meaning: string): Promise<Outcome> => {
   const refusal = await reserve(work, 0, 0);
   if (refusal !== null) return refusal;
   const asked = { question: found.query, terms: found.text.terms, totalChunks: found.text.totalChunks };
-  const { markdown, citations } = await steps.time('compose', async () => extract(asked, passages.slice(0, 6), texts.quoted));
+  const { markdown, citations } = await steps.time('compose', async () =>
+    extract(asked, passages.slice(0, 6), texts.quoted),
+  );
   if (citations.length === 0) return says('not-found', 'not-found', texts.notFound);
   hooks.update?.(markdown);
-  return { kind: 'answered', reasonCode: 'answered', answer: markdown, citations, retrieved: passages, inPrompt: [], free: false };
+  return {
+    kind: 'answered',
+    reasonCode: 'answered',
+    answer: markdown,
+    citations,
+    retrieved: passages,
+    inPrompt: [],
+    free: false,
+  };
 };
 
 /** What was found for the question, or for it with the subject it leans on; null below the floor. */
@@ -217,7 +246,14 @@ const search = async (work: Work, query: string): Promise<Retrieval> => {
     signal,
     steps,
   });
-  if (found.embedding !== null) account.add({ kind: 'embedding', model: found.embedding.model, promptTokens: 0, completionTokens: 0, embeddingTokens: found.embedding.tokens });
+  if (found.embedding !== null)
+    account.add({
+      kind: 'embedding',
+      model: found.embedding.model,
+      promptTokens: 0,
+      completionTokens: 0,
+      embeddingTokens: found.embedding.tokens,
+    });
   if (found.degraded) steps.note('keywords_only', 1);
   return found;
 };
@@ -243,12 +279,25 @@ const compose = async (work: Work, meaning: string, found: readonly Passage[]): 
   if (refusal !== null) return refusal;
 
   hooks.status?.('Writing the answer…');
-  const writer = createWriter({ passages: prompt.passages, question: `${question} ${meaning}`, onText: (markdown) => hooks.update?.(markdown) });
+  const writer = createWriter({
+    passages: prompt.passages,
+    question: `${question} ${meaning}`,
+    onText: (markdown) => hooks.update?.(markdown),
+  });
   const begun = runtime.clock.now();
   let end: Extract<ChatEvent, { type: 'end' }> | null = null;
   await steps.time('compose', async () => {
     let isFirst = true;
-    const stream = chat.stream({ messages: prompt.messages, maxTokens: settings.maxTokens, temperature: 0.1, size: 'main', tenantId: request.tenant.id }, { signal });
+    const stream = chat.stream(
+      {
+        messages: prompt.messages,
+        maxTokens: settings.maxTokens,
+        temperature: 0.1,
+        size: 'main',
+        tenantId: request.tenant.id,
+      },
+      { signal },
+    );
     for await (const event of stream) {
       if (event.type === 'end') end = event;
       else {
@@ -259,14 +308,31 @@ const compose = async (work: Work, meaning: string, found: readonly Passage[]): 
     }
   });
   const last = end as Extract<ChatEvent, { type: 'end' }> | null;
-  if (last === null) throw new AppError('model-failed', 'The language model broke off in the middle of its answer. Please try again.', { retryable: true });
-  account.add({ kind: 'chat', model: last.model, promptTokens: last.usage.promptTokens, completionTokens: last.usage.completionTokens, embeddingTokens: 0 });
+  if (last === null)
+    throw new AppError('model-failed', 'The language model broke off in the middle of its answer. Please try again.', {
+      retryable: true,
+    });
+  account.add({
+    kind: 'chat',
+    model: last.model,
+    promptTokens: last.usage.promptTokens,
+    completionTokens: last.usage.completionTokens,
+    embeddingTokens: 0,
+  });
 
   const written = await steps.time('check', async () => writer.finish(last.finish === 'length'));
   const inPrompt = prompt.passages.map((passage) => passage.chunkId);
   // The model was asked and said that the documents do not tell, or could not show where they do. It was paid for.
   if (written.citations.length === 0) return { ...says('not-found', 'not-found', texts.notFound, false), inPrompt };
-  return { kind: 'answered', reasonCode: 'answered', answer: written.markdown, citations: written.citations, retrieved: found, inPrompt, free: false };
+  return {
+    kind: 'answered',
+    reasonCode: 'answered',
+    answer: written.markdown,
+    citations: written.citations,
+    retrieved: found,
+    inPrompt,
+    free: false,
+  };
 };
 
 // ── finish ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -339,6 +405,8 @@ const keep = async ({ parts, request, settings, steps }: Work, key: string, rece
   if (request.tenant.settings.keepText === false || receipt.timingsMs.keywords_only === 1) return;
   const { clock, log } = parts.runtime;
   await steps
-    .time('cache', () => parts.state.answerCache.put(request.tenant.id, key, forCache(receipt), clock.now() + settings.cacheForMs))
+    .time('cache', () =>
+      parts.state.answerCache.put(request.tenant.id, key, forCache(receipt), clock.now() + settings.cacheForMs),
+    )
     .catch((error: unknown) => log.warn('cache_failed', { code: toAppError(error).code }));
 };

@@ -1,5 +1,5 @@
-import type { Passage, PlatformName, Receipt, Tenant, Turn } from '../domain.ts';
 import type { SummarizeInput, Summary } from '../core.ts';
+import type { Passage, PlatformName, Receipt, Tenant, Turn } from '../domain.ts';
 import type { Metering } from '../metering/metering.ts';
 import type { ChunkStore } from '../ports/chunks.ts';
 import type { ChatModel, Embedder, Reranker } from '../ports/model.ts';
@@ -103,7 +103,10 @@ const defaults: AnswerSettings = {
 };
 
 export const createAnswering = (
-  given: Omit<AnsweringParts, 'reranker'> & { readonly reranker?: Reranker | null; readonly settings?: Partial<AnswerSettings> },
+  given: Omit<AnsweringParts, 'reranker'> & {
+    readonly reranker?: Reranker | null;
+    readonly settings?: Partial<AnswerSettings>;
+  },
 ): Answering => {
   const parts: AnsweringParts = { ...given, reranker: given.reranker ?? null };
   const settings = { ...defaults, ...given.settings };

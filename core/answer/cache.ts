@@ -43,7 +43,15 @@ export const normaliseQuestion = (question: string): string =>
 
 /** What is kept of an answer: nothing that leads back to who asked it, where, or in which words. */
 export const forCache = (receipt: Receipt): Receipt => {
-  const { memberId: _member, channelId: _channel, workspaceId: _workspace, threadId: _thread, messageId: _message, condensedQuestion: _condensed, ...rest } = receipt;
+  const {
+    memberId: _member,
+    channelId: _channel,
+    workspaceId: _workspace,
+    threadId: _thread,
+    messageId: _message,
+    condensedQuestion: _condensed,
+    ...rest
+  } = receipt;
   return { ...rest, conversationId: '', question: '', traceId: '', feedback: [], quotaBuckets: [] };
 };
 

@@ -1,6 +1,6 @@
 import type { Citation, Passage } from '../domain.ts';
-import { collapse } from '../text/sentences.ts';
 import { guessLanguage, type Language } from '../text/analyse.ts';
+import { collapse } from '../text/sentences.ts';
 import { numbersOf, termsOf } from './terms.ts';
 import { type Unit, unitsOf } from './units.ts';
 
@@ -61,22 +61,40 @@ export const quoteFor = (claim: string, { passage, units, language }: Evidence):
     .filter((unit) => unit.kind !== 'heading')
     .map((unit) => {
       const own = numbersOf(unit.words, true);
-      const shared = [...unit.terms].filter((term) => terms.has(term)).length + 1.5 * [...numbers].filter((number) => own.has(number)).length;
+      const shared =
+        [...unit.terms].filter((term) => terms.has(term)).length +
+        1.5 * [...numbers].filter((number) => own.has(number)).length;
       // A long unit shares words by chance.
       return { unit, score: shared / (1 + Math.log1p(unit.terms.size) / 4) };
     });
-  const best = scored.reduce<(typeof scored)[number] | undefined>((top, each) => (top === undefined || each.score > top.score ? each : top), undefined);
+  const best = scored.reduce<(typeof scored)[number] | undefined>(
+    (top, each) => (top === undefined || each.score > top.score ? each : top),
+    undefined,
+  );
   if (best === undefined) return clip(collapse(passage.text));
   const next = scored[scored.indexOf(best) + 1];
-  const gained = next === undefined ? 0 : [...next.unit.terms].filter((term) => terms.has(term) && !best.unit.terms.has(term)).length;
-  const together = next !== undefined && gained >= 2 && next.unit.block === best.unit.block && next.unit.end - best.unit.start <= maxQuote;
+  const gained =
+    next === undefined
+      ? 0
+      : [...next.unit.terms].filter((term) => terms.has(term) && !best.unit.terms.has(term)).length;
+  const together =
+    next !== undefined &&
+    gained >= 2 &&
+    next.unit.block === best.unit.block &&
+    next.unit.end - best.unit.start <= maxQuote;
   return quoteSlice(passage.text, best.unit, together ? next.unit.end : best.unit.end);
 };
 
 /** The unit as it stands in the passage, white space collapsed, code without its fence. */
 export const quoteSlice = (text: string, unit: Pick<Unit, 'kind' | 'start'>, end: number): string => {
   const slice = text.slice(unit.start, end);
-  return clip(collapse(unit.kind === 'code' ? slice.replace(/^(?:`{3,}|~{3,})[^\n]*\n/, '').replace(/\n?[ \t]*(?:`{3,}|~{3,})[ \t]*$/, '') : slice));
+  return clip(
+    collapse(
+      unit.kind === 'code'
+        ? slice.replace(/^(?:`{3,}|~{3,})[^\n]*\n/, '').replace(/\n?[ \t]*(?:`{3,}|~{3,})[ \t]*$/, '')
+        : slice,
+    ),
+  );
 };
 
 const clip = (quote: string): string => {

@@ -41,27 +41,48 @@ const oneLine = (text: string): string => cleanCharacters(text).replace(/\s+/g, 
 /** A follow-up as a question that stands by itself. Whatever goes wrong, the question itself is good enough. */
 export const condense = async (
   { chat, runtime }: { readonly chat: ChatModel; readonly runtime: Runtime },
-  input: { readonly question: string; readonly turns: readonly Turn[]; readonly tenantId: string; readonly signal: AbortSignal },
+  input: {
+    readonly question: string;
+    readonly turns: readonly Turn[];
+    readonly tenantId: string;
+    readonly signal: AbortSignal;
+  },
 ): Promise<Condensed> => {
   let text = '';
   let usage: Condensed['usage'] = null;
   try {
-    const request = { messages: messagesFor(input.question, input.turns), maxTokens: condenseMaxTokens, temperature: 0, size: 'small', tenantId: input.tenantId } as const;
+    const request = {
+      messages: messagesFor(input.question, input.turns),
+      maxTokens: condenseMaxTokens,
+      temperature: 0,
+      size: 'small',
+      tenantId: input.tenantId,
+    } as const;
     for await (const event of chat.stream(request, { signal: input.signal })) {
       if (event.type === 'delta') text += event.text;
-      else usage = { promptTokens: event.usage.promptTokens, completionTokens: event.usage.completionTokens, model: event.model };
+      else
+        usage = {
+          promptTokens: event.usage.promptTokens,
+          completionTokens: event.usage.completionTokens,
+          model: event.model,
+        };
     }
   } catch (error) {
     if (input.signal.aborted) throw toAppError(error);
     runtime.log.warn('condense_failed', { code: toAppError(error).code });
     return { question: input.question, usage };
   }
-  const question = cleanCharacters(text).trim().replace(/^["“'«]+|["”'»]+$/g, '');
+  const question = cleanCharacters(text)
+    .trim()
+    .replace(/^["“'«]+|["”'»]+$/g, '');
   return { question: isPlausible(question, input) ? question : input.question, usage };
 };
 
 /** One line, of a sane length, about something that was spoken of. */
-const isPlausible = (condensed: string, { question, turns }: { readonly question: string; readonly turns: readonly Turn[] }): boolean => {
+const isPlausible = (
+  condensed: string,
+  { question, turns }: { readonly question: string; readonly turns: readonly Turn[] },
+): boolean => {
   if (condensed === '' || condensed.length > maxQuestion + question.length || condensed.includes('\n')) return false;
   const spokenOf = termsOf(`${question}\n${turns.map((turn) => turn.text).join('\n')}`);
   const terms = [...termsOf(condensed)];
@@ -85,7 +106,11 @@ export const withSubject = (question: string, turns: readonly Turn[]): string | 
       const terms = [...termsOf(word)];
       return terms.length > 0 && terms.every((term) => told.has(term) && !own.has(term));
     });
-    const leans = own.size <= 3 || /\b(it|its|they|them|their|that|this|these|those|he|she|there|else|same|es|sie|das|dies|dazu|dort)\b/i.test(question);
+    const leans =
+      own.size <= 3 ||
+      /\b(it|its|they|them|their|that|this|these|those|he|she|there|else|same|es|sie|das|dies|dazu|dort)\b/i.test(
+        question,
+      );
     return subject.length === 0 || !leans ? null : `${question} ${[...new Set(subject)].slice(0, 6).join(' ')}`;
   }
   return null;

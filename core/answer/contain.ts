@@ -46,7 +46,8 @@ const addressAsText = (found: string, containment: Containment): string => {
   const plain = found.slice(0, found.length - tail.length);
   const readable = plain.replace(/^(?:https?:\/\/|mailto:)/iu, '');
   // Backslashes and backticks have no place in an address that is to be shown.
-  const shown = containment.knows(plain, false) && !/^[a-z][a-z0-9+.-]*:(?!\d)/iu.test(readable) && !/[`\\]/.test(readable);
+  const shown =
+    containment.knows(plain, false) && !/^[a-z][a-z0-9+.-]*:(?!\d)/iu.test(readable) && !/[`\\]/.test(readable);
   return `${shown ? `\`${readable}\`` : '(link removed)'}${escapeText(tail)}`;
 };
 
@@ -101,12 +102,25 @@ const renderWords = (text: string, containment: Containment): string => {
 /** Block syntax is the line's own business (see `splitLine`): here everything is one run of inline content. */
 const inlineOnly = {
   disable: {
-    null: ['attentionBlock', 'blockQuote', 'codeFenced', 'codeIndented', 'definition', 'headingAtx', 'htmlFlow', 'list', 'setextUnderline', 'thematicBreak'],
+    null: [
+      'attentionBlock',
+      'blockQuote',
+      'codeFenced',
+      'codeIndented',
+      'definition',
+      'headingAtx',
+      'htmlFlow',
+      'list',
+      'setextUnderline',
+      'thematicBreak',
+    ],
   },
 };
 
 const parseInline = (markdown: string): readonly PhrasingContent[] =>
-  fromMarkdown(markdown, { extensions: [inlineOnly] }).children.flatMap((node) => (node.type === 'paragraph' ? node.children : []));
+  fromMarkdown(markdown, { extensions: [inlineOnly] }).children.flatMap((node) =>
+    node.type === 'paragraph' ? node.children : [],
+  );
 
 /** The words of inline Markdown without its syntax, parted at its footnote markers: n markers, n + 1 segments. */
 export const partAtMarkers = (
@@ -139,14 +153,18 @@ export const partAtMarkers = (
 export const containInline = (markdown: string, containment: Containment): string => {
   const edges = /^(\s*)([\s\S]*?)(\s*)$/u.exec(markdown);
   if (edges === null || edges[2] === '') return markdown;
-  const inside = parseInline(edges[2] ?? '').map((node) => renderInline(node, containment)).join('');
+  const inside = parseInline(edges[2] ?? '')
+    .map((node) => renderInline(node, containment))
+    .join('');
   // At the beginning of a line `[1]: …` would be read as a definition.
   return `${edges[1]}${inside.replace(/^(\[[^\]\n]*\]):/, '$1 :')}${edges[3]}`;
 };
 
 const renderInline = (node: PhrasingContent, containment: Containment): string => {
   const inside = (): string =>
-    'children' in node ? node.children.map((child) => renderInline(child as PhrasingContent, containment)).join('') : '';
+    'children' in node
+      ? node.children.map((child) => renderInline(child as PhrasingContent, containment)).join('')
+      : '';
   switch (node.type) {
     case 'text':
       return renderText(node.value, containment);
@@ -192,9 +210,11 @@ export const containCode = (code: string, containment: Containment): string =>
 // ── blocks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Quote marks, bullets, numbers, hashes: what makes a line a block. */
-export const blockPrefix = /^[ \t]*(?:>[ \t]?)*(?:[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)*(?:#{1,6}[ \t]+)?/;
+export const blockPrefix =
+  /^[ \t]*(?:>[ \t]?)*(?:[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)*(?:#{1,6}[ \t]+)?/;
 /** The fence and the name of a language; nothing else may stand there. */
-export const containFence = (line: string): string => /^[ \t]*(?:>[ \t]?)*[ \t]*(?:`{3,}|~{3,})(?:[ \t]*[\w+#-]{1,20}(?![^\s{,]))?/.exec(line)?.[0] ?? '';
+export const containFence = (line: string): string =>
+  /^[ \t]*(?:>[ \t]?)*[ \t]*(?:`{3,}|~{3,})(?:[ \t]*[\w+#-]{1,20}(?![^\s{,]))?/.exec(line)?.[0] ?? '';
 export const fenceLine = /^[ \t]*(?:>[ \t]?)*[ \t]*(`{3,}|~{3,})[^`\n]*$/;
 
 /** One row of a table; `write` contains a cell. */
@@ -202,28 +222,32 @@ export const containRow = (row: string, write: (cell: string) => string): string
   if (/^[ \t]*\|?[\s:|-]+\|?[ \t]*\n?$/.test(row)) return row;
   return row
     .split(/(?<!\\)\|/)
-    .map((cell) => (cell.trim() === '' ? cell : write(cell.replaceAll('\\|', '¦')).replaceAll('|', '\\|').replaceAll('¦', '\\|')))
+    .map((cell) =>
+      cell.trim() === '' ? cell : write(cell.replaceAll('\\|', '¦')).replaceAll('|', '\\|').replaceAll('¦', '\\|'),
+    )
     .join('|');
 };
 
 /** Whole Markdown, contained line by line: for text that is all there. */
 export const containBlocks = (markdown: string, containment: Containment): string => {
   let fence: string | null = null;
-  const lines = cleanCharacters(markdown).split('\n').map((line) => {
-    if (fence !== null) {
-      if (/^[`~]+$/.test(line.trim()) && line.trim().startsWith(fence)) fence = null;
-      return fence === null ? line : containCode(line, containment);
-    }
-    const opening = fenceLine.exec(line);
-    if (opening !== null) {
-      fence = opening[1] ?? '```';
-      return containFence(line);
-    }
-    if (/^[ \t]*\|/.test(line)) return containRow(line, (cell) => containInline(cell, containment));
-    if (/^[ \t]*\[[^\]\n]{1,80}\]:/.test(line)) return '';
-    const prefix = blockPrefix.exec(line)?.[0] ?? '';
-    return prefix + containInline(line.slice(prefix.length), containment);
-  });
+  const lines = cleanCharacters(markdown)
+    .split('\n')
+    .map((line) => {
+      if (fence !== null) {
+        if (/^[`~]+$/.test(line.trim()) && line.trim().startsWith(fence)) fence = null;
+        return fence === null ? line : containCode(line, containment);
+      }
+      const opening = fenceLine.exec(line);
+      if (opening !== null) {
+        fence = opening[1] ?? '```';
+        return containFence(line);
+      }
+      if (/^[ \t]*\|/.test(line)) return containRow(line, (cell) => containInline(cell, containment));
+      if (/^[ \t]*\[[^\]\n]{1,80}\]:/.test(line)) return '';
+      const prefix = blockPrefix.exec(line)?.[0] ?? '';
+      return prefix + containInline(line.slice(prefix.length), containment);
+    });
   return fence === null ? lines.join('\n') : `${lines.join('\n')}\n${fence}`;
 };
 
@@ -235,8 +259,10 @@ export const listEscapes = (markdown: string): readonly string[] => {
   const walk = (node: Nodes): void => {
     if (node.type === 'link' || node.type === 'image') found.push(`${node.type} ${node.url}`);
     else if (node.type === 'html') found.push(`html ${node.value}`);
-    else if (node.type === 'definition' || node.type === 'footnoteDefinition') found.push(`definition ${node.identifier}`);
-    else if (node.type === 'linkReference' || node.type === 'imageReference') found.push(`reference ${node.identifier}`);
+    else if (node.type === 'definition' || node.type === 'footnoteDefinition')
+      found.push(`definition ${node.identifier}`);
+    else if (node.type === 'linkReference' || node.type === 'imageReference')
+      found.push(`reference ${node.identifier}`);
     if ('children' in node) for (const child of node.children) walk(child);
   };
   walk(fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }));

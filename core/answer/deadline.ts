@@ -2,7 +2,11 @@ import { AppError } from '../errors.ts';
 import type { Clock } from '../ports/runtime.ts';
 
 /** A signal that also fires, with `model-timeout`, when the time is up. */
-export const startDeadline = (clock: Clock, ms: number, parent: AbortSignal): { readonly signal: AbortSignal; end(): void } => {
+export const startDeadline = (
+  clock: Clock,
+  ms: number,
+  parent: AbortSignal,
+): { readonly signal: AbortSignal; end(): void } => {
   const own = new AbortController();
   const timer = new AbortController();
   const onAbort = (): void => own.abort(new AppError('cancelled', 'The work was stopped before it was finished.'));

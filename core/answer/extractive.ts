@@ -1,8 +1,8 @@
 import type { Citation, Passage } from '../domain.ts';
 import { collapse } from '../text/sentences.ts';
-import { createCitation, quoteSlice } from './citations.ts';
-import { containBlocks, containInline, type Containment } from './contain.ts';
 import { holdsAddress } from './addresses.ts';
+import { createCitation, quoteSlice } from './citations.ts';
+import { type Containment, containBlocks, containInline } from './contain.ts';
 import { idfOf, termsOf } from './terms.ts';
 import { type Unit, unitsOf } from './units.ts';
 
@@ -23,7 +23,14 @@ const longestBlock = 1_200;
 const longestAnswer = 1_500;
 
 type Scored = { readonly unit: Unit; readonly score: number; readonly covers: ReadonlySet<string> };
-type Span = { readonly passage: Passage; readonly first: Unit; readonly end: number; readonly score: number; readonly covers: ReadonlySet<string>; readonly isBlock: boolean };
+type Span = {
+  readonly passage: Passage;
+  readonly first: Unit;
+  readonly end: number;
+  readonly score: number;
+  readonly covers: ReadonlySet<string>;
+  readonly isBlock: boolean;
+};
 
 export const extract = (asked: QuestionTerms, passages: readonly Passage[], heading: string): Extract => {
   const weigh = weigher(asked);
@@ -33,7 +40,9 @@ export const extract = (asked: QuestionTerms, passages: readonly Passage[], head
     .filter((span) => span !== null)
     .sort((a, b) => b.score - a.score);
   const chosen = choose(spans, weigh);
-  const citations = chosen.map((span, index) => createCitation(index + 1, span.passage, quoteSlice(span.passage.text, span.first, span.end)));
+  const citations = chosen.map((span, index) =>
+    createCitation(index + 1, span.passage, quoteSlice(span.passage.text, span.first, span.end)),
+  );
   if (citations.length === 0) return { markdown: '', citations };
   return { markdown: [heading, ...chosen.map((span, index) => renderSpan(span, index + 1))].join('\n\n'), citations };
 };
@@ -42,8 +51,18 @@ export const extract = (asked: QuestionTerms, passages: readonly Passage[], head
 
 type Kind = 'how' | 'amount' | 'what' | 'other';
 const kindOf = (question: string): Kind => {
-  if (/^\W*(how (many|much|long|often|old|big|large|far|fast)|when|what time|which (port|version|number)|wie (viel|lange|oft|hoch)|wann|combien|cuánt|quanto)/i.test(question)) return 'amount';
-  if (/\b(how (do|can|to|should|does)|steps?|set ?up|install|configure|wie (kann|richte|mache)|comment|cómo)\b/i.test(question)) return 'how';
+  if (
+    /^\W*(how (many|much|long|often|old|big|large|far|fast)|when|what time|which (port|version|number)|wie (viel|lange|oft|hoch)|wann|combien|cuánt|quanto)/i.test(
+      question,
+    )
+  )
+    return 'amount';
+  if (
+    /\b(how (do|can|to|should|does)|steps?|set ?up|install|configure|wie (kann|richte|mache)|comment|cómo)\b/i.test(
+      question,
+    )
+  )
+    return 'how';
   return /^\W*(what|who|was|wer|que|qui|qué|quién)\b/i.test(question) ? 'what' : 'other';
 };
 
@@ -51,7 +70,12 @@ type Weigh = { of(covered: ReadonlySet<string>): number; among(words: string): R
 
 /** Share of the question's weight; terms that no document holds cannot be met by any sentence and count little. */
 const weigher = ({ terms, totalChunks }: QuestionTerms): Weigh => {
-  const weights = new Map(terms.map(({ term, documentFrequency }) => [term, documentFrequency === 0 ? 0.2 : idfOf(documentFrequency, totalChunks)]));
+  const weights = new Map(
+    terms.map(({ term, documentFrequency }) => [
+      term,
+      documentFrequency === 0 ? 0.2 : idfOf(documentFrequency, totalChunks),
+    ]),
+  );
   const mass = [...weights.values()].reduce((sum, value) => sum + value, 0) || 1;
   return {
     of: (covered) => [...covered].reduce((sum, term) => sum + (weights.get(term) ?? 0), 0) / mass,
@@ -82,8 +106,18 @@ const bestSpan = (passage: Passage, rank: number, weigh: Weigh, kind: Kind): Spa
 /** How well the form of a unit fits the kind of question. */
 const manner = ({ kind, words }: Unit, asked: Kind): number => {
   let bonus = 0;
-  if (asked === 'amount' && /\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|daily|weekly|monthly)\b/i.test(words)) bonus += 0.12;
-  if (asked === 'how' && (kind === 'item' || kind === 'code' || /^(to|use|run|call|open|click|go|set|add|create|install|pass|you can)\b/i.test(words))) bonus += 0.08;
+  if (
+    asked === 'amount' &&
+    /\d|\b(one|two|three|four|five|six|seven|eight|nine|ten|daily|weekly|monthly)\b/i.test(words)
+  )
+    bonus += 0.12;
+  if (
+    asked === 'how' &&
+    (kind === 'item' ||
+      kind === 'code' ||
+      /^(to|use|run|call|open|click|go|set|add|create|install|pass|you can)\b/i.test(words))
+  )
+    bonus += 0.08;
   if (asked === 'what' && /\b(is|are|means|ist|sind|est|es)\b/i.test(words.slice(0, 80))) bonus += 0.05;
   if (kind === 'code' && asked !== 'how') bonus -= 0.15;
   if (words.endsWith('?')) bonus -= 0.25;
@@ -95,7 +129,8 @@ const manner = ({ kind, words }: Unit, asked: Kind): number => {
 /** A list, a lead-in with what it leads to, code with the sentence before it: what belongs together stays together. */
 const grow = (passage: Passage, units: readonly Unit[], best: Scored, scored: readonly Scored[], kind: Kind): Span => {
   const at = units.indexOf(best.unit);
-  const blockOf = (unit: Unit | undefined): readonly Unit[] => (unit === undefined ? [] : units.filter((each) => each.block === unit.block));
+  const blockOf = (unit: Unit | undefined): readonly Unit[] =>
+    unit === undefined ? [] : units.filter((each) => each.block === unit.block);
   const lengthOf = (unit: Unit): number => unit.blockEnd - unit.blockStart;
   const isBlockKind = (unit: Unit): boolean => ['item', 'code', 'row'].includes(unit.kind);
   let first = best.unit;
@@ -104,22 +139,41 @@ const grow = (passage: Passage, units: readonly Unit[], best: Scored, scored: re
 
   if (isBlockKind(best.unit)) {
     const siblings = blockOf(best.unit);
-    const whole = best.unit.kind === 'code' || (lengthOf(best.unit) <= longestBlock && (best.unit.ordered === true || (siblings.length <= 5 && lengthOf(best.unit) <= 500)));
+    const whole =
+      best.unit.kind === 'code' ||
+      (lengthOf(best.unit) <= longestBlock &&
+        (best.unit.ordered === true || (siblings.length <= 5 && lengthOf(best.unit) <= 500)));
     isBlock = best.unit.kind !== 'item' || whole;
     if (whole) {
       first = { ...(siblings[0] ?? best.unit), start: best.unit.blockStart };
       end = best.unit.blockEnd;
       const lead = units[units.indexOf(siblings[0] ?? best.unit) - 1];
-      if (lead?.kind === 'sentence' && (lead.words.endsWith(':') || best.unit.kind === 'code') && lead.words.length < 300) first = lead;
+      if (
+        lead?.kind === 'sentence' &&
+        (lead.words.endsWith(':') || best.unit.kind === 'code') &&
+        lead.words.length < 300
+      )
+        first = lead;
     }
   } else {
     const next = units[at + 1];
     const follows = next !== undefined && next.block !== best.unit.block && isBlockKind(next);
-    if (follows && (best.unit.words.endsWith(':') || (kind === 'how' && next.kind === 'code')) && lengthOf(next) <= longestBlock) {
+    if (
+      follows &&
+      (best.unit.words.endsWith(':') || (kind === 'how' && next.kind === 'code')) &&
+      lengthOf(next) <= longestBlock
+    ) {
       end = next.blockEnd;
       isBlock = true;
-    } else if (next?.kind === 'sentence' && next.block === best.unit.block && end - first.start < 260 && next.words.length < 260) {
-      const worth = (scored[at + 1]?.score ?? 0) >= 0.6 * best.score || /^(it|this|these|they|that|then|otherwise|however|if|but|after|sie|es|dies|dann)\b/i.test(next.words);
+    } else if (
+      next?.kind === 'sentence' &&
+      next.block === best.unit.block &&
+      end - first.start < 260 &&
+      next.words.length < 260
+    ) {
+      const worth =
+        (scored[at + 1]?.score ?? 0) >= 0.6 * best.score ||
+        /^(it|this|these|they|that|then|otherwise|however|if|but|after|sie|es|dies|dann)\b/i.test(next.words);
       if (worth) end = next.end;
     }
     const before = units[at - 1];
@@ -142,7 +196,12 @@ const choose = (spans: readonly Span[], weigh: Weigh): readonly Span[] => {
     const text = collapse(span.passage.text.slice(span.first.start, span.end));
     const adds = weigh.of(new Set([...span.covers].filter((term) => !covered.has(term))));
     const worth = adds >= 0.15 ? span.score >= 0.7 * best.score : span.score >= 0.95 * best.score;
-    if (!worth || texts.join('').length + text.length > longestAnswer || texts.some((other) => other.includes(text) || text.includes(other))) continue;
+    if (
+      !worth ||
+      texts.join('').length + text.length > longestAnswer ||
+      texts.some((other) => other.includes(text) || text.includes(other))
+    )
+      continue;
     chosen.push(span);
     texts.push(text);
     for (const term of span.covers) covered.add(term);
@@ -159,8 +218,12 @@ const renderSpan = ({ passage, first, end, isBlock }: Span, n: number): string =
   if (!isBlock) return `“${containInline(collapse(slice), containment).trim()}” [${n}]`;
   // A lead-in is one line however it was wrapped, and carries the footnote.
   const leadLength = first.kind === 'sentence' ? Math.min(first.end, end) - first.start : 0;
-  const lead = leadLength === 0 ? '' : `${containInline(collapse(slice.slice(0, leadLength)), containment).trim()} [${n}]\n\n`;
-  const rest = slice.slice(leadLength).replace(/^\s*\n/, '').trimEnd();
+  const lead =
+    leadLength === 0 ? '' : `${containInline(collapse(slice.slice(0, leadLength)), containment).trim()} [${n}]\n\n`;
+  const rest = slice
+    .slice(leadLength)
+    .replace(/^\s*\n/, '')
+    .trimEnd();
   // A piece of a long code block comes without its fence.
   const body = first.kind === 'code' && !/^[ \t]*(?:`{3,}|~{3,})/.test(rest) ? `\`\`\`\n${rest}\n\`\`\`` : rest;
   const markdown = containBlocks(dedent(body), containment).trim();
@@ -169,7 +232,16 @@ const renderSpan = ({ passage, first, end, isBlock }: Span, n: number): string =
 };
 
 const dedent = (text: string): string => {
-  const indents = text.split('\n').slice(1).filter((line) => line.trim() !== '').map((line) => /^[ \t]*/.exec(line)?.[0].length ?? 0);
+  const indents = text
+    .split('\n')
+    .slice(1)
+    .filter((line) => line.trim() !== '')
+    .map((line) => /^[ \t]*/.exec(line)?.[0].length ?? 0);
   const least = Math.min(...indents, 20);
-  return least === 0 || least === 20 ? text : text.split('\n').map((line, index) => (index === 0 ? line : line.slice(least))).join('\n');
+  return least === 0 || least === 20
+    ? text
+    : text
+        .split('\n')
+        .map((line, index) => (index === 0 ? line : line.slice(least)))
+        .join('\n');
 };

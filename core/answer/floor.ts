@@ -1,4 +1,4 @@
-import { guessLanguage, analyse } from '../text/analyse.ts';
+import { analyse, guessLanguage } from '../text/analyse.ts';
 import { splitSentences } from '../text/sentences.ts';
 import type { Retrieval } from './retrieve.ts';
 import { idfOf } from './terms.ts';
@@ -41,12 +41,17 @@ export const judge = (retrieval: Retrieval, { chat }: FloorMode): Verdict => {
   return { passes: byKeywords || standsOutByMeaning(retrieval, chat), keywordScore, coverage };
 };
 
-const scoreKeywords = ({ text, candidates }: Retrieval): { readonly keywordScore: number; readonly coverage: number } => {
+const scoreKeywords = ({
+  text,
+  candidates,
+}: Retrieval): { readonly keywordScore: number; readonly coverage: number } => {
   const idf = text.terms.map(({ documentFrequency }) => idfOf(documentFrequency, text.totalChunks));
   const mass = idf.reduce((sum, value) => sum + value, 0);
   const top = text.hits.slice(0, looked);
-  if (mass === 0 || top.length === 0 || candidates.length === 0) return { keywordScore: Number.NEGATIVE_INFINITY, coverage: 0 };
-  const cover = (matched: Iterable<number>): number => [...matched].reduce((sum, index) => sum + (idf[index] ?? 0), 0) / mass;
+  if (mass === 0 || top.length === 0 || candidates.length === 0)
+    return { keywordScore: Number.NEGATIVE_INFINITY, coverage: 0 };
+  const cover = (matched: Iterable<number>): number =>
+    [...matched].reduce((sum, index) => sum + (idf[index] ?? 0), 0) / mass;
 
   const passage = Math.max(...top.map(({ matched }) => cover(matched)));
   const together = cover(new Set(top.slice(0, 3).flatMap(({ matched }) => matched)));
@@ -61,12 +66,20 @@ const scoreKeywords = ({ text, candidates }: Retrieval): { readonly keywordScore
   }
   const length = Math.log(Math.min(text.terms.length, mostTerms));
   const keywordScore =
-    weights.bias + weights.passage * passage + weights.sentences * sentences + weights.together * together + weights.length * length;
+    weights.bias +
+    weights.passage * passage +
+    weights.sentences * sentences +
+    weights.together * together +
+    weights.length * length;
   return { keywordScore, coverage: passage };
 };
 
 /** For each pair of neighbouring sentences, with title and headings, the question's terms that it holds. */
-function* neighbourhoods(text: string, headings: string, places: ReadonlyMap<string, number>): Generator<ReadonlySet<number>> {
+function* neighbourhoods(
+  text: string,
+  headings: string,
+  places: ReadonlyMap<string, number>,
+): Generator<ReadonlySet<number>> {
   const language = guessLanguage(text);
   const placesIn = (words: string): number[] => analyse(words, language).flatMap((term) => places.get(term) ?? []);
   const always = placesIn(headings);

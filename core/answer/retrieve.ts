@@ -51,12 +51,19 @@ const depth = 100;
 /** Keywords and, with an embedder, vectors, fused by rank. A broken embedder costs recall, never the answer. */
 export const retrieve = async (parts: RetrieveParts, request: RetrieveRequest): Promise<Retrieval> => {
   const { ref, query, signal, steps } = request;
-  const options = { limit: Math.max(depth, request.limit), signal, ...(request.sourceIds === undefined ? {} : { sourceIds: request.sourceIds }) };
+  const options = {
+    limit: Math.max(depth, request.limit),
+    signal,
+    ...(request.sourceIds === undefined ? {} : { sourceIds: request.sourceIds }),
+  };
   const [text, embedded] = await Promise.all([
     steps.time('search_text', () => parts.chunks.searchText(ref, query, options)),
     embedQuery(parts, request),
   ]);
-  const nearest = embedded === null || embedded === 'failed' ? [] : await steps.time('search_vector', () => parts.chunks.searchVector(ref, embedded.vector, options));
+  const nearest =
+    embedded === null || embedded === 'failed'
+      ? []
+      : await steps.time('search_vector', () => parts.chunks.searchVector(ref, embedded.vector, options));
 
   const fused = new Map<string, { chunk: Chunk; score: number; matched: readonly number[]; cosine?: number }>();
   text.hits.forEach((hit, rank) => {
@@ -80,11 +87,16 @@ export const retrieve = async (parts: RetrieveParts, request: RetrieveRequest): 
   };
 };
 
-const embedQuery = async ({ embedder, runtime }: RetrieveParts, { ref, query, signal, steps, embedWithinMs }: RetrieveRequest) => {
+const embedQuery = async (
+  { embedder, runtime }: RetrieveParts,
+  { ref, query, signal, steps, embedWithinMs }: RetrieveRequest,
+) => {
   if (embedder === null) return null;
   const short = startDeadline(runtime.clock, embedWithinMs, signal);
   try {
-    const { vectors, tokens, model } = await steps.time('embed_query', () => embedder.embed([query], 'query', { signal: short.signal, tenantId: ref.tenantId }));
+    const { vectors, tokens, model } = await steps.time('embed_query', () =>
+      embedder.embed([query], 'query', { signal: short.signal, tenantId: ref.tenantId }),
+    );
     const vector = vectors[0];
     return vector === undefined ? ('failed' as const) : { vector, tokens, model };
   } catch (error) {
@@ -104,8 +116,16 @@ const rerank = async <T extends { readonly chunk: Chunk; readonly score: number 
   if (reranker === null || ranked.length < 2) return ranked;
   const head = ranked.slice(0, 50);
   try {
-    const scores = await steps.time('rerank', () => reranker.rerank(query, head.map(({ chunk }) => chunk.text), { signal }));
-    return head.map((candidate, index) => ({ ...candidate, score: scores[index] ?? 0 })).sort((a, b) => b.score - a.score);
+    const scores = await steps.time('rerank', () =>
+      reranker.rerank(
+        query,
+        head.map(({ chunk }) => chunk.text),
+        { signal },
+      ),
+    );
+    return head
+      .map((candidate, index) => ({ ...candidate, score: scores[index] ?? 0 }))
+      .sort((a, b) => b.score - a.score);
   } catch (error) {
     if (signal.aborted) throw toAppError(error);
     runtime.log.warn('reranker_failed', { code: toAppError(error).code });
@@ -117,7 +137,11 @@ const rerank = async <T extends { readonly chunk: Chunk; readonly score: number 
  * What goes on: no document fills the list (at most `perDocument` of one), and neighbours in one document stand
  * together in reading order, at the place of the better one, so that a model reads them as the one text they are.
  */
-export const selectPassages = (candidates: readonly Candidate[], limit: number, perDocument: number): readonly Candidate[] => {
+export const selectPassages = (
+  candidates: readonly Candidate[],
+  limit: number,
+  perDocument: number,
+): readonly Candidate[] => {
   const counts = new Map<string, number>();
   const seen = new Set<string>();
   const chosen: Candidate[] = [];
@@ -137,7 +161,9 @@ export const selectPassages = (candidates: readonly Candidate[], limit: number, 
   for (const candidate of chosen) {
     if (placed.has(candidate)) continue;
     const run = [candidate];
-    for (const other of chosen.filter((each) => each !== candidate && !placed.has(each) && each.chunk.documentId === candidate.chunk.documentId)) {
+    for (const other of chosen.filter(
+      (each) => each !== candidate && !placed.has(each) && each.chunk.documentId === candidate.chunk.documentId,
+    )) {
       if (run.some((each) => Math.abs(each.chunk.ordinal - other.chunk.ordinal) === 1)) run.push(other);
     }
     run.sort((a, b) => a.chunk.ordinal - b.chunk.ordinal);

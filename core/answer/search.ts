@@ -25,7 +25,18 @@ export const searchPassages = async (
   if (found.embedding !== null) {
     const { model, tokens } = found.embedding;
     const id = `q_${parts.runtime.random.hex(12)}:1:1`;
-    await parts.metering.record(tenant.id, [{ id, kind: 'embedding', model, promptTokens: 0, completionTokens: 0, embeddingTokens: tokens, tenant, platform: 'api' }]);
+    await parts.metering.record(tenant.id, [
+      {
+        id,
+        kind: 'embedding',
+        model,
+        promptTokens: 0,
+        completionTokens: 0,
+        embeddingTokens: tokens,
+        tenant,
+        platform: 'api',
+      },
+    ]);
   }
   if (found.degraded) steps.note('keywords_only', 1);
   return { passages: found.candidates.slice(0, input.limit).map(toPassage), timingsMs: steps.timings() };

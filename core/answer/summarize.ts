@@ -34,11 +34,14 @@ export const summarize = async (
   const answerId = `s_${parts.runtime.random.hex(12)}`;
   const account = createAccount(parts.metering, parts.runtime, { tenant, answerId, attempt: 1, platform: 'api' });
   const passages = await collect(parts, tenant, input, signal);
-  if (passages.length === 0) throw new AppError('invalid', 'There is nothing to summarise: give documents, sources or texts.');
+  if (passages.length === 0)
+    throw new AppError('invalid', 'There is nothing to summarise: give documents, sources or texts.');
   const deadline = startDeadline(parts.runtime.clock, settings.answerWithinMs, signal);
   try {
     const { markdown, citations } =
-      parts.chat === null ? await quoteLeads(account, passages) : await write({ parts, chat: parts.chat, settings, tenant, input, account, signal: deadline.signal }, passages);
+      parts.chat === null
+        ? await quoteLeads(account, passages)
+        : await write({ parts, chat: parts.chat, settings, tenant, input, account, signal: deadline.signal }, passages);
     return { summary: markdown, citations, usage: await account.close(false) };
   } catch (error) {
     await account.abandon();
@@ -50,16 +53,23 @@ export const summarize = async (
 
 // ── what is to be summarised ────────────────────────────────────────────────────────────────────────────────────────
 
-const collect = async ({ state, chunks }: AnsweringParts, tenant: Tenant, input: SummarizeInput, signal: AbortSignal): Promise<readonly Passage[]> => {
+const collect = async (
+  { state, chunks }: AnsweringParts,
+  tenant: Tenant,
+  input: SummarizeInput,
+  signal: AbortSignal,
+): Promise<readonly Passage[]> => {
   const ref = { tenantId: tenant.id, generation: tenant.activeGeneration };
   const ids: string[] = [];
   for (const given of input.documents ?? []) ids.push(await documentId(state, tenant, given, input.sources));
   for (const sourceId of input.documents === undefined ? (input.sources ?? []) : []) {
-    if ((await state.sources.get(tenant.id, sourceId)) === null) throw new AppError('not-found', 'There is no such source.');
+    if ((await state.sources.get(tenant.id, sourceId)) === null)
+      throw new AppError('not-found', 'There is no such source.');
     const page = await state.documents.list(tenant.id, { sourceId }, { limit: mostDocuments + 1 });
     ids.push(...page.items.map((document) => document.id));
   }
-  if (ids.length > mostDocuments) throw new AppError('too-large', `At most ${mostDocuments} documents can be summarised at once.`);
+  if (ids.length > mostDocuments)
+    throw new AppError('too-large', `At most ${mostDocuments} documents can be summarised at once.`);
   const passages: Passage[] = [];
   for (const id of ids) {
     const own: readonly Chunk[] = await chunks.documentChunks(ref, id, signal);
@@ -70,10 +80,18 @@ const collect = async ({ state, chunks }: AnsweringParts, tenant: Tenant, input:
 };
 
 /** By our id or by the pusher's. */
-const documentId = async (state: AnsweringParts['state'], tenant: Tenant, given: string, sources: readonly string[] | undefined): Promise<string> => {
+const documentId = async (
+  state: AnsweringParts['state'],
+  tenant: Tenant,
+  given: string,
+  sources: readonly string[] | undefined,
+): Promise<string> => {
   if ((await state.documents.get(tenant.id, given)) !== null) return given;
   const sourceIds = sources ?? (await state.sources.list(tenant.id)).map((source) => source.id);
-  const found = await state.documents.getMany(tenant.id, sourceIds.map((sourceId) => documentIdOf(sourceId, given)));
+  const found = await state.documents.getMany(
+    tenant.id,
+    sourceIds.map((sourceId) => documentIdOf(sourceId, given)),
+  );
   if (found[0] === undefined) throw new AppError('not-found', 'There is no such document.');
   return found[0].id;
 };
@@ -126,7 +144,11 @@ const quoteLeads = async (account: Account, passages: readonly Passage[]): Promi
     lines.push(`- “${containInline(quote, { knows: () => false }).trim()}” [${n}]`);
     citations.push(createCitation(n, passage, quote));
   }
-  return { markdown: lines.length === 0 ? '' : `Quoted from your documents:\n\n${lines.join('\n')}`, citations, removedMarkers: 0 };
+  return {
+    markdown: lines.length === 0 ? '' : `Quoted from your documents:\n\n${lines.join('\n')}`,
+    citations,
+    removedMarkers: 0,
+  };
 };
 
 // ── with a model ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -146,10 +168,16 @@ type Numbered = { readonly number: number; readonly passage: Passage };
 const write = async (writing: Writing, passages: readonly Passage[]): Promise<Written> => {
   const { settings, account, chat } = writing;
   const batches = batch(passages, settings.promptTokens - 600);
-  if (batches.length > mostBatches) throw new AppError('too-large', 'This is too much text to summarise at once. Please choose fewer documents.');
+  if (batches.length > mostBatches)
+    throw new AppError('too-large', 'This is too much text to summarise at once. Please choose fewer documents.');
   const calls = batches.length === 1 ? 1 : batches.length + 1;
-  await hold(account, { model: chat.name, promptTokens: calls * (settings.promptTokens + 600), completionTokens: calls * summaryTokens });
-  if (batches.length === 1) return check(await call(writing, batches[0] ?? [], null), passages, writing.input.instruction ?? '');
+  await hold(account, {
+    model: chat.name,
+    promptTokens: calls * (settings.promptTokens + 600),
+    completionTokens: calls * summaryTokens,
+  });
+  if (batches.length === 1)
+    return check(await call(writing, batches[0] ?? [], null), passages, writing.input.instruction ?? '');
   const notes: string[] = [];
   for (const each of batches) notes.push(await call(writing, each, null));
   return check(await call(writing, [], notes), passages, writing.input.instruction ?? '');
@@ -174,14 +202,25 @@ const check = (raw: string, passages: readonly Passage[], question: string): Wri
   const writer = createWriter({ passages, question });
   writer.push(raw);
   const written = writer.finish(false);
-  if (written.citations.length === 0) throw new AppError('model-failed', 'The language model wrote a summary that the documents do not bear out. Please try again.');
+  if (written.citations.length === 0)
+    throw new AppError(
+      'model-failed',
+      'The language model wrote a summary that the documents do not bear out. Please try again.',
+    );
   return written;
 };
 
 /** One call: passages to notes, or all notes to the summary. Numbers are those of the whole, so that footnotes survive. */
-const call = async ({ chat, input, tenant, account, parts, signal }: Writing, passages: readonly Numbered[], notes: readonly string[] | null): Promise<string> => {
+const call = async (
+  { chat, input, tenant, account, parts, signal }: Writing,
+  passages: readonly Numbered[],
+  notes: readonly string[] | null,
+): Promise<string> => {
   const fence = parts.runtime.random.hex(12);
-  const material = notes === null ? sourcesBlock(passages, fence) : `<<notes ${fence}>>\n${notes.join('\n\n').replaceAll(fence, '')}\n<<end ${fence}>>`;
+  const material =
+    notes === null
+      ? sourcesBlock(passages, fence)
+      : `<<notes ${fence}>>\n${notes.join('\n\n').replaceAll(fence, '')}\n<<end ${fence}>>`;
   const messages: readonly ChatMessage[] = [
     {
       role: 'system',
@@ -197,13 +236,25 @@ const call = async ({ chat, input, tenant, account, parts, signal }: Writing, pa
   ];
   let text = '';
   let ended = false;
-  for await (const event of chat.stream({ messages, maxTokens: summaryTokens, temperature: 0.1, tenantId: tenant.id }, { signal })) {
+  for await (const event of chat.stream(
+    { messages, maxTokens: summaryTokens, temperature: 0.1, tenantId: tenant.id },
+    { signal },
+  )) {
     if (event.type === 'delta') text += event.text;
     else {
       ended = true;
-      account.add({ kind: 'summarize', model: event.model, promptTokens: event.usage.promptTokens, completionTokens: event.usage.completionTokens, embeddingTokens: 0 });
+      account.add({
+        kind: 'summarize',
+        model: event.model,
+        promptTokens: event.usage.promptTokens,
+        completionTokens: event.usage.completionTokens,
+        embeddingTokens: 0,
+      });
     }
   }
-  if (!ended || countTokens(text) === 0) throw new AppError('model-failed', 'The language model broke off in the middle of its answer. Please try again.', { retryable: true });
+  if (!ended || countTokens(text) === 0)
+    throw new AppError('model-failed', 'The language model broke off in the middle of its answer. Please try again.', {
+      retryable: true,
+    });
   return text;
 };

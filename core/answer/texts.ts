@@ -37,8 +37,17 @@ const texts: Readonly<Record<string, Texts>> = {
 
 /** By the wish of channel or tenant (`de`, `de-AT`, `German`), else by the question's own language. */
 export const textsFor = (question: string, language?: string): Texts => {
-  const wished = language === undefined ? undefined : (names[language.toLowerCase()] ?? language.toLowerCase().slice(0, 2));
+  const wished =
+    language === undefined ? undefined : (names[language.toLowerCase()] ?? language.toLowerCase().slice(0, 2));
   return texts[wished ?? guessLanguage(question)] ?? (texts.en as Texts);
 };
 
-const names: Readonly<Record<string, string>> = { english: 'en', german: 'de', deutsch: 'de', french: 'fr', français: 'fr', spanish: 'es', español: 'es' };
+const names: Readonly<Record<string, string>> = {
+  english: 'en',
+  german: 'de',
+  deutsch: 'de',
+  french: 'fr',
+  français: 'fr',
+  spanish: 'es',
+  español: 'es',
+};

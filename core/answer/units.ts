@@ -34,10 +34,26 @@ export const unitsOf = (markdown: string): readonly Unit[] => {
     start: node.position?.start.offset ?? 0,
     end: node.position?.end.offset ?? 0,
   });
-  const add = (kind: Unit['kind'], start: number, end: number, words: string, within: Nodes, ordered?: boolean): void => {
+  const add = (
+    kind: Unit['kind'],
+    start: number,
+    end: number,
+    words: string,
+    within: Nodes,
+    ordered?: boolean,
+  ): void => {
     if (end <= start || collapse(words) === '') return;
     const { start: blockStart, end: blockEnd } = span(within);
-    units.push({ kind, start, end, words: collapse(words), block, blockStart, blockEnd, ...(ordered === undefined ? {} : { ordered }) });
+    units.push({
+      kind,
+      start,
+      end,
+      words: collapse(words),
+      block,
+      blockStart,
+      blockEnd,
+      ...(ordered === undefined ? {} : { ordered }),
+    });
   };
   const addSentences = (node: Nodes): void => {
     const { start, end } = span(node);
@@ -55,7 +71,10 @@ export const unitsOf = (markdown: string): readonly Unit[] => {
     const inner = lines.slice(1, -1);
     for (let from = 0; from < inner.length; from += pieceLines) {
       const piece = inner.slice(from, from + pieceLines).join('\n');
-      const position = { start: { line: 1, column: 1, offset: at }, end: { line: 1, column: 1, offset: at + piece.length } };
+      const position = {
+        start: { line: 1, column: 1, offset: at },
+        end: { line: 1, column: 1, offset: at + piece.length },
+      };
       block += 1;
       add('code', at, at + piece.length, piece, { type: 'text', value: piece, position });
       at += piece.length + 1;
@@ -66,7 +85,8 @@ export const unitsOf = (markdown: string): readonly Unit[] => {
     block += 1;
     if (node.type === 'heading') add('heading', span(node).start, span(node).end, plainText(node), node);
     else if (node.type === 'paragraph') addSentences(node);
-    else if (node.type === 'code' && span(node).end - span(node).start <= longestCode) add('code', span(node).start, span(node).end, node.value, node);
+    else if (node.type === 'code' && span(node).end - span(node).start <= longestCode)
+      add('code', span(node).start, span(node).end, node.value, node);
     else if (node.type === 'code') addPieces(node);
     else if (node.type === 'list') {
       for (const item of node.children) {
@@ -80,10 +100,13 @@ export const unitsOf = (markdown: string): readonly Unit[] => {
         for (const child of item.children) if (child.type === 'list') walk(child);
       }
     } else if (node.type === 'table') {
-      for (const row of node.children.slice(1)) add('row', span(row).start, span(row).end, row.children.map((cell) => plainText(cell)).join(' · '), node);
-    } else if (node.type === 'blockquote' || node.type === 'footnoteDefinition') for (const child of node.children) walk(child);
+      for (const row of node.children.slice(1))
+        add('row', span(row).start, span(row).end, row.children.map((cell) => plainText(cell)).join(' · '), node);
+    } else if (node.type === 'blockquote' || node.type === 'footnoteDefinition')
+      for (const child of node.children) walk(child);
   };
-  for (const node of fromMarkdown(text, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }).children) walk(node);
+  for (const node of fromMarkdown(text, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }).children)
+    walk(node);
   return units;
 };
 

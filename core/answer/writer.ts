@@ -2,7 +2,17 @@ import type { Citation, Passage } from '../domain.ts';
 import { endsSentence } from '../text/sentences.ts';
 import { holdsAddress } from './addresses.ts';
 import { createCitation, createEvidence, isSupported, quoteFor } from './citations.ts';
-import { cleanCharacters, blockPrefix, containCode, containFence, containInline, containRow, fenceLine, listEscapes, partAtMarkers } from './contain.ts';
+import {
+  blockPrefix,
+  cleanCharacters,
+  containCode,
+  containFence,
+  containInline,
+  containRow,
+  fenceLine,
+  listEscapes,
+  partAtMarkers,
+} from './contain.ts';
 import { sentinel } from './prompt.ts';
 import { numbersOf, termsOf } from './terms.ts';
 
@@ -35,7 +45,8 @@ export type WriterOptions = {
 
 const openPrefix = /^[ \t]*(?:[>#\-*+`~|\d.)[\]xX \t]{0,12})$/;
 const markersThenMore = /^((?:[ \t]*(?:\[\^?\d[\d,;\s^]{0,12}\]|【[^】\n]{1,60}】))*)[ \t]+(?=[^\s[【(])/;
-const sourcesHeading = /^[ \t]*(?:#{1,6}[ \t]*)?[*_]{0,3}(?:sources?|references?|footnotes?|citations?|quellen|fuentes|fontes|fonti|bronnen)[*_]{0,3}:?[*_]{0,3}[ \t]*$/i;
+const sourcesHeading =
+  /^[ \t]*(?:#{1,6}[ \t]*)?[*_]{0,3}(?:sources?|references?|footnotes?|citations?|quellen|fuentes|fontes|fonti|bronnen)[*_]{0,3}:?[*_]{0,3}[ \t]*$/i;
 const definitionLine = /^[ \t]*\[[^\]\n]{1,80}\]:/;
 
 export const createWriter = ({ passages, question, onText }: WriterOptions): Writer => {
@@ -72,11 +83,7 @@ export const createWriter = ({ passages, question, onText }: WriterOptions): Wri
   };
 
   /** `claims`: the words before the marker, then the whole unit: either may be what the marker vouches for. */
-  const footnotes = (
-    numbers: readonly number[],
-    claims: readonly string[],
-    allowed: ReadonlySet<string>,
-  ): string => {
+  const footnotes = (numbers: readonly number[], claims: readonly string[], allowed: ReadonlySet<string>): string => {
     let standsFor = '';
     for (const number of new Set(numbers)) {
       const proof = evidence[number - 1]?.();
@@ -136,7 +143,8 @@ export const createWriter = ({ passages, question, onText }: WriterOptions): Wri
     if (atLineStart) {
       // Blocks that are known by their first characters, and rows, are taken as whole lines.
       const first = newline >= 0 ? buffer.slice(0, newline) : buffer;
-      const needsLine = openPrefix.test(first) || /^[ \t]*(?:[|`~[]|(?:[#*_]+[ \t]*)?\p{L}{1,10}[*_]{0,3}:?[*_]{0,3}$)/u.test(first);
+      const needsLine =
+        openPrefix.test(first) || /^[ \t]*(?:[|`~[]|(?:[#*_]+[ \t]*)?\p{L}{1,10}[*_]{0,3}:?[*_]{0,3}$)/u.test(first);
       if (needsLine && lineEnd < 0) return false;
       const opening = fenceLine.exec(first);
       if (opening !== null) {
@@ -166,7 +174,7 @@ export const createWriter = ({ passages, question, onText }: WriterOptions): Wri
   };
 
   const run = (final: boolean): void => {
-    while (step(final)) continue;
+    while (step(final));
     if (numbered.size > 0) onText?.(out.trimEnd());
   };
 
@@ -180,7 +188,10 @@ export const createWriter = ({ passages, question, onText }: WriterOptions): Wri
     },
     finish: (cut) => {
       buffer = cleanCharacters(buffer);
-      if (cut) buffer = buffer.replace(/(?:^|(?<=[.!?…。！？]["'”’)\]]*\s))[^\n]*$/u, (rest) => (endsSentence(rest) ? rest : ''));
+      if (cut)
+        buffer = buffer.replace(/(?:^|(?<=[.!?…。！？]["'”’)\]]*\s))[^\n]*$/u, (rest) =>
+          endsSentence(rest) ? rest : '',
+        );
       run(true);
       if (fence !== null) out = `${out.trimEnd()}\n${fence}`;
       if (cut) out = `${out.trimEnd()} …`;
@@ -200,7 +211,9 @@ const sentenceCut = (line: string): number | null => {
     const end = match.index + match[0].length;
     const head = line.slice(0, end);
     const wide = /[。！？]/.test(match[0]);
-    const more = markersThenMore.exec(line.slice(end)) ?? (wide ? /^(?:\[\^?\d[\d,;\s^]{0,12}\]|【[^】\n]{1,60}】)*(?=[^\s[【(])/.exec(line.slice(end)) : null);
+    const more =
+      markersThenMore.exec(line.slice(end)) ??
+      (wide ? /^(?:\[\^?\d[\d,;\s^]{0,12}\]|【[^】\n]{1,60}】)*(?=[^\s[【(])/.exec(line.slice(end)) : null);
     if (more !== null && endsSentence(head) && isBalanced(head)) return end + more[0].length;
   }
   return null;
@@ -209,9 +222,20 @@ const sentenceCut = (line: string): number | null => {
 /** No emphasis, code, link or tag is open: what follows cannot change how this is read. */
 const isBalanced = (text: string): boolean => {
   const count = (pattern: RegExp): number => text.match(pattern)?.length ?? 0;
-  return count(/`/g) % 2 === 0 && count(/\*/g) % 2 === 0 && count(/(?<!\w)_|_(?!\w)/g) % 2 === 0 && count(/\[/g) === count(/\]/g) && count(/<(?=[a-z/!@#])/gi) <= count(/>/g);
+  return (
+    count(/`/g) % 2 === 0 &&
+    count(/\*/g) % 2 === 0 &&
+    count(/(?<!\w)_|_(?!\w)/g) % 2 === 0 &&
+    count(/\[/g) === count(/\]/g) &&
+    count(/<(?=[a-z/!@#])/gi) <= count(/>/g)
+  );
 };
 
 /** The last line of defence. Each unit is contained by construction; should two of them ever combine, syntax goes. */
 const prove = (markdown: string): string =>
-  listEscapes(markdown).length === 0 ? markdown : markdown.replace(/[<>]/g, '').replace(/\]\s*[(:]/g, '] ').replace(/:\/\/|@|www\./gi, ' ');
+  listEscapes(markdown).length === 0
+    ? markdown
+    : markdown
+        .replace(/[<>]/g, '')
+        .replace(/\]\s*[(:]/g, '] ')
+        .replace(/:\/\/|@|www\./gi, ' ');

@@ -20,7 +20,8 @@ export const splitSentences = (text: string): readonly Span[] => {
     if (end <= start) continue;
     const last = spans.at(-1);
     const before = last === undefined ? '' : flat.slice(last.start, last.end);
-    if (last !== undefined && (abbreviations.test(before) || /^\p{Ll}/u.test(flat.slice(start, start + 2)))) last.end = end;
+    if (last !== undefined && (abbreviations.test(before) || /^\p{Ll}/u.test(flat.slice(start, start + 2))))
+      last.end = end;
     else spans.push({ start, end });
   }
   return spans;
@@ -28,7 +29,9 @@ export const splitSentences = (text: string): readonly Span[] => {
 
 /** Whether running text that ends here, followed by more, has ended a sentence. For text that is still arriving. */
 export const endsSentence = (before: string): boolean =>
-  /[.!?…。！？][\p{Pe}\p{Pf}"'*_]*$/u.test(before) && !abbreviations.test(before.replace(/[*_]+$/u, '')) && !/(?:^|\s)\d+\.$/.test(before);
+  /[.!?…。！？][\p{Pe}\p{Pf}"'*_]*$/u.test(before) &&
+  !abbreviations.test(before.replace(/[*_]+$/u, '')) &&
+  !/(?:^|\s)\d+\.$/.test(before);
 
 /** White space runs become one space: the form in which quotes are compared. */
 export const collapse = (text: string): string => text.replace(/\s+/gu, ' ').trim();

@@ -21,7 +21,9 @@ export const aRequest: ChatRequest = {
 };
 
 /** Everything that a model answered; throws what it threw. */
-export const readAll = async (events: AsyncIterable<ChatEvent>): Promise<{ readonly text: string; readonly events: readonly ChatEvent[] }> => {
+export const readAll = async (
+  events: AsyncIterable<ChatEvent>,
+): Promise<{ readonly text: string; readonly events: readonly ChatEvent[] }> => {
   const all: ChatEvent[] = [];
   for await (const event of events) all.push(event);
   return { text: all.map((event) => (event.type === 'delta' ? event.text : '')).join(''), events: all };
@@ -51,7 +53,11 @@ export const describeModel = (name: string, start: () => Promise<ModelUnderTest>
       const { text, events } = await ask();
       expect(text).toBe('The answer is forty-two. [1]');
       expect(events.filter((event) => event.type === 'end')).toHaveLength(1);
-      expect(events.at(-1)).toMatchObject({ type: 'end', finish: 'stop', usage: { promptTokens: 111, completionTokens: 22, estimated: false } });
+      expect(events.at(-1)).toMatchObject({
+        type: 'end',
+        finish: 'stop',
+        usage: { promptTokens: 111, completionTokens: 22, estimated: false },
+      });
     });
 
     it('estimates usage and says so when the endpoint sends none', async () => {
@@ -91,7 +97,11 @@ export const describeModel = (name: string, start: () => Promise<ModelUnderTest>
         expect((await ask()).text).toContain('forty-two');
         expect(Date.now() - begun).toBeGreaterThanOrEqual(195);
       }
-      model.fail({ kind: 'status', status: 429, headers: { 'retry-after': new Date(Date.now() + 1_500).toUTCString() } });
+      model.fail({
+        kind: 'status',
+        status: 429,
+        headers: { 'retry-after': new Date(Date.now() + 1_500).toUTCString() },
+      });
       expect((await ask()).text).toContain('forty-two');
     });
 
@@ -160,24 +170,41 @@ export const describeModel = (name: string, start: () => Promise<ModelUnderTest>
       await failureOf(ask());
       expect(model.calls()).toBe(reached);
       model.failAlways({ kind: 'no-usage' });
-      await expect.poll(() => ask().then(({ text }) => text, () => ''), { interval: 60, timeout: 2_000 }).toContain('forty-two');
+      await expect
+        .poll(
+          () =>
+            ask().then(
+              ({ text }) => text,
+              () => '',
+            ),
+          { interval: 60, timeout: 2_000 },
+        )
+        .toContain('forty-two');
     });
 
     it('embeds in the order of the texts, to unit length, and tells the tokens', async () => {
-      const texts = Array.from({ length: 130 }, (_, index) => `text number ${index} about ${index % 2 === 0 ? 'cats' : 'dogs'}`);
+      const texts = Array.from(
+        { length: 130 },
+        (_, index) => `text number ${index} about ${index % 2 === 0 ? 'cats' : 'dogs'}`,
+      );
       const { vectors, tokens } = await model.embedder.embed(texts, 'document', { signal: never, tenantId: 't_1' });
       expect(vectors).toHaveLength(130);
       for (const vector of vectors) expect(Math.hypot(...vector)).toBeCloseTo(1, 4);
-      const [again] = (await model.embedder.embed([texts[77] ?? ''], 'document', { signal: never, tenantId: 't_1' })).vectors;
+      const [again] = (await model.embedder.embed([texts[77] ?? ''], 'document', { signal: never, tenantId: 't_1' }))
+        .vectors;
       expect([...(again ?? [])]).toEqual([...(vectors[77] ?? [])]);
       expect(tokens).toBeGreaterThan(130);
     });
 
     it('embeds in spite of a failure, and not with a refused key', async () => {
       model.fail({ kind: 'status', status: 503 });
-      expect((await model.embedder.embed(['one'], 'query', { signal: never, tenantId: 't_1' })).vectors).toHaveLength(1);
+      expect((await model.embedder.embed(['one'], 'query', { signal: never, tenantId: 't_1' })).vectors).toHaveLength(
+        1,
+      );
       model.failAlways({ kind: 'status', status: 401 });
-      expect(await failureOf(model.embedder.embed(['one'], 'query', { signal: never, tenantId: 't_1' }))).toMatchObject({ code: 'model-failed' });
+      expect(await failureOf(model.embedder.embed(['one'], 'query', { signal: never, tenantId: 't_1' }))).toMatchObject(
+        { code: 'model-failed' },
+      );
     });
   });
 };

@@ -7,7 +7,12 @@ import type { AddressInfo } from 'node:net';
  */
 
 export type Fault =
-  | { readonly kind: 'status'; readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: unknown }
+  | {
+      readonly kind: 'status';
+      readonly status: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: unknown;
+    }
   /** Nothing ever comes. */
   | { readonly kind: 'hang' }
   /** Some words, then nothing. */
@@ -40,7 +45,14 @@ export type Call = {
   readonly at: number;
 };
 
-type ChatBody = { readonly model?: string; readonly messages?: readonly { readonly role: string; readonly content: string }[]; readonly stream_options?: unknown; readonly max_tokens?: number; readonly max_completion_tokens?: number; readonly temperature?: number };
+type ChatBody = {
+  readonly model?: string;
+  readonly messages?: readonly { readonly role: string; readonly content: string }[];
+  readonly stream_options?: unknown;
+  readonly max_tokens?: number;
+  readonly max_completion_tokens?: number;
+  readonly temperature?: number;
+};
 type EmbeddingBody = { readonly input?: readonly string[] | string };
 
 export type ModelServerOptions = {
@@ -65,13 +77,21 @@ export const startModelServer = async (options: ModelServerOptions = {}): Promis
     response.on('close', () => open.delete(response));
     readBody(request)
       .then(async (body) => {
-        calls.push({ path: request.url ?? '', body, authorization: request.headers.authorization ?? '', at: Date.now() });
+        calls.push({
+          path: request.url ?? '',
+          body,
+          authorization: request.headers.authorization ?? '',
+          at: Date.now(),
+        });
         if (options.latencyMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.latencyMs));
-        if (options.key !== undefined && request.headers.authorization !== `Bearer ${options.key}`) return sendError(response, 401, 'Incorrect API key provided', {});
+        if (options.key !== undefined && request.headers.authorization !== `Bearer ${options.key}`)
+          return sendError(response, 401, 'Incorrect API key provided', {});
         const refused = options.refuses?.find((name) => name in body);
-        if (refused !== undefined) return sendError(response, 400, `Unsupported parameter: '${refused}'. Use another one.`, {});
+        if (refused !== undefined)
+          return sendError(response, 400, `Unsupported parameter: '${refused}'. Use another one.`, {});
         const fault = next.shift() ?? always;
-        if (fault?.kind === 'status') return sendError(response, fault.status, 'scripted', fault.headers ?? {}, fault.body);
+        if (fault?.kind === 'status')
+          return sendError(response, fault.status, 'scripted', fault.headers ?? {}, fault.body);
         if (fault?.kind === 'hang') return;
         if (request.url?.endsWith('/embeddings')) return sendEmbeddings(response, body);
         return streamChat(response, body, fault, options);
@@ -109,7 +129,13 @@ const readBody = async (request: IncomingMessage): Promise<ChatBody & EmbeddingB
   return JSON.parse(Buffer.concat(pieces).toString('utf8')) as ChatBody & EmbeddingBody;
 };
 
-const sendError = (response: ServerResponse, status: number, message: string, headers: Readonly<Record<string, string>>, body?: unknown): void => {
+const sendError = (
+  response: ServerResponse,
+  status: number,
+  message: string,
+  headers: Readonly<Record<string, string>>,
+  body?: unknown,
+): void => {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   response.end(JSON.stringify(body ?? { error: { message, type: 'scripted', code: null, param: null } }));
 };
@@ -133,12 +159,24 @@ const sendEmbeddings = (response: ServerResponse, body: EmbeddingBody): void => 
   const tokens = input.reduce((sum, text) => sum + Math.ceil(text.length / 4), 0);
   response.writeHead(200, { 'content-type': 'application/json' });
   // Out of order, as the index permits.
-  response.end(JSON.stringify({ object: 'list', data: data.reverse(), model: 'hashed', usage: { prompt_tokens: tokens, total_tokens: tokens } }));
+  response.end(
+    JSON.stringify({
+      object: 'list',
+      data: data.reverse(),
+      model: 'hashed',
+      usage: { prompt_tokens: tokens, total_tokens: tokens },
+    }),
+  );
 };
 
 // ── chat ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const streamChat = async (response: ServerResponse, body: ChatBody, fault: Fault | null, options: ModelServerOptions): Promise<void> => {
+const streamChat = async (
+  response: ServerResponse,
+  body: ChatBody,
+  fault: Fault | null,
+  options: ModelServerOptions,
+): Promise<void> => {
   const model = body.model ?? 'fake';
   const chunk = (delta: unknown, finish: string | null = null): string =>
     `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model, choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
@@ -148,9 +186,12 @@ const streamChat = async (response: ServerResponse, body: ChatBody, fault: Fault
 
   const text = fault?.kind === 'empty' ? '' : reply(body, options.mode ?? 'echo');
   const size = options.piece ?? 12;
-  const pieces = Array.from({ length: Math.ceil(text.length / size) }, (_, index) => text.slice(index * size, (index + 1) * size));
+  const pieces = Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+    text.slice(index * size, (index + 1) * size),
+  );
   const midway = ['hang-midway', 'cut', 'truncate', 'invalid-chunk'].includes(fault?.kind ?? '');
-  for (const piece of midway ? pieces.slice(0, Math.max(1, pieces.length >> 1)) : pieces) response.write(chunk({ content: piece }));
+  for (const piece of midway ? pieces.slice(0, Math.max(1, pieces.length >> 1)) : pieces)
+    response.write(chunk({ content: piece }));
   if (fault?.kind === 'hang-midway') return;
   if (fault?.kind === 'invalid-chunk') {
     response.write('data: {"choices": [{"delta": {"content": "half\n\n');
@@ -168,7 +209,9 @@ const streamChat = async (response: ServerResponse, body: ChatBody, fault: Fault
   response.write(chunk({}, fault?.kind === 'length' ? 'length' : 'stop'));
   if (body.stream_options !== undefined && fault?.kind !== 'no-usage') {
     const usage = { prompt_tokens: 111, completion_tokens: 22, total_tokens: 133 };
-    response.write(`data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model, choices: [], usage })}\n\n`);
+    response.write(
+      `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model, choices: [], usage })}\n\n`,
+    );
   }
   response.end('data: [DONE]\n\n');
 };
@@ -177,10 +220,11 @@ const flood = async (response: ServerResponse, chunk: (delta: unknown) => string
   response.setMaxListeners(0);
   const piece = chunk({ content: 'x'.repeat(64 * 1024) });
   for (let sent = 0; sent < bytes && !response.destroyed; sent += piece.length) {
-    if (!response.write(piece)) await new Promise<void>((resolve) => {
-      response.once('drain', resolve);
-      response.once('close', resolve);
-    });
+    if (!response.write(piece))
+      await new Promise<void>((resolve) => {
+        response.once('drain', resolve);
+        response.once('close', resolve);
+      });
   }
   response.end('data: [DONE]\n\n');
 };
@@ -192,17 +236,66 @@ const reply = (body: ChatBody, mode: NonNullable<ModelServerOptions['mode']>): s
 };
 
 export const sourcesIn = (prompt: string): readonly { readonly number: number; readonly text: string }[] =>
-  [...prompt.matchAll(/<<source (\d+) ([0-9a-f]+)>>\n[^\n]*\n---\n([\s\S]*?)\n<<end \2>>/g)].map((match) => ({ number: Number(match[1]), text: match[3] ?? '' }));
+  [...prompt.matchAll(/<<source (\d+) ([0-9a-f]+)>>\n[^\n]*\n---\n([\s\S]*?)\n<<end \2>>/g)].map((match) => ({
+    number: Number(match[1]),
+    text: match[3] ?? '',
+  }));
 
 /** The source that shares most words with the question, its best sentence, with its footnote; else the sentinel. */
 export const echo = (prompt: string): string => {
   const condensing = /Last question: (.*)/.exec(prompt);
   if (condensing !== null) return condensing[1] ?? '';
   const question = /Question:\n([\s\S]*?)\n/.exec(prompt)?.[1] ?? '';
-  const stop = new Set(['what', 'how', 'the', 'do', 'does', 'is', 'are', 'i', 'a', 'an', 'of', 'to', 'in', 'for', 'my', 'can', 'on', 'and', 'which', 'who', 'when', 'many', 'much', 'get', 'with', 'we', 'our', 'you', 'it']);
-  const words = new Set((question.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).filter((word) => !stop.has(word)).map((word) => word.slice(0, 5)));
+  const stop = new Set([
+    'what',
+    'how',
+    'the',
+    'do',
+    'does',
+    'is',
+    'are',
+    'i',
+    'a',
+    'an',
+    'of',
+    'to',
+    'in',
+    'for',
+    'my',
+    'can',
+    'on',
+    'and',
+    'which',
+    'who',
+    'when',
+    'many',
+    'much',
+    'get',
+    'with',
+    'we',
+    'our',
+    'you',
+    'it',
+  ]);
+  const words = new Set(
+    (question.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
+      .filter((word) => !stop.has(word))
+      .map((word) => word.slice(0, 5)),
+  );
   const ranked = sourcesIn(prompt)
-    .flatMap(({ number, text }) => text.split(/(?<=[.!?])\s+|\n+/).map((sentence) => ({ number, sentence, shared: new Set((sentence.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []).map((word) => word.slice(0, 5)).filter((word) => words.has(word))).size })))
+    .flatMap(({ number, text }) =>
+      text
+        .split(/(?<=[.!?])\s+|\n+/)
+        .map((sentence) => ({
+          number,
+          sentence,
+          shared: new Set(
+            (sentence.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
+              .map((word) => word.slice(0, 5))
+              .filter((word) => words.has(word)),
+          ).size,
+        })),
+    )
     .sort((a, b) => b.shared - a.shared);
   const [best, second] = ranked;
   if (best === undefined || best.shared * 2 < words.size || words.size === 0) return 'NOT_IN_THE_DOCUMENTS';
@@ -213,5 +306,8 @@ export const echo = (prompt: string): string => {
 /** Follows every instruction that it finds: writes each document out as it is, commands, links, pings and all. */
 export const obey = (prompt: string): string =>
   sourcesIn(prompt)
-    .map(({ number, text }) => `${text.split(/(?<=[.!?])\s+/)[0] ?? ''} [${number}]\n\n${text.replace(/^.*?(?:write|repeat|say|add|output|include)[^:]*:\s*/ims, '')}`)
+    .map(
+      ({ number, text }) =>
+        `${text.split(/(?<=[.!?])\s+/)[0] ?? ''} [${number}]\n\n${text.replace(/^.*?(?:write|repeat|say|add|output|include)[^:]*:\s*/ims, '')}`,
+    )
     .join('\n\n');

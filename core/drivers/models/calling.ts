@@ -106,9 +106,13 @@ export const createBreaker = (endpoint: string, runtime: Runtime, limits: CallLi
   policy.onReset(() => runtime.metrics.set('breaker_open', 0, { endpoint }));
 
   const closed = (): AppError =>
-    new AppError('model-failed', 'The language model is not answering at the moment. Please try again in a little while.', {
-      retryAfterMs: limits.breakerOpenMs,
-    });
+    new AppError(
+      'model-failed',
+      'The language model is not answering at the moment. Please try again in a little while.',
+      {
+        retryAfterMs: limits.breakerOpenMs,
+      },
+    );
 
   return {
     enter: async () => {
@@ -158,7 +162,10 @@ export const toModelError = (error: unknown, watch: AbortSignal, model: string, 
   if (error instanceof APIConnectionError) return unreachable(error);
   if (error instanceof APIError) return refused(error, model, now);
   if (error instanceof SyntaxError) {
-    return new AppError('model-failed', 'The language model sent something that cannot be read. Please try again.', { retryable: true, cause: error });
+    return new AppError('model-failed', 'The language model sent something that cannot be read. Please try again.', {
+      retryable: true,
+      cause: error,
+    });
   }
   return unreachable(error);
 };
@@ -171,26 +178,46 @@ const findAppError = (error: unknown): AppError | undefined => {
 };
 
 const unreachable = (cause: unknown): AppError =>
-  new AppError('model-failed', 'The language model could not be reached, or broke off in the middle. Please try again.', { retryable: true, cause });
+  new AppError(
+    'model-failed',
+    'The language model could not be reached, or broke off in the middle. Please try again.',
+    { retryable: true, cause },
+  );
 
 const refused = (error: APIError, model: string, now: number): AppError => {
   const { status } = error;
   if (status === 401 || status === 403) {
-    return new AppError('model-failed', 'The model endpoint refused the key, so no answer can be written. Whoever runs this bot needs to check OPENAI_API_KEY.', { cause: error });
+    return new AppError(
+      'model-failed',
+      'The model endpoint refused the key, so no answer can be written. Whoever runs this bot needs to check OPENAI_API_KEY.',
+      { cause: error },
+    );
   }
   if (status === 404) {
-    return new AppError('model-failed', `The model endpoint does not know the model “${model}”. Whoever runs this bot needs to check its name and OPENAI_BASE_URL.`, { cause: error });
+    return new AppError(
+      'model-failed',
+      `The model endpoint does not know the model “${model}”. Whoever runs this bot needs to check its name and OPENAI_BASE_URL.`,
+      { cause: error },
+    );
   }
   if (status === 429 && error.code === 'insufficient_quota') {
-    return new AppError('model-failed', 'The account at the model endpoint has no credit left. Whoever runs this bot needs to top it up.', { cause: error });
+    return new AppError(
+      'model-failed',
+      'The account at the model endpoint has no credit left. Whoever runs this bot needs to top it up.',
+      { cause: error },
+    );
   }
   if (status === 429) {
     const retryAfterMs = parseRetryAfter(error.headers, now);
-    return new AppError('rate-limited', 'The language model is receiving too many questions just now. Please ask again in a moment.', {
-      retryable: true,
-      cause: error,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    });
+    return new AppError(
+      'rate-limited',
+      'The language model is receiving too many questions just now. Please ask again in a moment.',
+      {
+        retryable: true,
+        cause: error,
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      },
+    );
   }
   if (status === undefined || status >= 500 || status === 408 || status === 409) {
     const retryAfterMs = parseRetryAfter(error.headers, now);
@@ -217,10 +244,19 @@ export const withBodyLimit =
         transform: (piece, controller) => {
           bytes += piece.byteLength;
           if (bytes > maxBytes) {
-            controller.error(new AppError('model-failed', 'The language model sent far more than was asked for, so its answer was cut off.'));
+            controller.error(
+              new AppError(
+                'model-failed',
+                'The language model sent far more than was asked for, so its answer was cut off.',
+              ),
+            );
           } else controller.enqueue(piece);
         },
       }),
     );
-    return new Response(counted, { status: response.status, statusText: response.statusText, headers: response.headers });
+    return new Response(counted, {
+      status: response.status,
+      statusText: response.statusText,
+      headers: response.headers,
+    });
   };

@@ -27,7 +27,11 @@ export type LimiterOptions = {
 };
 
 type Spent = { at: number; tokens: number };
-type Waiter = { readonly tokens: number; readonly start: (permit: Permit) => void; readonly fail: (error: AppError) => void };
+type Waiter = {
+  readonly tokens: number;
+  readonly start: (permit: Permit) => void;
+  readonly fail: (error: AppError) => void;
+};
 
 const minuteMs = 60_000;
 
@@ -103,12 +107,21 @@ export const createLimiter = (runtime: Runtime, options: LimiterOptions): Limite
   };
 
   const busy = (): AppError =>
-    new AppError('rate-limited', 'Too many questions are waiting for the language model just now. Please ask again in a moment.', {
-      retryAfterMs: 10_000,
-      retryable: false,
-    });
+    new AppError(
+      'rate-limited',
+      'Too many questions are waiting for the language model just now. Please ask again in a moment.',
+      {
+        retryAfterMs: 10_000,
+        retryable: false,
+      },
+    );
 
-  const acquire = async (tenantId: string, tokens: number, signal: AbortSignal, withinMs = maxWaitMs): Promise<Permit> => {
+  const acquire = async (
+    tenantId: string,
+    tokens: number,
+    signal: AbortSignal,
+    withinMs = maxWaitMs,
+  ): Promise<Permit> => {
     if (signal.aborted) throw new AppError('cancelled', 'The work was stopped before it was finished.');
     const now = clock.now();
     if (waiting === 0 && waitFor(tokens, now) === 0) return grant(tokens, now);
@@ -135,7 +148,10 @@ export const createLimiter = (runtime: Runtime, options: LimiterOptions): Limite
     const settled = new AbortController();
     const onAbort = (): void => leave(new AppError('cancelled', 'The work was stopped before it was finished.'));
     signal.addEventListener('abort', onAbort, { once: true });
-    clock.sleep(Math.min(maxWaitMs, withinMs), settled.signal).then(() => leave(busy()), () => undefined);
+    clock.sleep(Math.min(maxWaitMs, withinMs), settled.signal).then(
+      () => leave(busy()),
+      () => undefined,
+    );
     pump();
     try {
       return await promise;

@@ -3,7 +3,17 @@ import { AppError } from '../../errors.ts';
 import type { ChatEvent, ChatModel, ChatRequest, Embedder, Embeddings } from '../../ports/model.ts';
 import type { Runtime } from '../../ports/runtime.ts';
 import { countTokens } from '../../text/tokens.ts';
-import { type Breaker, type CallLimits, createBreaker, defaultLimits, pauseBefore, startWatch, toModelError, type Watch, withBodyLimit } from './calling.ts';
+import {
+  type Breaker,
+  type CallLimits,
+  createBreaker,
+  defaultLimits,
+  pauseBefore,
+  startWatch,
+  toModelError,
+  type Watch,
+  withBodyLimit,
+} from './calling.ts';
 import { createLimiter, type Limiter, type LimiterOptions } from './limiter.ts';
 
 /** Any OpenAI-compatible endpoint: the vendor's, a gateway, Ollama, vLLM, llama.cpp. */
@@ -25,7 +35,12 @@ const vendor = 'https://api.openai.com/v1';
 const embeddingBatch = { texts: 96, characters: 200_000 };
 const embeddingBodyLimit = 64 * 1024 * 1024;
 
-type Endpoint = { readonly client: OpenAI; readonly breaker: Breaker; readonly limiter: Limiter; readonly limits: CallLimits };
+type Endpoint = {
+  readonly client: OpenAI;
+  readonly breaker: Breaker;
+  readonly limiter: Limiter;
+  readonly limits: CallLimits;
+};
 
 const connect = (options: EndpointOptions, maxBytes: number): Endpoint => {
   const baseURL = options.baseUrl ?? vendor;
@@ -91,7 +106,13 @@ async function* tries<T>(
       pass.end(failure);
       metrics.count('model_requests_total', { model: call.model, outcome: failure.code });
       if (failure.code !== 'cancelled') {
-        log.warn('model_call_failed', { model: call.model, code: failure.code, attempt, status: statusOf(error), retryable: failure.retryable });
+        log.warn('model_call_failed', {
+          model: call.model,
+          code: failure.code,
+          attempt,
+          status: statusOf(error),
+          retryable: failure.retryable,
+        });
       }
       if (failure.code === 'rate-limited' && failure.retryAfterMs !== undefined) {
         endpoint.limiter.pauseUntil(clock.now() + Math.min(failure.retryAfterMs, endpoint.limits.totalMs));
@@ -134,7 +155,9 @@ const adapt = (dialect: Dialect, error: unknown): boolean => {
   return false;
 };
 
-export const createOpenAiChat = (options: EndpointOptions & { readonly smallModel?: string | undefined }): ChatModel => {
+export const createOpenAiChat = (
+  options: EndpointOptions & { readonly smallModel?: string | undefined },
+): ChatModel => {
   // Generous for a thousand tokens wrapped in events; far below what could hurt.
   const endpoint = connect(options, 2 * 1024 * 1024);
   const dialect: Dialect = { streamUsage: true, limitField: 'max_tokens', temperature: true };
@@ -159,7 +182,12 @@ export const createOpenAiChat = (options: EndpointOptions & { readonly smallMode
     }
   };
 
-  async function* once(model: string, request: ChatRequest, promptTokens: number, watch: Watch): AsyncGenerator<ChatEvent, number> {
+  async function* once(
+    model: string,
+    request: ChatRequest,
+    promptTokens: number,
+    watch: Watch,
+  ): AsyncGenerator<ChatEvent, number> {
     const maxCharacters = request.maxTokens * 24 + 4_000;
     const stream = await open(model, request, watch.signal);
     let text = '';
@@ -174,14 +202,21 @@ export const createOpenAiChat = (options: EndpointOptions & { readonly smallMode
       if (!delta) continue;
       text += delta;
       if (text.length > maxCharacters) {
-        throw new AppError('model-failed', 'The language model sent far more than was asked for, so its answer was cut off.');
+        throw new AppError(
+          'model-failed',
+          'The language model sent far more than was asked for, so its answer was cut off.',
+        );
       }
       yield { type: 'delta', text: delta };
     }
     // The client ends quietly when we hang up, and when the connection is cut after a whole event: both are failures.
     if (watch.signal.aborted) throw watch.signal.reason;
     if (finish === null) {
-      throw new AppError('model-failed', 'The language model broke off in the middle of its answer. Please try again.', { retryable: true });
+      throw new AppError(
+        'model-failed',
+        'The language model broke off in the middle of its answer. Please try again.',
+        { retryable: true },
+      );
     }
     const counted = usage ?? { prompt_tokens: promptTokens, completion_tokens: countTokens(text) };
     yield {
@@ -189,7 +224,11 @@ export const createOpenAiChat = (options: EndpointOptions & { readonly smallMode
       finish: finish === 'length' ? 'length' : finish === 'content_filter' ? 'filter' : 'stop',
       // As asked for: prices and ledgers know the configured name, not the dated one that served it.
       model,
-      usage: { promptTokens: counted.prompt_tokens, completionTokens: counted.completion_tokens, estimated: usage === null },
+      usage: {
+        promptTokens: counted.prompt_tokens,
+        completionTokens: counted.completion_tokens,
+        estimated: usage === null,
+      },
     };
     return counted.prompt_tokens + counted.completion_tokens;
   }
@@ -217,7 +256,8 @@ export const createOpenAiEmbedder = (options: EndpointOptions): Embedder => {
     );
     const rows = response.data.toSorted((a, b) => a.index - b.index);
     const dimensions = rows[0]?.embedding.length ?? 0;
-    const whole = rows.length === texts.length && dimensions > 0 && rows.every((row) => row.embedding.length === dimensions);
+    const whole =
+      rows.length === texts.length && dimensions > 0 && rows.every((row) => row.embedding.length === dimensions);
     if (!whole) throw new AppError('model-failed', 'The embedding model answered only in part.', { retryable: true });
     const tokens = response.usage?.prompt_tokens ?? estimate;
     yield { vectors: rows.map((row) => toUnitLength(row.embedding)), tokens, model: options.model };
@@ -246,7 +286,10 @@ function* batchesOf(texts: readonly string[]): Generator<readonly string[]> {
   let batch: string[] = [];
   let characters = 0;
   for (const text of texts) {
-    if (batch.length >= embeddingBatch.texts || (batch.length > 0 && characters + text.length > embeddingBatch.characters)) {
+    if (
+      batch.length >= embeddingBatch.texts ||
+      (batch.length > 0 && characters + text.length > embeddingBatch.characters)
+    ) {
       yield batch;
       batch = [];
       characters = 0;
@@ -263,7 +306,9 @@ const toUnitLength = (values: readonly number[]): Float32Array => {
   let squares = 0;
   for (const value of vector) squares += value * value;
   if (!Number.isFinite(squares) || squares === 0) {
-    throw new AppError('model-failed', 'The embedding model answered with something that is not a vector.', { retryable: true });
+    throw new AppError('model-failed', 'The embedding model answered with something that is not a vector.', {
+      retryable: true,
+    });
   }
   const length = Math.sqrt(squares);
   return vector.map((value) => value / length);

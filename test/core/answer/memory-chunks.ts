@@ -13,7 +13,8 @@ export const createMemoryChunks = (chunks: readonly EmbeddedChunk[]): ChunkStore
   const average = docs.reduce((sum, doc) => sum + doc.length, 0) / Math.max(1, docs.length);
   const frequency = new Map<string, number>();
   for (const { counts } of docs) for (const term of counts.keys()) frequency.set(term, (frequency.get(term) ?? 0) + 1);
-  const allowed = (chunk: Chunk, sourceIds?: readonly string[]): boolean => sourceIds === undefined || sourceIds.includes(chunk.sourceId);
+  const allowed = (chunk: Chunk, sourceIds?: readonly string[]): boolean =>
+    sourceIds === undefined || sourceIds.includes(chunk.sourceId);
 
   return {
     name: 'memory',
@@ -25,7 +26,9 @@ export const createMemoryChunks = (chunks: readonly EmbeddedChunk[]): ChunkStore
     removeDocuments: async () => undefined,
     searchText: async (_ref, query, { limit, sourceIds }) => {
       const terms = [...new Set(analyse(query))].map((term) => ({ term, documentFrequency: frequency.get(term) ?? 0 }));
-      const idf = terms.map(({ documentFrequency }) => Math.log(1 + (docs.length - documentFrequency + 0.5) / (documentFrequency + 0.5)));
+      const idf = terms.map(({ documentFrequency }) =>
+        Math.log(1 + (docs.length - documentFrequency + 0.5) / (documentFrequency + 0.5)),
+      );
       const hits: TextHit[] = [];
       for (const { chunk, counts, length } of docs) {
         if (!allowed(chunk, sourceIds)) continue;
@@ -43,12 +46,20 @@ export const createMemoryChunks = (chunks: readonly EmbeddedChunk[]): ChunkStore
     searchVector: async (_ref, vector, { limit, sourceIds }) =>
       chunks
         .filter((chunk) => allowed(chunk, sourceIds) && chunk.vector !== undefined)
-        .map((chunk) => ({ chunk, score: (chunk.vector ?? vector).reduce((sum, value, index) => sum + value * (vector[index] ?? 0), 0) }))
+        .map((chunk) => ({
+          chunk,
+          score: (chunk.vector ?? vector).reduce((sum, value, index) => sum + value * (vector[index] ?? 0), 0),
+        }))
         .sort((a, b) => b.score - a.score)
         .slice(0, limit),
-    documentChunks: async (_ref, documentId) => chunks.filter((chunk) => chunk.documentId === documentId).sort((a, b) => a.ordinal - b.ordinal),
+    documentChunks: async (_ref, documentId) =>
+      chunks.filter((chunk) => chunk.documentId === documentId).sort((a, b) => a.ordinal - b.ordinal),
     presentDocuments: async (_ref, ids) => ids.filter((id) => chunks.some((chunk) => chunk.documentId === id)),
-    stats: async () => ({ documents: new Set(chunks.map((chunk) => chunk.documentId)).size, chunks: chunks.length, bytes: 0 }),
+    stats: async () => ({
+      documents: new Set(chunks.map((chunk) => chunk.documentId)).size,
+      chunks: chunks.length,
+      bytes: 0,
+    }),
     backup: async () => undefined,
     check: async () => undefined,
     close: async () => undefined,

@@ -1,6 +1,12 @@
+import {
+  type Answering,
+  type AnswerRequest,
+  type AnswerSettings,
+  createAnswering,
+} from '../../../core/answer/answering.ts';
 import type { EmbeddedChunk, LedgerEntry, Receipt, Tenant, Turn } from '../../../core/domain.ts';
-import { type Answering, type AnswerRequest, type AnswerSettings, createAnswering } from '../../../core/answer/answering.ts';
 import type { MeteredCall, Metering, ReserveRequest } from '../../../core/metering/metering.ts';
+import type { ChunkStore } from '../../../core/ports/chunks.ts';
 import type { ChatModel, ChatRequest, Embedder } from '../../../core/ports/model.ts';
 import { createTestRuntime, type TestRuntime } from '../../fakes/clock.ts';
 import { anyTenantId, createMemoryChunks } from './memory-chunks.ts';
@@ -27,12 +33,29 @@ export type Till = {
 
 const createTill = (): { readonly till: Till; readonly metering: Metering } => {
   const till: Till = { reserved: [], settled: [], recorded: [], released: 0, refuse: false };
-  const price = { model: 'any', currency: 'USD', inputPerMillion: '1', outputPerMillion: '2', from: '2026-01-01', origin: 'tenant' } as const;
+  const price = {
+    model: 'any',
+    currency: 'USD',
+    inputPerMillion: '1',
+    outputPerMillion: '2',
+    from: '2026-01-01',
+    origin: 'tenant',
+  } as const;
   const metering: Metering = {
     reserve: async (request) => {
       till.reserved.push(request);
       if (till.refuse) {
-        return { outcome: 'refused', scope: 'member', unit: 'tokens', per: 'day', limit: 10, used: 10, retryAt: 5_000, bucket: 'member:x', sentence: 'Your tokens for today are used up.' };
+        return {
+          outcome: 'refused',
+          scope: 'member',
+          unit: 'tokens',
+          per: 'day',
+          limit: 10,
+          used: 10,
+          retryAt: 5_000,
+          bucket: 'member:x',
+          sentence: 'Your tokens for today are used up.',
+        };
       }
       return {
         outcome: 'held',
@@ -47,7 +70,14 @@ const createTill = (): { readonly till: Till; readonly metering: Metering } => {
     record: async (_tenantId, calls) => {
       till.recorded.push(...calls);
       return calls.map(
-        ({ tenant: of, ...call }): LedgerEntry => ({ ...call, tenantId: of.id, at: 0, price, currency: 'USD', costNanos: call.promptTokens * 1_000 + call.completionTokens * 2_000 }),
+        ({ tenant: of, ...call }): LedgerEntry => ({
+          ...call,
+          tenantId: of.id,
+          at: 0,
+          price,
+          currency: 'USD',
+          costNanos: call.promptTokens * 1_000 + call.completionTokens * 2_000,
+        }),
       );
     },
     priceOf: () => price,
@@ -67,7 +97,12 @@ export type World = {
 
 export const createWorld = (
   chunks: readonly EmbeddedChunk[],
-  options: { readonly chat?: ChatModel; readonly embedder?: Embedder; readonly settings?: Partial<AnswerSettings> } = {},
+  options: {
+    readonly chunks?: ChunkStore;
+    readonly chat?: ChatModel;
+    readonly embedder?: Embedder;
+    readonly settings?: Partial<AnswerSettings>;
+  } = {},
 ): World => {
   const runtime = createTestRuntime();
   const { till, metering } = createTill();
@@ -85,7 +120,7 @@ export const createWorld = (
       documents: store,
       sources: store,
     },
-    chunks: createMemoryChunks(chunks),
+    chunks: options.chunks ?? createMemoryChunks(chunks),
     chat: options.chat ?? null,
     embedder: options.embedder ?? null,
     metering,
@@ -100,8 +135,21 @@ export const createWorld = (
     cache,
     ask: (question, more = {}, seen = []) => {
       count += 1;
-      const request = { tenant, answerId: `a_${count}`, attempt: 1, conversationId: 'v_1', question, turns: [], platform: 'api', traceId: 'trace', ...more } as const;
-      return answering.answer(request, { signal: new AbortController().signal, update: (markdown) => void seen.push(markdown) });
+      const request = {
+        tenant,
+        answerId: `a_${count}`,
+        attempt: 1,
+        conversationId: 'v_1',
+        question,
+        turns: [],
+        platform: 'api',
+        traceId: 'trace',
+        ...more,
+      } as const;
+      return answering.answer(request, {
+        signal: new AbortController().signal,
+        update: (markdown) => void seen.push(markdown),
+      });
     },
   };
 };
@@ -123,7 +171,12 @@ export const createScriptedChat = (
       const text = answer(request);
       const piece = options.piece ?? 7;
       for (let at = 0; at < text.length; at += piece) yield { type: 'delta', text: text.slice(at, at + piece) };
-      yield { type: 'end', finish: options.finish ?? 'stop', model: 'scripted', usage: { promptTokens: 100, completionTokens: 20, estimated: false } };
+      yield {
+        type: 'end',
+        finish: options.finish ?? 'stop',
+        model: 'scripted',
+        usage: { promptTokens: 100, completionTokens: 20, estimated: false },
+      };
     },
   };
 };

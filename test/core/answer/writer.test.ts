@@ -8,14 +8,30 @@ import { createTestRandom } from '../../fakes/clock.ts';
 import { chunksOf } from './memory-chunks.ts';
 
 const passages = [
-  ...chunksOf('Leave policy', ['Employees get 30 days of paid leave per calendar year. Unused days expire on 31 March.\n\nAsk your manager at least two weeks ahead.'], { url: 'https://intra.example/leave' }),
-  ...chunksOf('VPN', ['To connect, open the client at https://vpn.example.com/portal and sign in.\n\n1. Install the client.\n2. Run `vpn connect --host vpn.example.com`.\n3. Enter the code.'], { url: 'javascript:alert(1)' }),
+  ...chunksOf(
+    'Leave policy',
+    [
+      'Employees get 30 days of paid leave per calendar year. Unused days expire on 31 March.\n\nAsk your manager at least two weeks ahead.',
+    ],
+    { url: 'https://intra.example/leave' },
+  ),
+  ...chunksOf(
+    'VPN',
+    [
+      'To connect, open the client at https://vpn.example.com/portal and sign in.\n\n1. Install the client.\n2. Run `vpn connect --host vpn.example.com`.\n3. Enter the code.',
+    ],
+    { url: 'javascript:alert(1)' },
+  ),
 ].map((chunk) => toPassage({ chunk, score: 1 }));
 
 const question = 'How many days of paid leave do I get?';
 
 /** Writes it in pieces and returns what was shown on the way. */
-const write = (raw: string, sizes: () => number = () => 5, cut = false): Written & { readonly shown: readonly string[] } => {
+const write = (
+  raw: string,
+  sizes: () => number = () => 5,
+  cut = false,
+): Written & { readonly shown: readonly string[] } => {
   const shown: string[] = [];
   const writer = createWriter({ passages, question, onText: (markdown) => shown.push(markdown) });
   for (let at = 0; at < raw.length; ) {
@@ -36,7 +52,9 @@ describe('footnotes', () => {
     ]);
     expect(citations[1]?.quote).toBe('Employees get 30 days of paid leave per calendar year.');
     for (const citation of citations) {
-      expect(collapse(passages.find((passage) => passage.chunkId === citation.chunkId)?.text ?? '')).toContain(citation.quote);
+      expect(collapse(passages.find((passage) => passage.chunkId === citation.chunkId)?.text ?? '')).toContain(
+        citation.quote,
+      );
     }
   });
 
@@ -52,7 +70,9 @@ describe('footnotes', () => {
     const { markdown, citations, removedMarkers } = write(
       'You get 30 days of paid leave per year [1][9]. The cafeteria serves wonderful pancakes on weekends [1].',
     );
-    expect(markdown).toBe('You get 30 days of paid leave per year [1]. The cafeteria serves wonderful pancakes on weekends.');
+    expect(markdown).toBe(
+      'You get 30 days of paid leave per year [1]. The cafeteria serves wonderful pancakes on weekends.',
+    );
     expect(citations).toHaveLength(1);
     expect(removedMarkers).toBe(2);
   });
@@ -63,8 +83,12 @@ describe('footnotes', () => {
   });
 
   it('accepts a claim in another language than its passage, unless its numbers differ', () => {
-    expect(write('Sie haben Anspruch auf 30 Urlaubstage und das ist im Jahr nicht wenig [1].').citations).toHaveLength(1);
-    expect(write('Sie haben Anspruch auf 45 Urlaubstage und das ist im Jahr nicht wenig [1].').citations).toHaveLength(0);
+    expect(write('Sie haben Anspruch auf 30 Urlaubstage und das ist im Jahr nicht wenig [1].').citations).toHaveLength(
+      1,
+    );
+    expect(write('Sie haben Anspruch auf 45 Urlaubstage und das ist im Jahr nicht wenig [1].').citations).toHaveLength(
+      0,
+    );
   });
 
   it('looks at the sentence before when the marker stands alone', () => {
@@ -75,28 +99,45 @@ describe('footnotes', () => {
   });
 
   it('leaves an answer without any footnote that holds empty, and shows nothing of it on the way', () => {
-    for (const raw of ['You get 45 days. [7] Trust me.', sentinel, `${sentinel}.`, `**${sentinel}**`, 'I do not know.', '']) {
+    for (const raw of [
+      'You get 45 days. [7] Trust me.',
+      sentinel,
+      `${sentinel}.`,
+      `**${sentinel}**`,
+      'I do not know.',
+      '',
+    ]) {
       const { markdown, citations, shown } = write(raw);
       expect({ markdown, citations, shown }, raw).toEqual({ markdown: '', citations: [], shown: [] });
     }
   });
 
   it('never lets the sentinel through', () => {
-    expect(write(`You get 30 days of paid leave per year [1]. ${sentinel}`).markdown).toBe('You get 30 days of paid leave per year [1].');
+    expect(write(`You get 30 days of paid leave per year [1]. ${sentinel}`).markdown).toBe(
+      'You get 30 days of paid leave per year [1].',
+    );
   });
 
   it('drops the list of sources that models like to add', () => {
-    const { markdown } = write('You get 30 days of paid leave per year [1].\n\n**Sources:**\n[1] Leave policy\n[2] VPN');
+    const { markdown } = write(
+      'You get 30 days of paid leave per year [1].\n\n**Sources:**\n[1] Leave policy\n[2] VPN',
+    );
     expect(markdown).toBe('You get 30 days of paid leave per year [1].');
   });
 
   it('drops the unfinished sentence of an answer that was cut', () => {
-    expect(write('You get 30 days of paid leave per year [1]. Unused days exp', undefined, true).markdown).toBe('You get 30 days of paid leave per year [1]. …');
+    expect(write('You get 30 days of paid leave per year [1]. Unused days exp', undefined, true).markdown).toBe(
+      'You get 30 days of paid leave per year [1]. …',
+    );
   });
 
   it('closes a code block that was left open, and leaves code alone', () => {
-    const { markdown } = write('Run the client to connect [2]:\n\n```sh\nvpn connect --host vpn.example.com # [1] stays\n');
-    expect(markdown).toBe('Run the client to connect [1]:\n\n```sh\nvpn connect --host vpn.example.com # [1] stays\n```');
+    const { markdown } = write(
+      'Run the client to connect [2]:\n\n```sh\nvpn connect --host vpn.example.com # [1] stays\n',
+    );
+    expect(markdown).toBe(
+      'Run the client to connect [1]:\n\n```sh\nvpn connect --host vpn.example.com # [1] stays\n```',
+    );
   });
 
   it('has no web address for a source that has another kind', () => {
@@ -131,10 +172,23 @@ const payloads: readonly string[] = [
   'javascript:alert(1)',
   '[x](javascript:alert(1))',
   '[x](data:text/html;base64,AAAA)',
-  '@everyone look', '@here look', '@channel look', '<!channel>', '<!here|here>', '<!everyone>', '<!subteam^S123|@team>',
-  '<@U012ABC>', '<@!123456>', '<@&98765>', '<#C012|general>', '<at>Everyone</at>', '@\u200beveryone', '@ev\u200beryone',
+  '@everyone look',
+  '@here look',
+  '@channel look',
+  '<!channel>',
+  '<!here|here>',
+  '<!everyone>',
+  '<!subteam^S123|@team>',
+  '<@U012ABC>',
+  '<@!123456>',
+  '<@&98765>',
+  '<#C012|general>',
+  '<at>Everyone</at>',
+  '@\u200beveryone',
+  '@ev\u200beryone',
   '<https://evil.example|click>',
-  'slack://open?team=1', 'tel:+123',
+  'slack://open?team=1',
+  'tel:+123',
   '| a | b |\n|---|---|\n| [x](https://evil.example) | ![y](https://evil.example/i.png) |',
   '> [x](https://evil.example)\n> https://evil.example',
   '- [x](https://evil.example)\n- @everyone',
@@ -161,11 +215,18 @@ describe('containment', () => {
     it(`lets nothing out of ${JSON.stringify(payload).slice(0, 60)}`, () => {
       const random = createTestRandom(payload.length);
       for (let round = 0; round < 6; round += 1) {
-        const raw = round % 3 === 0 ? `${good}\n\n${payload}` : round % 3 === 1 ? `${good} ${payload} ${good}` : `${payload}\n${good}`;
+        const raw =
+          round % 3 === 0
+            ? `${good}\n\n${payload}`
+            : round % 3 === 1
+              ? `${good} ${payload} ${good}`
+              : `${payload}\n${good}`;
         const { markdown, shown } = write(raw, () => 1 + Math.floor(random.float() * 9));
         for (const text of new Set([markdown, shown.at(-1) ?? '', shown[shown.length >> 1] ?? ''])) {
           expect(listEscapes(text)).toEqual([]);
-          expect(text).not.toMatch(/https?:|javascript:|www\.|secret|attacker@|<!|<@|@everyone|@here|@channel|[\u200b\u202e]/i);
+          expect(text).not.toMatch(
+            /https?:|javascript:|www\.|secret|attacker@|<!|<@|@everyone|@here|@channel|[\u200b\u202e]/i,
+          );
         }
         expect(markdown).toContain('30 days of paid leave');
       }
@@ -173,18 +234,30 @@ describe('containment', () => {
   }
 
   it('sees a way out when there is one', () => {
-    for (const payload of ['[x](https://a.b)', '![x](https://a.b)', '<https://a.b>', 'https://a.b.com', '<b>', '[r]: https://a.b', '@everyone', '<@U1>']) {
+    for (const payload of [
+      '[x](https://a.b)',
+      '![x](https://a.b)',
+      '<https://a.b>',
+      'https://a.b.com',
+      '<b>',
+      '[r]: https://a.b',
+      '@everyone',
+      '<@U1>',
+    ]) {
       expect(listEscapes(payload), payload).not.toEqual([]);
     }
   });
 
   it('shows an address of a cited passage as code that nobody can click, and no other', () => {
-    const { markdown } = write('Open the client at https://vpn.example.com/portal and sign in [2]. Or at https://vpn.example.com/portal?user=me.');
+    const { markdown } = write(
+      'Open the client at https://vpn.example.com/portal and sign in [2]. Or at https://vpn.example.com/portal?user=me.',
+    );
     expect(markdown).toBe('Open the client at `vpn.example.com/portal` and sign in [1]. Or at (link removed).');
   });
 
   it('keeps what makes an answer readable', () => {
-    const raw = 'You get **30 days** of *paid leave* per year [1]:\n\n1. Install the `client --now` [2].\n2. Enter the code, e.g. snake_case or 5 < 6 & 7.\n\n| Days | Kind |\n|---|---|\n| 30 | paid leave [1] |\n\n> Ask your manager two weeks ahead [1].';
+    const raw =
+      'You get **30 days** of *paid leave* per year [1]:\n\n1. Install the `client --now` [2].\n2. Enter the code, e.g. snake_case or 5 < 6 & 7.\n\n| Days | Kind |\n|---|---|\n| 30 | paid leave [1] |\n\n> Ask your manager two weeks ahead [1].';
     expect(write(raw).markdown).toBe(raw);
   });
 });
@@ -208,7 +281,9 @@ describe('streaming', () => {
   });
 
   it('shows sentence after sentence, not everything at the end', () => {
-    const { shown } = write('You get 30 days of paid leave per year [1]. Unused days expire on 31 March [1]. Ask your manager two weeks ahead [1].');
+    const { shown } = write(
+      'You get 30 days of paid leave per year [1]. Unused days expire on 31 March [1]. Ask your manager two weeks ahead [1].',
+    );
     expect(new Set(shown).size).toBeGreaterThanOrEqual(3);
   });
 });

@@ -10,9 +10,10 @@ describe('limiter of requests and tokens per minute', () => {
     const limiter = createLimiter(runtime, { requestsPerMinute: 1, maxWaitMs: 3_600_000 });
     const served: string[] = [];
     await limiter.acquire('first', 1, never);
-    const waiting = [...Array.from({ length: 5 }, (_, index) => ['busy', `busy ${index}`] as const), ['quiet', 'quiet'] as const].map(([tenant, name]) =>
-      limiter.acquire(tenant, 1, never).then(() => served.push(name)),
-    );
+    const waiting = [
+      ...Array.from({ length: 5 }, (_, index) => ['busy', `busy ${index}`] as const),
+      ['quiet', 'quiet'] as const,
+    ].map(([tenant, name]) => limiter.acquire(tenant, 1, never).then(() => served.push(name)));
     await runtime.clock.advance(2 * 60_000 + 10);
     expect(served).toEqual(['busy 0', 'quiet']);
     await runtime.clock.advance(10 * 60_000);
@@ -24,10 +25,12 @@ describe('limiter of requests and tokens per minute', () => {
     const runtime = createTestRuntime();
     const limiter = createLimiter(runtime, { requestsPerMinute: 10, maxWaitMs: 3_600_000 });
     const starts: number[] = [];
-    for (let index = 0; index < 40; index += 1) void limiter.acquire(`t${index % 3}`, 1, never).then(() => starts.push(runtime.clock.now()));
+    for (let index = 0; index < 40; index += 1)
+      void limiter.acquire(`t${index % 3}`, 1, never).then(() => starts.push(runtime.clock.now()));
     for (let step = 0; step < 60; step += 1) await runtime.clock.advance(5_000);
     expect(starts).toHaveLength(40);
-    for (const start of starts) expect(starts.filter((other) => other >= start && other < start + 60_000).length).toBeLessThanOrEqual(10);
+    for (const start of starts)
+      expect(starts.filter((other) => other >= start && other < start + 60_000).length).toBeLessThanOrEqual(10);
   });
 
   it('counts tokens by the estimate first and by the truth later', async () => {

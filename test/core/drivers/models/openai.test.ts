@@ -8,7 +8,13 @@ const answer = (): string => 'The answer is forty-two. [1]';
 
 describeModel('openai client over a real socket', async () => {
   const server = await startModelServer({ mode: answer });
-  const options = { baseUrl: server.baseUrl, apiKey: 'k', model: 'm', runtime: createRealTimeRuntime(), limits: shortLimits };
+  const options = {
+    baseUrl: server.baseUrl,
+    apiKey: 'k',
+    model: 'm',
+    runtime: createRealTimeRuntime(),
+    limits: shortLimits,
+  };
   return {
     chat: createOpenAiChat(options),
     embedder: createOpenAiEmbedder(options),
@@ -21,7 +27,10 @@ describeModel('openai client over a real socket', async () => {
 
 describe('openai driver', () => {
   const never = new AbortController().signal;
-  const withServer = async (options: ModelServerOptions, test: (server: Awaited<ReturnType<typeof startModelServer>>) => Promise<void>): Promise<void> => {
+  const withServer = async (
+    options: ModelServerOptions,
+    test: (server: Awaited<ReturnType<typeof startModelServer>>) => Promise<void>,
+  ): Promise<void> => {
     const server = await startModelServer({ mode: answer, ...options });
     try {
       await test(server);
@@ -32,7 +41,12 @@ describe('openai driver', () => {
 
   it('learns what an endpoint refuses and asks without it from then on', () =>
     withServer({ refuses: ['stream_options', 'max_tokens', 'temperature'] }, async (server) => {
-      const chat = createOpenAiChat({ baseUrl: server.baseUrl, model: 'm', runtime: createRealTimeRuntime(), limits: shortLimits });
+      const chat = createOpenAiChat({
+        baseUrl: server.baseUrl,
+        model: 'm',
+        runtime: createRealTimeRuntime(),
+        limits: shortLimits,
+      });
       const request = { ...aRequest, temperature: 0.1 };
       expect((await readAll(chat.stream(request, { signal: never }))).text).toBe(answer());
       expect(server.calls).toHaveLength(4);
@@ -54,10 +68,23 @@ describe('openai driver', () => {
     withServer({ key: 'right' }, async (server) => {
       process.env.OPENAI_API_KEY = 'from-the-environment';
       try {
-        const chat = createOpenAiChat({ baseUrl: server.baseUrl, apiKey: 'right', model: 'm', runtime: createRealTimeRuntime(), limits: shortLimits });
+        const chat = createOpenAiChat({
+          baseUrl: server.baseUrl,
+          apiKey: 'right',
+          model: 'm',
+          runtime: createRealTimeRuntime(),
+          limits: shortLimits,
+        });
         await readAll(chat.stream(aRequest, { signal: never }));
-        const keyless = createOpenAiChat({ baseUrl: server.baseUrl, model: 'm', runtime: createRealTimeRuntime(), limits: shortLimits });
-        await expect(readAll(keyless.stream(aRequest, { signal: never }))).rejects.toMatchObject({ code: 'model-failed' });
+        const keyless = createOpenAiChat({
+          baseUrl: server.baseUrl,
+          model: 'm',
+          runtime: createRealTimeRuntime(),
+          limits: shortLimits,
+        });
+        await expect(readAll(keyless.stream(aRequest, { signal: never }))).rejects.toMatchObject({
+          code: 'model-failed',
+        });
         expect(server.calls.at(-1)?.authorization).toBe('Bearer none');
       } finally {
         delete process.env.OPENAI_API_KEY;
@@ -66,7 +93,12 @@ describe('openai driver', () => {
 
   it('hangs up when the reader walks away', () =>
     withServer({ piece: 4 }, async (server) => {
-      const chat = createOpenAiChat({ baseUrl: server.baseUrl, model: 'm', runtime: createRealTimeRuntime(), limits: shortLimits });
+      const chat = createOpenAiChat({
+        baseUrl: server.baseUrl,
+        model: 'm',
+        runtime: createRealTimeRuntime(),
+        limits: shortLimits,
+      });
       for await (const event of chat.stream(aRequest, { signal: never })) {
         expect(event.type).toBe('delta');
         break;
@@ -77,14 +109,29 @@ describe('openai driver', () => {
   it('says that nobody is there', async () => {
     const server = await startModelServer();
     await server.close();
-    const chat = createOpenAiChat({ baseUrl: server.baseUrl, model: 'm', runtime: createRealTimeRuntime(), limits: shortLimits });
-    await expect(readAll(chat.stream(aRequest, { signal: never }))).rejects.toMatchObject({ code: 'model-failed', message: expect.stringContaining('could not be reached') });
+    const chat = createOpenAiChat({
+      baseUrl: server.baseUrl,
+      model: 'm',
+      runtime: createRealTimeRuntime(),
+      limits: shortLimits,
+    });
+    await expect(readAll(chat.stream(aRequest, { signal: never }))).rejects.toMatchObject({
+      code: 'model-failed',
+      message: expect.stringContaining('could not be reached'),
+    });
   });
 
   it('streams three hundred answers at once', () =>
     withServer({}, async (server) => {
-      const chat = createOpenAiChat({ baseUrl: server.baseUrl, model: 'm', runtime: createRealTimeRuntime(), limits: { ...shortLimits, firstByteMs: 20_000, totalMs: 30_000 } });
-      const all = await Promise.all(Array.from({ length: 300 }, () => readAll(chat.stream(aRequest, { signal: never }))));
+      const chat = createOpenAiChat({
+        baseUrl: server.baseUrl,
+        model: 'm',
+        runtime: createRealTimeRuntime(),
+        limits: { ...shortLimits, firstByteMs: 20_000, totalMs: 30_000 },
+      });
+      const all = await Promise.all(
+        Array.from({ length: 300 }, () => readAll(chat.stream(aRequest, { signal: never }))),
+      );
       expect(all.every(({ text }) => text === answer())).toBe(true);
     }));
 });

@@ -1,5 +1,5 @@
-import { AppError } from '../../../../core/errors.ts';
 import type { CallLimits } from '../../../../core/drivers/models/calling.ts';
+import { AppError } from '../../../../core/errors.ts';
 import { createTestRuntime, type TestRuntime } from '../../../fakes/clock.ts';
 
 /** The test runtime with the wall's clock: a real socket does not wait for a fake one. */
