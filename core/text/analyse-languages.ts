@@ -149,12 +149,17 @@ const foldArabic = (word: string): string =>
 const maxRemembered = 20_000;
 const remembered = new Map<Language, Map<string, string>>();
 
-const stemIn = (word: string, language: Language): string => {
+const memoryOf = (language: Language): Map<string, string> => {
   const memory = remembered.get(language) ?? new Map<string, string>();
   remembered.set(language, memory);
+  if (memory.size >= maxRemembered) memory.clear();
+  return memory;
+};
+
+const stemIn = (word: string, language: Language): string => {
+  const memory = memoryOf(language);
   const known = memory.get(word);
   if (known !== undefined) return known;
-  if (memory.size >= maxRemembered) memory.clear();
   const bare = language === 'ar' ? foldArabic(word) : word;
   const stem = foldWord(tongues[language].stem(bare)) || foldWord(word);
   memory.set(word, stem);

@@ -1,21 +1,18 @@
-/** One token of a text, lower-case. `whole` terms (identifiers, versions, error codes) are never stemmed or stopped. */
-export type Word = { readonly text: string; readonly whole: boolean };
-
 /** Longer runs are cut: nobody searches for them, and a 10 MB line must cost no more than ten of 1 MB. */
 const maxWord = 64;
 const windowLength = 65_536;
 
 const unspaced =
   '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}ー';
-const unspacedRun = new RegExp(`[${unspaced}\\p{M}]{1,1024}`, 'gu');
-const startsUnspaced = new RegExp(`^[${unspaced}]`, 'u');
+const unspacedRun = new RegExp(`[${unspaced}][${unspaced}\\p{M}]{0,1023}`, 'gu');
+const isUnspaced = new RegExp(`[${unspaced}]`, 'u');
 
 /**
  * Words joined by what joins identifiers, with a possible sign before (`.env`, `--flag`) and behind (`C++`, `C#`).
  * Every quantifier is bounded and no two neighbours match the same character, so matching is linear.
  */
 const compound =
-  /(?:(?<=^|[\s([`'"«“])(?:--?|\.|@))?[\p{L}\p{N}\p{M}]{1,1024}(?:(?:[._'’-]|::|(?<=\p{N}),(?=\p{N}{3}))[\p{L}\p{N}\p{M}]{1,1024}){0,15}(?:\+\+|#(?![\p{L}\p{N}]))?/gu;
+  /(?:(?<=^|[\s([`'"«“])(?:--?|\.|@))?[\p{L}\p{N}\p{M}]{1,1024}(?:(?:[._'’-]|::|(?<=\p{N}),(?=\p{N}{3}))[\p{L}\p{N}\p{M}]{1,1024}){0,15}(?:\+\+|#(?![\p{L}\p{N}]))?/uy;
 
 const humps = /(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u;
 const looksHumped = /[\p{Ll}\p{N}]{2}\p{Lu}|\p{Lu}{2}\p{Ll}{2}/u;
@@ -38,78 +35,106 @@ function* windowsOf(text: string): Generator<string> {
   }
 }
 
-/** The tokens of a text in order. Linear in its length. */
-export function* wordsOf(text: string): Generator<Word> {
+/** Is handed each token of a text, lower-case. `whole` ones (identifiers, versions, pairs) are neither stemmed nor stopped. */
+export type Emit = (word: string, whole: boolean) => void;
+
+const [apart, plain, joint] = [0, 1, 2];
+/** ASCII: what separates words, what they are made of, and what may join or mark them. */
+const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  return /[A-Za-z0-9]/.test(character) ? plain : /[-._'@:,+#]/.test(character) ? joint : apart;
+});
+const kindAt = (text: string, at: number): number | undefined => {
+  const code = text.charCodeAt(at);
+  return code < 128 ? kinds[code] : undefined;
+};
+
+/** Hands over the tokens of a text in order. Linear in its length. */
+export const eachWord = (text: string, emit: Emit): void => {
   for (const window of windowsOf(text)) {
-    for (const [match] of window.matchAll(compound)) yield* wordsOfCompound(match);
+    for (let at = 0; at < window.length; ) {
+      const kind = kindAt(window, at);
+      if (kind === apart) {
+        at += 1;
+        continue;
+      }
+      if (kind === plain) {
+        // Nine of ten words are letters between spaces; the pattern is for the rest.
+        let end = at + 1;
+        while (end < window.length && kindAt(window, end) === plain) end += 1;
+        if (end === window.length || kindAt(window, end) === apart) {
+          emitWord(window.slice(at, end), emit);
+          at = end;
+          continue;
+        }
+      }
+      compound.lastIndex = at;
+      const match = compound.exec(window)?.[0];
+      if (match) emitCompound(match, emit);
+      at += match ? match.length : (window.charCodeAt(at) & 0xfc00) === 0xd800 ? 2 : 1;
+    }
   }
-}
+};
 
-function* wordsOfCompound(match: string): Generator<Word> {
+const emitCompound = (match: string, emit: Emit): void => {
   const parts = match.split(/[^\p{L}\p{N}\p{M}]+/u).filter((part) => part !== '');
-  if (parts.length === 1 && match.length === parts[0]?.length) return yield* wordsOfPart(match);
-
   const lower = match.toLowerCase();
   const apostrophe = /^([\p{L}\p{M}]+)['’]([\p{L}\p{M}]+)$/u.exec(lower);
-  if (apostrophe) return yield* wordsOfContraction(apostrophe[1] ?? '', apostrophe[2] ?? '');
   const numbers = version.exec(lower)?.[1];
-  if (numbers) {
-    yield { text: numbers, whole: true };
+  if (parts.length === 1 && match.length === parts[0]?.length) emitPart(match, emit);
+  else if (apostrophe) emitContraction(apostrophe[1] ?? '', apostrophe[2] ?? '', emit);
+  else if (numbers) {
+    emit(numbers, true);
+    // "1.2.3" is a "1.2" as well.
     const shorter = numbers.split('.').slice(0, 2).join('.');
-    if (shorter !== numbers) yield { text: shorter, whole: true };
-    return;
+    if (shorter !== numbers) emit(shorter, true);
+  } else if (/^\p{N}+(?:,\p{N}{3})+$/u.test(lower)) emit(lower.replaceAll(',', '').slice(0, maxWord), true);
+  else if (/(?:\+\+|#)$/.test(lower) && parts.length === 1) emit(lower.slice(0, maxWord), true);
+  else {
+    if (isIdentifier(lower)) emit(lower.slice(0, maxWord), true);
+    for (const part of parts) emitPart(part, emit);
   }
-  if (/^\p{N}+(?:,\p{N}{3})+$/u.test(lower))
-    return yield { text: lower.replaceAll(',', '').slice(0, maxWord), whole: true };
-  if (/(?:\+\+|#)$/.test(lower) && parts.length === 1) return yield { text: lower.slice(0, maxWord), whole: true };
-  if (isIdentifier(lower)) yield { text: lower.slice(0, maxWord), whole: true };
-  for (const part of parts) yield* wordsOfPart(part);
-}
+};
 
 /** A hyphen alone makes no identifier: "state-of-the-art" is prose. */
 const isIdentifier = (lower: string): boolean =>
-  /^[.@-]/.test(lower) || /[._:]/.test(lower.replace(/\.$/, '')) || (hasDigit.test(lower) && lower.includes('-'));
+  /^[.@-]/.test(lower) || /[._:]/.test(lower) || (lower.includes('-') && hasDigit.test(lower));
 
-/** "user's" is user, "l'eau" is eau, "don't" is dont (a stop word). */
-function* wordsOfContraction(head: string, tail: string): Generator<Word> {
-  if (tail === 's') yield { text: head.slice(0, maxWord), whole: false };
-  else if (head.length <= 2 || head === 'qu' || head.endsWith('ll')) {
-    yield { text: head, whole: false };
-    yield { text: tail.slice(0, maxWord), whole: false };
-  } else yield { text: (head + tail).slice(0, maxWord), whole: false };
-}
+/** "user's" is user, "l'eau" is l and eau, "don't" is dont (a stop word). */
+const emitContraction = (head: string, tail: string, emit: Emit): void => {
+  if (tail === 's') emit(head.slice(0, maxWord), false);
+  else if (head.length > 2 && !head.endsWith('ll')) emit((head + tail).slice(0, maxWord), false);
+  else {
+    emit(head, false);
+    emit(tail.slice(0, maxWord), false);
+  }
+};
 
-function* wordsOfPart(part: string): Generator<Word> {
-  if (startsUnspaced.test(part) || unspacedInside.test(part)) return yield* wordsOfMixed(part);
-  const lower = part.toLowerCase().slice(0, maxWord);
-  const pieces = part.length <= maxWord && looksHumped.test(part) ? part.split(humps) : [];
-  yield { text: lower, whole: pieces.length > 1 || hasDigit.test(lower) };
-  if (pieces.length > 1)
-    for (const piece of pieces) if (piece.length > 1) yield { text: piece.toLowerCase(), whole: false };
-}
+const emitPart = (part: string, emit: Emit): void =>
+  isUnspaced.test(part) ? emitMixed(part, emit) : emitWord(part, emit);
 
-const unspacedInside = new RegExp(`[${unspaced}]`, 'u');
+/** A word, and the pieces of one in camel case. */
+const emitWord = (part: string, emit: Emit): void => {
+  const lower = part.toLowerCase();
+  const pieces = lower !== part && part.length <= maxWord && looksHumped.test(part) ? part.split(humps) : [];
+  emit(lower.slice(0, maxWord), pieces.length > 1 || hasDigit.test(lower));
+  if (pieces.length > 1) for (const piece of pieces) if (piece.length > 1) emit(piece.toLowerCase(), false);
+};
 
 /** Scripts without spaces become overlapping pairs of characters; what stands between them ("Node版本") stays a word. */
-function* wordsOfMixed(part: string): Generator<Word> {
+const emitMixed = (part: string, emit: Emit): void => {
   let from = 0;
   for (const match of part.matchAll(unspacedRun)) {
-    if (!startsUnspaced.test(match[0])) continue;
-    if (match.index > from) yield* plain(part.slice(from, match.index));
+    if (match.index > from) emitWord(part.slice(from, match.index), emit);
     from = match.index + match[0].length;
-    yield* pairsOf(match[0]);
+    emitPairs(match[0], emit);
   }
-  if (from < part.length) yield* plain(part.slice(from));
-}
-
-function* plain(part: string): Generator<Word> {
-  const lower = part.toLowerCase().slice(0, maxWord);
-  yield { text: lower, whole: hasDigit.test(lower) };
-}
+  if (from < part.length) emitWord(part.slice(from), emit);
+};
 
 /** Pairs need no dictionary, so an index does not change with the version of the runtime. A vowel sign stays with its letter. */
-function* pairsOf(run: string): Generator<Word> {
+const emitPairs = (run: string, emit: Emit): void => {
   const clusters = run.match(/\P{M}\p{M}{0,8}|\p{M}{1,8}/gu) ?? [];
-  if (clusters.length === 1) yield { text: run.slice(0, maxWord), whole: true };
-  for (let at = 0; at + 1 < clusters.length; at++) yield { text: `${clusters[at]}${clusters[at + 1]}`, whole: true };
-}
+  if (clusters.length === 1) emit(run.slice(0, maxWord), true);
+  for (let at = 0; at + 1 < clusters.length; at++) emit(`${clusters[at]}${clusters[at + 1]}`, true);
+};

@@ -4,7 +4,7 @@
  * versions and error codes are kept whole beside their parts; scripts without spaces become pairs of characters.
  */
 import { foldWord, guessLanguage, type Language, termOf, variantsOf } from './analyse-languages.ts';
-import { wordsOf } from './analyse-words.ts';
+import { eachWord } from './analyse-words.ts';
 
 export { guessLanguage, isLanguage, type Language } from './analyse-languages.ts';
 
@@ -17,10 +17,10 @@ export const analyserVersion = 'footnote-1';
  */
 export const analyse = (text: string, language: Language = guessLanguage(text)): string[] => {
   const terms: string[] = [];
-  for (const word of wordsOf(text)) {
-    const term = word.whole ? foldWord(word.text) : termOf(word.text, language);
+  eachWord(text, (word, whole) => {
+    const term = whole ? foldWord(word) : termOf(word, language);
     if (term) terms.push(term);
-  }
+  });
   return terms;
 };
 
@@ -38,15 +38,14 @@ export const analyseQuery = (text: string, languages: readonly Language[] = ['en
   const among: readonly Language[] = languages.length === 0 ? ['en'] : languages;
   const own = guessLanguage(text, among[0], among.includes('en') ? among : [...among, 'en']);
   const found = new Map<string, { variants: readonly string[]; count: number }>();
-  for (const word of wordsOf(text)) {
-    if (!word.whole && termOf(word.text, own) === undefined) continue;
-    const variants = word.whole ? [foldWord(word.text)] : variantsOf(word.text, among);
+  eachWord(text, (word, whole) => {
+    if (!whole && termOf(word, own) === undefined) return;
+    const variants = whole ? [foldWord(word)] : variantsOf(word, among);
     const key = variants[0];
-    if (!key) continue;
+    if (!key) return;
     const known = found.get(key);
     if (known) known.count += 1;
     else if (found.size < maxQueryWords) found.set(key, { variants, count: 1 });
-    else break;
-  }
+  });
   return [...found.values()];
 };

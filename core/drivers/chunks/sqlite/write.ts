@@ -27,7 +27,7 @@ export type IncomingDocument = {
 };
 
 /** What an occurrence weighs, in quarters: a word in the title says more about a chunk than one in its text. */
-export const fieldWeights = { title: 4, headings: 4, text: 4 } as const;
+export const fieldWeights = { title: 6, headings: 6, text: 4 } as const;
 
 type Prepared = {
   readonly chunk: Chunk;

@@ -1,0 +1,1 @@
+export { openSqliteChunks } from './chunks.ts';
