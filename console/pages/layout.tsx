@@ -84,7 +84,11 @@ const AccountMenu = ({ shell }: { shell: Shell }) => {
   if (person === undefined) return null;
   return (
     <details class="menu">
-      <summary aria-label={tenant === undefined ? texts.nav.account : `${texts.nav.tenant}: ${tenant.name}`}>
+      <summary
+        aria-label={
+          tenant === undefined ? `${texts.nav.account}: ${person.name}` : `${texts.nav.tenant}: ${tenant.name}`
+        }
+      >
         {tenant?.name ?? person.name}
       </summary>
       <div class="sheet">
