@@ -48,7 +48,7 @@ const blocksOf = (markdown: string): readonly string[] => {
     const mark = fenceStart.exec(line)?.[2];
     if (fence !== null) {
       lines.push(line);
-      if (mark !== undefined && mark.startsWith(fence) && line.trim() === mark) {
+      if (mark?.startsWith(fence) && line.trim() === mark) {
         fence = null;
         close();
       }

@@ -174,17 +174,17 @@ const measureAcknowledgement = async (load: Load): Promise<BenchResult> => {
   const ours = await startOurs(load.apiUrl);
   const bolt = await startBolt(load.apiUrl);
   try {
-    for (const bot of [ours, bolt]) await load.run(command(bot, { kind: 'acknowledge', count: 200, concurrency: 16 }));
-    const paced = await load.run(command(ours, { kind: 'acknowledge', count: 1000, concurrency: 64, perSecond: 100 }));
+    for (const bot of [ours, bolt]) await load.run(command(bot, { kind: 'acknowledge', count: 100, concurrency: 16 }));
+    const paced = await load.run(command(ours, { kind: 'acknowledge', count: 500, concurrency: 64, perSecond: 50 }));
     const pacedBolt = await load.run(
-      command(bolt, { kind: 'acknowledge', count: 500, concurrency: 64, perSecond: 100 }),
+      command(bolt, { kind: 'acknowledge', count: 250, concurrency: 64, perSecond: 50 }),
     );
-    const full = await load.run(command(ours, { kind: 'acknowledge', count: 2000, concurrency: 32 }));
+    const full = await load.run(command(ours, { kind: 'acknowledge', count: 1000, concurrency: 32 }));
     const p50 = median(paced.timesMs);
     const p99 = quantile(paced.timesMs, 0.99);
     return {
       id: 'P1',
-      item: 'Slack webhook acknowledged after the durable insert, 100 mentions/s, each also answered',
+      item: 'Slack webhook acknowledged after the durable insert, 50 mentions/s, each also answered',
       value: `p50 ${p50.toFixed(1)}, p99 ${p99.toFixed(1)}`,
       unit: 'ms',
       target: 'p50 ≤ 5 ms, p99 ≤ 50 ms',
@@ -212,11 +212,11 @@ const measureEventPath = async (load: Load): Promise<BenchResult> => {
   const times = new Map<string, number[]>();
   let failures = 0;
   try {
-    for (const bot of bots) await load.run(command(bot, { kind: 'reply', count: 200, concurrency: 16 }));
+    for (const bot of bots) await load.run(command(bot, { kind: 'reply', count: 100, concurrency: 16 }));
     // Turn about, so that a busy moment of the machine hits all of them.
     for (let round = 0; round < 5; round += 1) {
       for (const bot of bots) {
-        const report = await load.run(command(bot, { kind: 'reply', count: 200, concurrency: 32 }));
+        const report = await load.run(command(bot, { kind: 'reply', count: 150, concurrency: 32 }));
         rates.set(bot.name, [...(rates.get(bot.name) ?? []), (report.timesMs.length * 1000) / report.forMs]);
         times.set(bot.name, [...(times.get(bot.name) ?? []), ...report.timesMs]);
         failures += report.failures;

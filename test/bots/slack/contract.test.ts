@@ -18,7 +18,7 @@ import {
 
 const signingSecret = 'the-secret';
 
-export const shownText = (message: FakeMessage): string => {
+const shownText = (message: FakeMessage): string => {
   const markdown = message.blocks.filter((block) => block.type === 'markdown').map((block) => String(block.text));
   return markdown.length > 0 ? markdown.join('\n') : message.text;
 };

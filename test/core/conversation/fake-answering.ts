@@ -10,7 +10,7 @@ export type FakeAnswering = Answering & {
   next(...behaviours: readonly Behaviour[]): void;
 };
 
-export type Behaviour = (request: AnswerRequest, hooks: AnswerHooks) => Promise<Partial<Receipt> | void>;
+export type Behaviour = (request: AnswerRequest, hooks: AnswerHooks) => Promise<unknown>;
 
 export const handbook: Citation = {
   n: 1,
@@ -33,7 +33,7 @@ export const createFakeAnswering = (now: () => number): FakeAnswering => {
     next: (...behaviours) => void queue.push(...behaviours),
     answer: async (request, hooks) => {
       asked.push(request);
-      const changes = (await queue.shift()?.(request, hooks)) ?? {};
+      const changes = ((await queue.shift()?.(request, hooks)) ?? {}) as Partial<Receipt>;
       charged.add(request.answerId);
       return { ...receiptFor(request, now()), ...changes };
     },
