@@ -11,7 +11,11 @@ export type TestClock = Clock & {
   sleeping(): number;
 };
 
-export type LogLine = { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly event: string; readonly fields: LogFields };
+export type LogLine = {
+  readonly level: 'debug' | 'info' | 'warn' | 'error';
+  readonly event: string;
+  readonly fields: LogFields;
+};
 
 export type TestRuntime = Runtime & {
   readonly clock: TestClock;
@@ -41,7 +45,9 @@ export const createTestRuntime = (options: { readonly now?: number; readonly see
     logged,
     counted: (name, labels = {}) =>
       counts
-        .filter((line) => line.name === name && Object.entries(labels).every(([key, value]) => line.labels[key] === value))
+        .filter(
+          (line) => line.name === name && Object.entries(labels).every(([key, value]) => line.labels[key] === value),
+        )
         .reduce((sum, line) => sum + line.by, 0),
   };
 };
