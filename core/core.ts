@@ -278,7 +278,7 @@ export type CoreParts = {
   readonly owner: string;
 };
 
-const sweepEveryMs = 60_000;
+const sweepEveryMs = 30_000;
 
 export const createCore = (parts: CoreParts): Core => {
   const { state, chunks, chat, embedder, sources, sealer, runtime, owner } = parts;
@@ -308,7 +308,7 @@ export const createCore = (parts: CoreParts): Core => {
   let hearing: readonly Platform[] = [];
   let sweeping: Promise<void> = Promise.resolve();
 
-  /** One instance of several sweeps, once a minute. */
+  /** One instance of several sweeps, often enough that no hold of a dead process outlives a minute. */
   const sweep = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       try {
