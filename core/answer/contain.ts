@@ -20,7 +20,7 @@ export type Containment = {
 /** Controls, zero-width characters, bidirectional overrides, tags, variation tricks: nothing a reader would miss. */
 const invisible =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is to be removed
-  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]/gu;
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\u{e0000}-\u{e0fff}]|\u034f/gu;
 
 export const cleanCharacters = (text: string): string => text.replace(/\r\n?/g, '\n').replace(invisible, '');
 

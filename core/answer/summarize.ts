@@ -75,7 +75,7 @@ const collect = async (
     const own: readonly Chunk[] = await chunks.documentChunks(ref, id, signal);
     passages.push(...own.map((chunk) => toPassage({ chunk, score: 0 })));
   }
-  (input.texts ?? []).forEach((text, index) => passages.push(...textPassages(text, index + 1)));
+  for (const [index, text] of (input.texts ?? []).entries()) passages.push(...textPassages(text, index + 1));
   return passages;
 };
 

@@ -284,17 +284,15 @@ export const echo = (prompt: string): string => {
   );
   const ranked = sourcesIn(prompt)
     .flatMap(({ number, text }) =>
-      text
-        .split(/(?<=[.!?])\s+|\n+/)
-        .map((sentence) => ({
-          number,
-          sentence,
-          shared: new Set(
-            (sentence.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
-              .map((word) => word.slice(0, 5))
-              .filter((word) => words.has(word)),
-          ).size,
-        })),
+      text.split(/(?<=[.!?])\s+|\n+/).map((sentence) => ({
+        number,
+        sentence,
+        shared: new Set(
+          (sentence.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [])
+            .map((word) => word.slice(0, 5))
+            .filter((word) => words.has(word)),
+        ).size,
+      })),
     )
     .sort((a, b) => b.shared - a.shared);
   const [best, second] = ranked;
