@@ -44,7 +44,6 @@ export const answersQuery = pageQuery.extend({
   outcome: z.string().max(64).optional(),
   q: z.string().max(1000).optional(),
 });
-export const jobsQuery = documentsQuery;
 
 const day = z.union([z.iso.date(), z.iso.datetime({ offset: true })]);
 export const usageQuery = z.object({

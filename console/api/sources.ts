@@ -124,7 +124,7 @@ export const addJobs = ({ add }: Operations, { core }: HttpParts): void => {
       tag,
       summary: 'List jobs',
       params: schemas.tenantPath,
-      query: schemas.jobsQuery,
+      query: schemas.documentsQuery,
       answers: { 200: schemas.jobs },
     },
     async ({ c, query }) => {

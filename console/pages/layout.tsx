@@ -124,12 +124,6 @@ export const Time = ({ at }: { at: number }) => {
   return <time datetime={iso}>{`${shown} UTC`}</time>;
 };
 
-export const Notice = ({ kind, children }: { kind: 'error' | 'note'; children: Child }) => (
-  <p class={`notice ${kind}`} role={kind === 'error' ? 'alert' : 'status'}>
-    {children}
-  </p>
-);
-
 export const Empty = ({
   title,
   text,
