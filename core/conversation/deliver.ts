@@ -167,13 +167,13 @@ const writeFinal = async (
   if (work.claims > parts.patience.claims)
     return sentence('failed', 'I tried several times to answer this and did not get through. Please ask again later.');
   // Not waited for: a sign of life must not make the answer later.
-  void sink.status('Reading the documents …');
+  unheeded(sink.status('Reading the documents …'));
   const signal = AbortSignal.any([work.signal, sink.cancelled]);
   try {
     const receipt = await parts.answering.answer(await requestOf(parts, work, attempt, traceId), {
       signal,
-      status: (text) => void sink.status(text),
-      update: (markdown) => void sink.update(markdown),
+      status: (text) => unheeded(sink.status(text)),
+      update: (markdown) => unheeded(sink.update(markdown)),
     });
     work.signal.throwIfAborted();
     return { markdown: receipt.answer, receipt, reason: receipt.reasonCode };
@@ -272,3 +272,8 @@ const causeOf = (error: AppError): { readonly error?: string } =>
   error.code === 'internal' && error.cause instanceof Error
     ? { error: `${error.cause.name}: ${error.cause.message}` }
     : {};
+
+/** A sign of life that fails must not take the answer, let alone the process, with it. */
+const unheeded = (work: Promise<void>): void => {
+  work.catch(() => undefined);
+};
