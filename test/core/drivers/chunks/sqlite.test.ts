@@ -1,0 +1,192 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { openSqliteChunks } from '../../../../core/drivers/chunks/sqlite/chunks.ts';
+import type { ChunkStore } from '../../../../core/ports/chunks.ts';
+import type { Log } from '../../../../core/ports/runtime.ts';
+import { chunkOf, describeChunkStore, vectorAt } from '../../../contracts/chunks.ts';
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+const { signal } = new AbortController();
+const ref = { tenantId: 't_000000000000000000000001', generation: 1 };
+const profile = { analyser: 'test', embeddingModel: 'fake', dimensions: 64 };
+
+describeChunkStore('sqlite', async () => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'chunks-'));
+  const store = await openSqliteChunks({ dataDir, log: silent });
+  return {
+    store,
+    close: async () => {
+      await store.close();
+      rmSync(dataDir, { recursive: true, force: true });
+    },
+  };
+});
+
+describe('sqlite chunks', () => {
+  let dataDir: string;
+  let store: ChunkStore;
+  const file = () => join(dataDir, 'chunks', ref.tenantId, 'g1.sqlite');
+  const many = (documentId: string, count: number, word = 'wombat') =>
+    Array.from({ length: count }, (_, at) =>
+      chunkOf(documentId, at, `${word} number${at}`, { vector: vectorAt(at * 0.37 + documentId.length, 64) }),
+    );
+  const found = async (from: ChunkStore, query: string) =>
+    (await from.searchText(ref, query, { limit: 1_000, signal })).hits.length;
+
+  beforeEach(async () => {
+    dataDir = mkdtempSync(join(tmpdir(), 'chunks-'));
+    store = await openSqliteChunks({ dataDir, log: silent });
+    await store.ensureIndex(ref, profile);
+  });
+  afterEach(async () => {
+    await store.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  });
+
+  it('finds the same ten nearest chunks as an exact scan', async () => {
+    const chunks = many('d1', 2_000);
+    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks }], signal);
+    let right = 0;
+    for (let at = 0; at < 20; at++) {
+      const query = vectorAt(at * 1.7 + 0.1, 64);
+      const exact = chunks
+        .map((chunk) => ({
+          id: chunk.id,
+          score: (chunk.vector ?? query).reduce((sum, value, i) => sum + value * (query[i] ?? 0), 0),
+        }))
+        .sort((a, b) => b.score - a.score)
+        .slice(0, 10);
+      const hits = await store.searchVector(ref, query, { limit: 10, signal });
+      right += hits.filter(({ chunk }) => exact.some(({ id }) => id === chunk.id)).length;
+      expect(hits[0]?.score).toBeCloseTo(exact[0]?.score ?? 0, 5);
+    }
+    expect(right / 200).toBeGreaterThanOrEqual(0.99);
+  });
+
+  it('keeps what remains searchable when most of a block is gone', async () => {
+    await store.replaceDocuments(ref, [{ documentId: 'keep', chunks: many('keep', 50, 'quokka') }], signal);
+    for (let round = 0; round < 5; round++)
+      await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 1_500) }], signal);
+    const db = new DatabaseSync(file(), { readOnly: true });
+    const blocks = db
+      .prepare('SELECT block FROM blocks')
+      .all()
+      .map(({ block }) => block);
+    db.close();
+    expect(blocks).not.toContain(0);
+    expect(await found(store, 'quokka')).toBe(50);
+    expect(await found(store, 'number1499')).toBe(1);
+    const [nearest] = await store.searchVector(ref, many('keep', 8).at(-1)?.vector ?? vectorAt(1, 64), {
+      limit: 1,
+      signal,
+    });
+    expect(nearest?.chunk.id).toBe('c_keep_7');
+  });
+
+  it('sees what another process wrote, removed and dropped', async () => {
+    const other = await openSqliteChunks({ dataDir, log: silent });
+    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 3) }], signal);
+    expect(await found(other, 'wombat')).toBe(3);
+    expect(await other.searchVector(ref, vectorAt(1, 64), { limit: 9, signal })).toHaveLength(3);
+    await store.replaceDocuments(ref, [{ documentId: 'd2', chunks: many('d2', 2) }], signal);
+    await store.removeDocuments(ref, ['d1'], signal);
+    expect(await found(other, 'wombat')).toBe(2);
+    expect(await other.searchVector(ref, vectorAt(1, 64), { limit: 9, signal })).toHaveLength(2);
+    await store.dropGeneration(ref);
+    await store.ensureIndex(ref, profile);
+    expect(await found(other, 'wombat')).toBe(0);
+    expect(await other.searchVector(ref, vectorAt(1, 64), { limit: 9, signal })).toEqual([]);
+    await other.close();
+  });
+
+  it.each([
+    ['overwritten', (path: string) => writeFileSync(path, 'this is no database, whatever its name says'.repeat(200))],
+    ['cut to nothing', (path: string) => truncateSync(path, 0)],
+  ])('says which index is damaged when its file is %s, and leaves it as it is', async (_, damage) => {
+    await store.close();
+    for (const end of ['-wal', '-shm']) rmSync(file() + end, { force: true });
+    damage(file());
+    store = await openSqliteChunks({ dataDir, log: silent });
+    const refused = {
+      code: 'store-unavailable',
+      message: expect.stringMatching(/t_000000000000000000000001.*damaged.*[Rr]e-index/),
+    };
+    await expect(store.searchText(ref, 'wombat', { limit: 1, signal })).rejects.toMatchObject(refused);
+    await expect(store.ensureIndex(ref, profile)).rejects.toMatchObject(refused);
+    await expect(store.replaceDocuments(ref, [], signal)).rejects.toMatchObject(refused);
+  });
+
+  it('holds whole documents only after the writing process was killed', async () => {
+    const child = fork(fileURLToPath(new URL('./killed-writer.ts', import.meta.url)), [dataDir, ref.tenantId], {
+      stdio: 'ignore',
+      execArgv: [],
+    });
+    let acknowledged = 0;
+    child.on('message', (count) => {
+      acknowledged = Number(count);
+      if (acknowledged >= 12) child.kill('SIGKILL');
+    });
+    await once(child, 'exit');
+    const db = new DatabaseSync(file());
+    expect(db.prepare('PRAGMA integrity_check').get()).toEqual({ integrity_check: 'ok' });
+    db.close();
+    const { documents, chunks } = await store.stats(ref);
+    expect(acknowledged).toBeGreaterThanOrEqual(12);
+    expect(documents).toBeGreaterThanOrEqual(acknowledged);
+    expect(chunks).toBe(documents * 20);
+    expect(await found(store, 'killed')).toBe(chunks);
+    expect(await store.searchVector(ref, vectorAt(1, 64), { limit: 1_000, signal })).toHaveLength(chunks);
+  }, 60_000);
+
+  it('leaves the event loop free while fifty searches run', async () => {
+    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 3_000) }], signal);
+    await found(store, 'wombat');
+    let turns = 0;
+    let running = true;
+    const turn = () => {
+      turns += 1;
+      if (running) setImmediate(turn);
+    };
+    setImmediate(turn);
+    await Promise.all(
+      Array.from({ length: 50 }, () => store.searchText(ref, 'wombat number7 number8', { limit: 10, signal })),
+    );
+    running = false;
+    // A search on this thread would give one turn per search at most.
+    expect(turns).toBeGreaterThan(200);
+  });
+
+  it('cancels a search that still waits', async () => {
+    const controller = new AbortController();
+    const waiting = Array.from({ length: 5 }, () =>
+      store.searchText(ref, 'wombat', { limit: 1, signal: controller.signal }),
+    );
+    controller.abort();
+    for (const each of await Promise.allSettled(waiting))
+      expect(each).toMatchObject({ status: 'rejected', reason: { code: 'cancelled' } });
+    expect(await found(store, 'wombat')).toBe(0);
+  });
+
+  it('copies every index whole into a folder', async () => {
+    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 5) }], signal);
+    const folder = join(dataDir, 'copy');
+    await store.backup(folder, signal);
+    const copy = await openSqliteChunks({ dataDir: folder, log: silent });
+    expect(await found(copy, 'wombat')).toBe(5);
+    await copy.close();
+  });
+
+  it('refuses ids that would leave its folder', async () => {
+    for (const tenantId of ['../up', 'a/b', '', '.']) {
+      await expect(store.generations(tenantId)).rejects.toMatchObject({ code: 'invalid' });
+      await expect(store.ensureIndex({ tenantId, generation: 1 }, profile)).rejects.toMatchObject({ code: 'invalid' });
+    }
+    expect(readdirSync(join(dataDir, 'chunks'))).toEqual([ref.tenantId]);
+  });
+});
