@@ -25,15 +25,33 @@ export type ChunkSubject = {
 };
 
 /** The smallest thing that is not cut: a block, or lines of one that is too long. */
-type Unit = { readonly start: number; readonly end: number; readonly tokens: number; readonly page: number | undefined; readonly path: readonly string[]; readonly isHeading: boolean };
+type Unit = {
+  readonly start: number;
+  readonly end: number;
+  readonly tokens: number;
+  readonly page: number | undefined;
+  readonly path: readonly string[];
+  readonly isHeading: boolean;
+};
 
-type Open = { start: number; end: number; tokens: number; page: number | undefined; path: readonly string[]; onlyHeadings: boolean };
+type Open = {
+  start: number;
+  end: number;
+  tokens: number;
+  page: number | undefined;
+  path: readonly string[];
+  onlyHeadings: boolean;
+};
 
 /**
  * Contiguous slices of the canonical Markdown, cut at headings and between blocks, in one pass. Never inside a fence or
  * a table that fits; a longer one is cut between lines, and its chunks share the heading path instead of altered text.
  */
-export const chunkDocument = (parsed: Parsed, subject: ChunkSubject, limits: ChunkLimits = defaultChunkLimits): readonly Chunk[] => {
+export const chunkDocument = (
+  parsed: Parsed,
+  subject: ChunkSubject,
+  limits: ChunkLimits = defaultChunkLimits,
+): readonly Chunk[] => {
   const finished: Open[] = [];
   let open: Open | null = null;
   const flush = (): void => {
@@ -104,7 +122,12 @@ const tokensOf = (text: string, start: number, end: number, max: number): number
   end - start > max * 40 ? Number.POSITIVE_INFINITY : countTokens(text.slice(start, end));
 
 /** A block that is too long, cut between its lines; a line that is too long, cut where sentences or words end. */
-function* pieces(text: string, block: Block, limits: ChunkLimits, common: Pick<Unit, 'page' | 'path' | 'isHeading'>): Generator<Unit> {
+function* pieces(
+  text: string,
+  block: Block,
+  limits: ChunkLimits,
+  common: Pick<Unit, 'page' | 'path' | 'isHeading'>,
+): Generator<Unit> {
   for (let at = block.start; at < block.end; ) {
     const newline = text.indexOf('\n', at);
     const lineEnd = newline < 0 || newline > block.end ? block.end : newline;
@@ -118,7 +141,13 @@ function* pieces(text: string, block: Block, limits: ChunkLimits, common: Pick<U
   }
 }
 
-function* cutLine(text: string, from: number, to: number, limits: ChunkLimits, common: Pick<Unit, 'page' | 'path' | 'isHeading'>): Generator<Unit> {
+function* cutLine(
+  text: string,
+  from: number,
+  to: number,
+  limits: ChunkLimits,
+  common: Pick<Unit, 'page' | 'path' | 'isHeading'>,
+): Generator<Unit> {
   for (let start = from; start < to; ) {
     let end = cutAt(text, start, Math.min(start + limits.target * 4, to), to);
     let tokens = countTokens(text.slice(start, end));
@@ -138,7 +167,9 @@ function* cutLine(text: string, from: number, to: number, limits: ChunkLimits, c
 const cutAt = (text: string, start: number, limit: number, to: number): number => {
   if (limit >= to) return to;
   const lowest = start + Math.floor((limit - start) / 2);
-  for (let at = limit; at > lowest; at--) if (/[.!?。！？؟]/.test(text[at - 1] ?? '') && (/\s/.test(text[at] ?? '') || /[。！？]/.test(text[at - 1] ?? ''))) return at;
+  for (let at = limit; at > lowest; at--)
+    if (/[.!?。！？؟]/.test(text[at - 1] ?? '') && (/\s/.test(text[at] ?? '') || /[。！？]/.test(text[at - 1] ?? '')))
+      return at;
   for (let at = limit; at > lowest; at--) if (/\s/.test(text[at] ?? '')) return at;
   const last = text.charCodeAt(limit - 1);
   return last >= 0xd800 && last <= 0xdbff ? limit - 1 : limit;

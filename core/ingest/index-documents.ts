@@ -9,8 +9,8 @@ import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore, StoredDocument } from '../ports/state.ts';
 import { analyserVersion } from '../text/analyse.ts';
 import { chunkerVersion } from './chunk.ts';
-import type { ParsePool } from './parse-pool.ts';
 import { parserVersion } from './parse/parse.ts';
+import type { ParsePool } from './parse-pool.ts';
 
 /** A document on its way in, from a push, an upload or a sync. */
 export type Incoming = {
@@ -36,7 +36,12 @@ export type Indexer = {
    * Reads, compares, parses and cuts; a problem of the document is a value. What is stored is read for all at once.
    * Throws only what is not the document's fault: `cancelled`, `store-unavailable`, `internal`.
    */
-  prepare(tenant: Tenant, sourceId: string, incoming: readonly Incoming[], signal: AbortSignal): Promise<readonly Prepared[]>;
+  prepare(
+    tenant: Tenant,
+    sourceId: string,
+    incoming: readonly Incoming[],
+    signal: AbortSignal,
+  ): Promise<readonly Prepared[]>;
   /** Embeds and writes; searchable when it resolves. */
   commit(tenant: Tenant, sourceId: string, prepared: readonly Prepared[], signal: AbortSignal): Promise<void>;
   /** Out of the index first, then out of the list. Returns how many there were. */
@@ -75,7 +80,12 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
     const documentId = documentIdOf(sourceId, incoming.externalId);
     const fingerprint = fingerprintOf(incoming);
     const intact = stored !== undefined && stored.fingerprint === fingerprint && isIndexed(documentId);
-    if (intact && stored.problem === undefined && incoming.version !== undefined && incoming.version === stored.version) {
+    if (
+      intact &&
+      stored.problem === undefined &&
+      incoming.version !== undefined &&
+      incoming.version === stored.version
+    ) {
       return { outcome: 'unchanged', row: stored, write: false };
     }
     let content: string | Uint8Array = '';
@@ -112,7 +122,11 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
       return { outcome: stored === undefined ? 'created' : 'updated', row, chunks: parsed.chunks };
     } catch (error) {
       const problem = problemOf(error, signal);
-      return { outcome: 'failed', problem, row: failedRow(tenant, sourceId, incoming, stored, problem, contentHash, byteLength(content)) };
+      return {
+        outcome: 'failed',
+        problem,
+        row: failedRow(tenant, sourceId, incoming, stored, problem, contentHash, byteLength(content)),
+      };
     }
   };
 
@@ -171,13 +185,24 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
   const refOf = (tenant: Tenant): IndexRef => ({ tenantId: tenant.id, generation: tenant.activeGeneration });
 
   /** Each call that a provider charges for is one line of the ledger, also when a crash makes it happen twice. */
-  const embed = async (tenant: Tenant, sourceId: string, chunks: readonly EmbeddedChunk[], signal: AbortSignal): Promise<readonly EmbeddedChunk[]> => {
+  const embed = async (
+    tenant: Tenant,
+    sourceId: string,
+    chunks: readonly EmbeddedChunk[],
+    signal: AbortSignal,
+  ): Promise<readonly EmbeddedChunk[]> => {
     if (embedder === null) return chunks;
     const embedded: EmbeddedChunk[] = [];
     for (let at = 0; at < chunks.length; at += embedAtOnce) {
       const part = chunks.slice(at, at + embedAtOnce);
-      const result = await timed('embed', () => embedder.embed(part.map(embeddedText), 'document', { signal, tenantId: tenant.id }));
-      if (result.vectors.length !== part.length) throw new AppError('model-failed', 'The embedding model gave back another number of vectors than it was asked for.');
+      const result = await timed('embed', () =>
+        embedder.embed(part.map(embeddedText), 'document', { signal, tenantId: tenant.id }),
+      );
+      if (result.vectors.length !== part.length)
+        throw new AppError(
+          'model-failed',
+          'The embedding model gave back another number of vectors than it was asked for.',
+        );
       await metering.record(tenant.id, [
         {
           id: `embedding:${runtime.random.hex(12)}`,
@@ -199,7 +224,11 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
     return embedded;
   };
 
-  const replace = async (tenant: Tenant, documentIds: readonly string[], chunks: readonly EmbeddedChunk[]): Promise<void> => {
+  const replace = async (
+    tenant: Tenant,
+    documentIds: readonly string[],
+    chunks: readonly EmbeddedChunk[],
+  ): Promise<void> => {
     const ref = refOf(tenant);
     const signal = AbortSignal.timeout(finishWithinMs);
     // Without a chunk nobody knows the vectors' dimensions, which an index is made for; and there is nothing to add.
@@ -211,7 +240,11 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
       embeddingModel: embedder?.name ?? null,
       dimensions: chunks[0]?.vector?.length ?? null,
     });
-    await index.replaceDocuments(ref, [...byDocument].map(([documentId, own]) => ({ documentId, chunks: own })), signal);
+    await index.replaceDocuments(
+      ref,
+      [...byDocument].map(([documentId, own]) => ({ documentId, chunks: own })),
+      signal,
+    );
   };
 
   const remove = async (tenant: Tenant, documentIds: readonly string[]): Promise<number> => {
@@ -229,7 +262,9 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
       const stored = new Map((await state.documents.getMany(tenant.id, ids)).map((row) => [row.id, row]));
       // An index may have lost documents (restored from an older copy, deleted by hand): what it lacks is made again.
       const expected = [...stored.values()].filter((row) => row.chunkCount > 0).map((row) => row.id);
-      const present = new Set(expected.length === 0 ? [] : await index.presentDocuments(refOf(tenant), expected, signal).catch(absent));
+      const present = new Set(
+        expected.length === 0 ? [] : await index.presentDocuments(refOf(tenant), expected, signal).catch(absent),
+      );
       const isIndexed = (id: string): boolean => (stored.get(id)?.chunkCount ?? 0) === 0 || present.has(id);
       return mapBounded(incoming, pool.size * 2, (one) =>
         prepareOne(tenant, sourceId, one, stored.get(documentIdOf(sourceId, one.externalId)), isIndexed, signal),
@@ -238,10 +273,21 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
 
     async commit(tenant, sourceId, prepared, signal) {
       const changed = prepared.filter((one) => 'chunks' in one);
-      const embedded = await embed(tenant, sourceId, changed.flatMap((one) => one.chunks), signal);
+      const embedded = await embed(
+        tenant,
+        sourceId,
+        changed.flatMap((one) => one.chunks),
+        signal,
+      );
       signal.throwIfAborted();
       if (changed.length > 0) {
-        await timed('index', () => replace(tenant, changed.map((one) => one.row.id), embedded));
+        await timed('index', () =>
+          replace(
+            tenant,
+            changed.map((one) => one.row.id),
+            embedded,
+          ),
+        );
         // Before the rows: a crash from here on leaves rows that are not up to date, so everything, also this, is
         // done again. After them, answers of the old documents could be given from the cache for ever.
         await state.tenants.bumpContentRevision(tenant.id);
@@ -281,20 +327,26 @@ const embeddedText = (chunk: EmbeddedChunk): string => {
   return `${place.join(' > ')}\n\n${chunk.text}`;
 };
 
-const byteLength = (content: string | Uint8Array): number => (typeof content === 'string' ? Buffer.byteLength(content) : content.length);
+const byteLength = (content: string | Uint8Array): number =>
+  typeof content === 'string' ? Buffer.byteLength(content) : content.length;
 
 /** The document's own problems as sentences; everything else is thrown on. */
 const problemOf = (error: unknown, signal: AbortSignal): string => {
   if (signal.aborted) throw new AppError('cancelled', 'The work was stopped before it was finished.', { cause: error });
   const problem = toAppError(error);
-  if (problem.code === 'unreadable-document' || problem.code === 'too-large' || problem.code === 'address-not-allowed') return problem.message;
+  if (problem.code === 'unreadable-document' || problem.code === 'too-large' || problem.code === 'address-not-allowed')
+    return problem.message;
   if (problem.code === 'cancelled' || problem.code === 'store-unavailable' || error instanceof AppError) throw problem;
   // A file system's or a library's own error: one document's, and its words may hold paths or text.
   return 'The document could not be read.';
 };
 
 /** Results in the order of the items, at most `width` under way. The first failure ends it. */
-const mapBounded = async <T, R>(items: readonly T[], width: number, work: (item: T) => Promise<R>): Promise<readonly R[]> => {
+const mapBounded = async <T, R>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<R>,
+): Promise<readonly R[]> => {
   const results: R[] = new Array(items.length);
   let nextAt = 0;
   const lane = async (): Promise<void> => {

@@ -10,8 +10,8 @@ import type { StateStore } from '../ports/state.ts';
 import { createIndexer } from './index-documents.ts';
 import { createJobWorker, defaultJobLimits, type JobContext, type JobLimits } from './jobs.ts';
 import { createSourceManager } from './manage-sources.ts';
-import { createParsePool } from './parse-pool.ts';
 import { defaultParseLimits, type ParseLimits } from './parse/outline.ts';
+import { createParsePool } from './parse-pool.ts';
 import { createDocumentDoor } from './put-documents.ts';
 import { type Progress, runSync } from './sync.ts';
 
@@ -19,13 +19,23 @@ import { type Progress, runSync } from './sync.ts';
 export type Ingest = {
   /** Validates settings by the driver's schema and the cron expression; throws `invalid` with the field in `at`. */
   createSource(tenant: Tenant, input: SourceInput): Promise<Source>;
-  updateSource(tenant: Tenant, sourceId: string, patch: Partial<Omit<SourceInput, 'kind'>>, rev?: number): Promise<Source>;
+  updateSource(
+    tenant: Tenant,
+    sourceId: string,
+    patch: Partial<Omit<SourceInput, 'kind'>>,
+    rev?: number,
+  ): Promise<Source>;
   /** The source, its documents and their chunks; search forgets them before it resolves. */
   removeSource(tenant: Tenant, sourceId: string, signal: AbortSignal): Promise<void>;
   sync(tenant: Tenant, sourceId: string): Promise<Job>;
   watch(tenantId: TenantId, jobId: string, signal: AbortSignal): AsyncIterable<Job>;
   put(tenant: Tenant, sourceId: string, document: DocumentInput, signal: AbortSignal): Promise<PutResult>;
-  putBatch(tenant: Tenant, sourceId: string, documents: readonly DocumentInput[], signal: AbortSignal): Promise<BatchResult>;
+  putBatch(
+    tenant: Tenant,
+    sourceId: string,
+    documents: readonly DocumentInput[],
+    signal: AbortSignal,
+  ): Promise<BatchResult>;
   remove(tenant: Tenant, sourceId: string, externalId: string, signal: AbortSignal): Promise<boolean>;
   /** Everything of a deleted tenant, repeated until it is gone. */
   dropTenant(tenantId: TenantId): Promise<void>;
@@ -69,8 +79,10 @@ export const createIngest = (parts: IngestParts): Ingest => {
       return { counts: job.counts, errors: [] };
     }
     const tenant = await state.tenants.get(job.tenantId);
-    const source = tenant === null || job.sourceId === undefined ? null : await state.sources.get(job.tenantId, job.sourceId);
-    if (tenant === null || source === null) throw new AppError('not-found', 'The source was removed before it could be synced.');
+    const source =
+      tenant === null || job.sourceId === undefined ? null : await state.sources.get(job.tenantId, job.sourceId);
+    if (tenant === null || source === null)
+      throw new AppError('not-found', 'The source was removed before it could be synced.');
     const connector = await sources.syncing(source).open(source.settings);
     return runSync({ job, tenant, source, connector, state, indexer, runtime, ...context });
   };

@@ -24,7 +24,13 @@ export type JobLimits = {
   readonly maxAttempts: number;
 };
 
-export const defaultJobLimits: JobLimits = { leaseForMs: 5_000, pollEveryMs: 1_000, atOnce: 2, perTenant: 2, maxAttempts: 8 };
+export const defaultJobLimits: JobLimits = {
+  leaseForMs: 5_000,
+  pollEveryMs: 1_000,
+  atOnce: 2,
+  perTenant: 2,
+  maxAttempts: 8,
+};
 
 export type JobWorker = {
   start(): void;
@@ -48,7 +54,10 @@ export const createJobWorker = (
   const { state, runtime } = parts;
   const { clock, log, metrics } = runtime;
   const owner = `ingest-${runtime.random.hex(8)}`;
-  const running = new Map<string, { readonly tenantId: TenantId; readonly control: AbortController; readonly done: Promise<void> }>();
+  const running = new Map<
+    string,
+    { readonly tenantId: TenantId; readonly control: AbortController; readonly done: Promise<void> }
+  >();
   const waiters = new Set<() => void>();
   let drain = new AbortController();
   let loop: Promise<void> | null = null;
@@ -98,7 +107,8 @@ export const createJobWorker = (
       await state.jobs.finish(lease, clock.now(), { state: result, counts: progress.counts, errors });
     };
     try {
-      if (job.attempts > limits.maxAttempts) throw new AppError('internal', 'The job was given up: it was interrupted too often.');
+      if (job.attempts > limits.maxAttempts)
+        throw new AppError('internal', 'The job was given up: it was interrupted too often.');
       progress = await work(job, {
         signal: control.signal,
         drain: drain.signal,
@@ -132,7 +142,9 @@ export const createJobWorker = (
   const begin = (leased: LeasedJob): void => {
     const control = new AbortController();
     const done = runJob(leased, control)
-      .catch((error: unknown) => log.error('job.unfinished', { jobId: leased.job.id, error: toAppError(error).message }))
+      .catch((error: unknown) =>
+        log.error('job.unfinished', { jobId: leased.job.id, error: toAppError(error).message }),
+      )
       .finally(() => {
         running.delete(leased.job.id);
         metrics.set('jobs_running', running.size);
@@ -147,7 +159,12 @@ export const createJobWorker = (
       let leased: LeasedJob | null = null;
       try {
         if (running.size < limits.atOnce) {
-          leased = await state.jobs.claim({ owner, now: clock.now(), leaseForMs: limits.leaseForMs, perTenant: limits.perTenant });
+          leased = await state.jobs.claim({
+            owner,
+            now: clock.now(),
+            leaseForMs: limits.leaseForMs,
+            perTenant: limits.perTenant,
+          });
         }
       } catch (error) {
         log.warn('job.claim-failed', { code: toAppError(error).code });
@@ -185,4 +202,5 @@ export const createJobWorker = (
   };
 };
 
-const causeOf = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message).slice(0, 2_000) : 'unknown');
+const causeOf = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message).slice(0, 2_000) : 'unknown';

@@ -33,7 +33,8 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
 
   const driverOf = (kind: string): SourceDriver => {
     const driver = drivers.get(kind);
-    if (driver === undefined) throw new AppError('invalid', `There is no kind of source called "${kind}".`, { at: 'kind' });
+    if (driver === undefined)
+      throw new AppError('invalid', `There is no kind of source called "${kind}".`, { at: 'kind' });
     return driver;
   };
 
@@ -41,7 +42,9 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
     const parsed = driver.settings.safeParse(given);
     if (!parsed.success) {
       const issue = parsed.error.issues[0];
-      throw new AppError('invalid', issue?.message ?? 'The settings do not fit.', { at: ['settings', ...(issue?.path ?? [])].map(String).join('.') });
+      throw new AppError('invalid', issue?.message ?? 'The settings do not fit.', {
+        at: ['settings', ...(issue?.path ?? [])].map(String).join('.'),
+      });
     }
     // Opening tells what no schema can: whether the place exists and may be read.
     await driver.open?.(parsed.data);
@@ -49,13 +52,17 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
   };
 
   const checkSchedule = (driver: SourceDriver, schedule: string): number => {
-    if (driver.open === undefined) throw new AppError('invalid', 'This kind of source is filled from outside and has no schedule.', { at: 'schedule' });
+    if (driver.open === undefined)
+      throw new AppError('invalid', 'This kind of source is filled from outside and has no schedule.', {
+        at: 'schedule',
+      });
     return nextRunAfter(schedule, clock.now());
   };
 
   const checkName = (name: string): string => {
     const trimmed = name.trim();
-    if (trimmed === '' || trimmed.length > 200) throw new AppError('invalid', 'The name must have 1 to 200 characters.', { at: 'name' });
+    if (trimmed === '' || trimmed.length > 200)
+      throw new AppError('invalid', 'The name must have 1 to 200 characters.', { at: 'name' });
     return trimmed;
   };
 
@@ -70,7 +77,10 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
       signal.throwIfAborted();
       const page = await state.documents.list(tenant.id, { sourceId }, { limit: 500 });
       if (page.items.length === 0) return;
-      await indexer.remove(tenant, page.items.map((row) => row.id));
+      await indexer.remove(
+        tenant,
+        page.items.map((row) => row.id),
+      );
     }
   };
 
@@ -114,13 +124,21 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
       if (patch.name !== undefined) changes.name = checkName(patch.name);
       if (patch.settings !== undefined) changes.settings = await checkSettings(driver, patch.settings);
       if (patch.schedule === null) Object.assign(changes, { schedule: null, nextRunAt: null });
-      else if (patch.schedule !== undefined) Object.assign(changes, { schedule: patch.schedule, nextRunAt: checkSchedule(driver, patch.schedule) });
+      else if (patch.schedule !== undefined)
+        Object.assign(changes, { schedule: patch.schedule, nextRunAt: checkSchedule(driver, patch.schedule) });
       // The store takes a null away; the port's type has no word for that.
-      const updated = await state.sources.update(tenant.id, sourceId, rev ?? source.rev, changes as Parameters<typeof state.sources.update>[3]);
+      const updated = await state.sources.update(
+        tenant.id,
+        sourceId,
+        rev ?? source.rev,
+        changes as Parameters<typeof state.sources.update>[3],
+      );
       if (updated === null) throw new AppError('not-found', 'There is no such source.');
-      if (updated === 'stale') throw new AppError('conflict', 'Somebody else has changed the source meanwhile. Load it again.');
+      if (updated === 'stale')
+        throw new AppError('conflict', 'Somebody else has changed the source meanwhile. Load it again.');
       // Another place has another beginning.
-      if (patch.settings !== undefined && source.cursor !== undefined) await state.sources.saveCursor(tenant.id, sourceId, null);
+      if (patch.settings !== undefined && source.cursor !== undefined)
+        await state.sources.saveCursor(tenant.id, sourceId, null);
       return updated;
     },
 
@@ -135,7 +153,8 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
     syncing(source) {
       const driver = driverOf(source.kind);
       const { open } = driver;
-      if (open === undefined) throw new AppError('invalid', 'This source is filled from outside; there is nothing to sync.', { at: 'kind' });
+      if (open === undefined)
+        throw new AppError('invalid', 'This source is filled from outside; there is nothing to sync.', { at: 'kind' });
       return { ...driver, open };
     },
 
@@ -160,10 +179,16 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
 /** Five fields, UTC. Throws AppError `invalid` at `schedule`. */
 export const nextRunAfter = (schedule: string, after: number): number => {
   const invalid = (cause?: unknown): AppError =>
-    new AppError('invalid', 'The schedule must be a cron expression of five fields (minute hour day month weekday), in UTC.', { at: 'schedule', cause });
+    new AppError(
+      'invalid',
+      'The schedule must be a cron expression of five fields (minute hour day month weekday), in UTC.',
+      { at: 'schedule', cause },
+    );
   if (schedule.trim().split(/\s+/).length !== 5) throw invalid();
   try {
-    return CronExpressionParser.parse(schedule.trim(), { tz: 'UTC', currentDate: new Date(after) }).next().getTime();
+    return CronExpressionParser.parse(schedule.trim(), { tz: 'UTC', currentDate: new Date(after) })
+      .next()
+      .getTime();
   } catch (error) {
     throw invalid(error);
   }

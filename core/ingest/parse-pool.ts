@@ -44,7 +44,10 @@ const idleMs = 20_000;
  * replaced, so that no document can stop another one or the process. Timers here are the system's, not the core's
  * clock: they bound real work on a real thread.
  */
-export const createParsePool = (limits: ParseLimits = defaultParseLimits, size = Math.max(1, Math.min(availableParallelism(), 4))): ParsePool => {
+export const createParsePool = (
+  limits: ParseLimits = defaultParseLimits,
+  size = Math.max(1, Math.min(availableParallelism(), 4)),
+): ParsePool => {
   const slots = new Set<Slot>();
   const queue: Waiting[] = [];
   let nextId = 0;
@@ -79,7 +82,9 @@ export const createParsePool = (limits: ParseLimits = defaultParseLimits, size =
     slots.add(slot);
     worker.on('message', (reply: ParseReply) => {
       if (slot.task?.job.id !== reply.id) return;
-      settle(slot, (task) => (reply.ok ? task.resolve(reply) : task.reject(new AppError('unreadable-document', reply.problem))));
+      settle(slot, (task) =>
+        reply.ok ? task.resolve(reply) : task.reject(new AppError('unreadable-document', reply.problem)),
+      );
       next();
       if (slot.task === null) slot.timer = setTimeout(() => discard(slot, () => undefined), idleMs).unref();
     });

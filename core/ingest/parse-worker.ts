@@ -24,10 +24,20 @@ const titleFromId = (externalId: string): string => {
 
 const work = async (job: ParseJob): Promise<ParseReply> => {
   try {
-    const parsed = await parseDocument(job.content, job.mediaType === undefined ? {} : { mediaType: job.mediaType }, limits);
+    const parsed = await parseDocument(
+      job.content,
+      job.mediaType === undefined ? {} : { mediaType: job.mediaType },
+      limits,
+    );
     const title = job.title ?? parsed.title ?? titleFromId(job.externalId);
     const { documentId, sourceId, externalId } = job;
-    const chunks = chunkDocument(parsed, { documentId, sourceId, externalId, title, ...(job.url === undefined ? {} : { url: job.url }) });
+    const chunks = chunkDocument(parsed, {
+      documentId,
+      sourceId,
+      externalId,
+      title,
+      ...(job.url === undefined ? {} : { url: job.url }),
+    });
     return { id: job.id, ok: true, title, mediaType: parsed.mediaType, chunks };
   } catch (error) {
     const problem = error instanceof AppError ? error.message : 'The document cannot be read.';

@@ -6,11 +6,20 @@ import type { SourceDriver } from '../ports/source.ts';
 import type { StateStore, StoredDocument } from '../ports/state.ts';
 import type { Incoming, Indexer } from './index-documents.ts';
 
-type Parts = { readonly state: StateStore; readonly indexer: Indexer; readonly drivers: ReadonlyMap<string, SourceDriver> };
+type Parts = {
+  readonly state: StateStore;
+  readonly indexer: Indexer;
+  readonly drivers: ReadonlyMap<string, SourceDriver>;
+};
 
 export type DocumentDoor = {
   put(tenant: Tenant, sourceId: string, document: DocumentInput, signal: AbortSignal): Promise<PutResult>;
-  putBatch(tenant: Tenant, sourceId: string, documents: readonly DocumentInput[], signal: AbortSignal): Promise<BatchResult>;
+  putBatch(
+    tenant: Tenant,
+    sourceId: string,
+    documents: readonly DocumentInput[],
+    signal: AbortSignal,
+  ): Promise<BatchResult>;
   remove(tenant: Tenant, sourceId: string, externalId: string, signal: AbortSignal): Promise<boolean>;
 };
 
@@ -25,7 +34,11 @@ export const createDocumentDoor = ({ state, indexer, drivers }: Parts): Document
     const source = await state.sources.get(tenant.id, sourceId);
     if (source === null) throw new AppError('not-found', 'There is no such source.');
     if (drivers.get(source.kind)?.open !== undefined) {
-      throw new AppError('invalid', 'This source is filled by syncing it. Put documents into a source of kind push or upload.', { at: 'source' });
+      throw new AppError(
+        'invalid',
+        'This source is filled by syncing it. Put documents into a source of kind push or upload.',
+        { at: 'source' },
+      );
     }
   };
 
@@ -54,7 +67,8 @@ export const createDocumentDoor = ({ state, indexer, drivers }: Parts): Document
       await checkSource(tenant, sourceId);
       const [result] = await cancellable(signal, () => write(tenant, sourceId, [document], signal));
       if (result === undefined) throw new AppError('internal', 'The document was not written.');
-      if (result.outcome === 'failed') throw new AppError('unreadable-document', result.problem, { at: document.externalId });
+      if (result.outcome === 'failed')
+        throw new AppError('unreadable-document', result.problem, { at: document.externalId });
       return { outcome: result.outcome, document: publicDocument(result.row) };
     },
 
@@ -95,7 +109,9 @@ export const createDocumentDoor = ({ state, indexer, drivers }: Parts): Document
 };
 
 const faultOf = (document: DocumentInput): string | null =>
-  document.externalId.trim() === '' || document.externalId.length > 1_000 ? 'The id of a document must have 1 to 1,000 characters.' : null;
+  document.externalId.trim() === '' || document.externalId.length > 1_000
+    ? 'The id of a document must have 1 to 1,000 characters.'
+    : null;
 
 const incomingOf = ({ content, ...document }: DocumentInput): Incoming => ({
   ...document,
@@ -110,7 +126,8 @@ const cancellable = async <T>(signal: AbortSignal, work: () => Promise<T>): Prom
   try {
     return await work();
   } catch (error) {
-    if (signal.aborted && !(error instanceof AppError)) throw new AppError('cancelled', 'The work was stopped before it was finished.', { cause: error });
+    if (signal.aborted && !(error instanceof AppError))
+      throw new AppError('cancelled', 'The work was stopped before it was finished.', { cause: error });
     throw error;
   }
 };

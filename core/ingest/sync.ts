@@ -57,7 +57,10 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
     errors.push(
       externalId === undefined
         ? { problem: sentence }
-        : { documentId: documentIdOf(source.id, externalId), problem: sentence.includes(externalId) ? sentence : `${externalId}: ${sentence}` },
+        : {
+            documentId: documentIdOf(source.id, externalId),
+            problem: sentence.includes(externalId) ? sentence : `${externalId}: ${sentence}`,
+          },
     );
     if (errors.length > keptErrors * 2) errors.splice(0, keptErrors);
   };
@@ -68,7 +71,10 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
     await indexer.commit(tenant, source.id, prepared, run.signal);
     // Removed while this was being written: its removal has not seen these, so they are taken back here.
     await stillThere(run).catch(async (gone: unknown) => {
-      await indexer.remove(tenant, prepared.map((one) => one.row.id));
+      await indexer.remove(
+        tenant,
+        prepared.map((one) => one.row.id),
+      );
       throw gone;
     });
     const seen = prepared.filter((one) => one.outcome === 'unchanged' && !one.write).map((one) => one.row.id);
@@ -87,7 +93,11 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
     const batch = waiting;
     waiting = [];
     if (batch.length > 0) {
-      const incoming = batch.map((change) => ({ ...change, seenIn: job.id, read: (signal: AbortSignal) => readBounded(change, signal) }));
+      const incoming = batch.map((change) => ({
+        ...change,
+        seenIn: job.id,
+        read: (signal: AbortSignal) => readBounded(change, signal),
+      }));
       const prepared = await indexer.prepare(tenant, source.id, incoming, run.signal);
       await storing;
       storing = store(prepared);
@@ -132,7 +142,11 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
   };
 
   try {
-    for await (const change of bounded(run.connector.changes({ ...(source.cursor === undefined ? {} : { cursor: source.cursor }), signal: run.signal }), runtime, run.signal)) {
+    for await (const change of bounded(
+      run.connector.changes({ ...(source.cursor === undefined ? {} : { cursor: source.cursor }), signal: run.signal }),
+      runtime,
+      run.signal,
+    )) {
       await apply(change);
       if (run.drain.aborted) throw new AppError('cancelled', 'The sync was paused.');
     }
@@ -149,10 +163,14 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
 };
 
 /** Removes what the run has not seen, but for what could not be looked at. */
-const sweep = async ({ state, tenant, source, indexer, job, ...run }: SyncRun, kept: ReadonlySet<string>): Promise<number> => {
+const sweep = async (
+  { state, tenant, source, indexer, job, ...run }: SyncRun,
+  kept: ReadonlySet<string>,
+): Promise<number> => {
   const isKept = (externalId: string): boolean => {
     if (kept.has(externalId)) return true;
-    for (let at = externalId.indexOf('/'); at >= 0; at = externalId.indexOf('/', at + 1)) if (kept.has(externalId.slice(0, at))) return true;
+    for (let at = externalId.indexOf('/'); at >= 0; at = externalId.indexOf('/', at + 1))
+      if (kept.has(externalId.slice(0, at))) return true;
     return false;
   };
   let removed = 0;
@@ -164,13 +182,17 @@ const sweep = async ({ state, tenant, source, indexer, job, ...run }: SyncRun, k
     const stay = rows.filter((row) => isKept(row.externalId)).map((row) => row.id);
     if (stay.length > 0) await state.documents.markSeen(tenant.id, stay, job.id);
     const staying = new Set(stay);
-    removed += await indexer.remove(tenant, ids.filter((id) => !staying.has(id)));
+    removed += await indexer.remove(
+      tenant,
+      ids.filter((id) => !staying.has(id)),
+    );
   }
 };
 
 /** A source or tenant that was deleted meanwhile gets nothing more written. */
 const stillThere = async ({ state, tenant, source }: SyncRun): Promise<void> => {
-  if ((await state.sources.get(tenant.id, source.id)) === null) throw new AppError('not-found', 'The source was removed while it was being synced.');
+  if ((await state.sources.get(tenant.id, source.id)) === null)
+    throw new AppError('not-found', 'The source was removed while it was being synced.');
 };
 
 const readBounded = async (change: Upsert, signal: AbortSignal): Promise<Uint8Array> => {
@@ -178,9 +200,12 @@ const readBounded = async (change: Upsert, signal: AbortSignal): Promise<Uint8Ar
   try {
     return await change.read(limit);
   } catch (error) {
-    if (limit.aborted && !signal.aborted) throw new AppError('unreadable-document', 'The document took too long to arrive.');
+    if (limit.aborted && !signal.aborted)
+      throw new AppError('unreadable-document', 'The document took too long to arrive.');
     const known = toAppError(error);
-    throw known.code === 'internal' ? new AppError('unreadable-document', 'The document could not be read from its source.', { cause: error }) : known;
+    throw known.code === 'internal'
+      ? new AppError('unreadable-document', 'The document could not be read from its source.', { cause: error })
+      : known;
   }
 };
 
@@ -188,7 +213,8 @@ const readBounded = async (change: Upsert, signal: AbortSignal): Promise<Uint8Ar
 async function* bounded(changes: AsyncIterable<Change>, runtime: Runtime, signal: AbortSignal): AsyncGenerator<Change> {
   const iterator = changes[Symbol.asyncIterator]();
   const stopped = new Promise<never>((_resolve, reject) => {
-    const stop = (): void => reject(signal.reason instanceof AppError ? signal.reason : new AppError('cancelled', 'The sync was stopped.'));
+    const stop = (): void =>
+      reject(signal.reason instanceof AppError ? signal.reason : new AppError('cancelled', 'The sync was stopped.'));
     if (signal.aborted) stop();
     else signal.addEventListener('abort', stop, { once: true });
   });

@@ -22,11 +22,19 @@ type Kind = 'markdown' | 'html' | 'pdf';
 type Sample = { readonly name: string; readonly bytes: Uint8Array };
 
 const threads = 2;
-const rounds = 3;
 
-const silent: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => silent };
+const silent: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+};
 const runtime: Runtime = {
-  clock: { now: () => Date.now(), sleep: async (ms, signal) => void (await sleep(ms, undefined, signal === undefined ? {} : { signal })) },
+  clock: {
+    now: () => Date.now(),
+    sleep: async (ms, signal) => void (await sleep(ms, undefined, signal === undefined ? {} : { signal })),
+  },
   random: { hex: (bytes) => randomBytes(bytes).toString('hex'), float: () => Math.random() },
   log: silent,
   metrics: { count: () => undefined, observe: () => undefined, set: () => undefined },
@@ -38,27 +46,40 @@ const markdownSamples = (): readonly Sample[] => {
     .sort()
     .map((name) => ({ name, bytes: readFileSync(join(modules, name)) }))
     .filter(({ bytes }) => bytes.length > 500 && bytes.length < 60_000)
-    .slice(0, 250);
+    .slice(0, 120);
 };
 
 /** Prose of the Markdown files as pages: articles with navigation, lists and code. */
 const htmlSamples = (markdown: readonly Sample[]): readonly Sample[] =>
-  markdown.slice(0, 120).map(({ name, bytes }) => {
-    const escape = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-    const blocks = new TextDecoder().decode(bytes).split(/\n{2,}/).map((block) => {
-      if (/^#{1,6} /.test(block)) return `<h2>${escape(block.replace(/^#+ /, ''))}</h2>`;
-      if (block.startsWith('```')) return `<pre><code>${escape(block)}</code></pre>`;
-      if (/^[-*] /.test(block)) return `<ul>${block.split('\n').map((line) => `<li>${escape(line.slice(2))}</li>`).join('')}</ul>`;
-      return `<p>${escape(block)}</p>`;
-    });
-    const page = `<!doctype html><html><head><title>${escape(name)}</title></head><body><nav><a href="/">Home</a></nav><main><h1>${escape(name)}</h1>${blocks.join('\n')}</main></body></html>`;
+  markdown.slice(0, 50).map(({ name, bytes }) => {
+    const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+    const blocks = new TextDecoder()
+      .decode(bytes)
+      .split(/\n{2,}/)
+      .map((block) => {
+        if (/^#{1,6} /.test(block)) return `<h2>${escaped(block.replace(/^#+ /, ''))}</h2>`;
+        if (block.startsWith('```')) return `<pre><code>${escaped(block)}</code></pre>`;
+        if (/^[-*] /.test(block))
+          return `<ul>${block
+            .split('\n')
+            .map((line) => `<li>${escaped(line.slice(2))}</li>`)
+            .join('')}</ul>`;
+        return `<p>${escaped(block)}</p>`;
+      });
+    const page = `<!doctype html><html><head><title>${escaped(name)}</title></head><body><nav><a href="/">Home</a></nav><main><h1>${escaped(name)}</h1>${blocks.join('\n')}</main></body></html>`;
     return { name: `${name}.html`, bytes: Buffer.from(page) };
   });
 
 const pdfSamples = (markdown: readonly Sample[]): readonly Sample[] =>
-  markdown.slice(0, 60).map(({ name, bytes }) => {
-    const lines = new TextDecoder().decode(bytes).replace(/[^\x20-\x7e\n]/g, '').split('\n').flatMap((line) => line.match(/.{1,90}/g) ?? []);
-    const pages = Array.from({ length: Math.ceil(lines.length / 48) }, (_, at) => lines.slice(at * 48, at * 48 + 48).join('\n'));
+  markdown.slice(0, 40).map(({ name, bytes }) => {
+    const lines = new TextDecoder()
+      .decode(bytes)
+      .replace(/[^\x20-\x7e\n]/g, '')
+      .split('\n')
+      .flatMap((line) => line.match(/.{1,90}/g) ?? []);
+    const pages = Array.from({ length: Math.ceil(lines.length / 48) }, (_, at) =>
+      lines.slice(at * 48, at * 48 + 48).join('\n'),
+    );
     return { name: `${name}.pdf`, bytes: makePdf(pages.length === 0 ? ['empty'] : pages) };
   });
 
@@ -91,7 +112,16 @@ const wholePath = async (samples: readonly Sample[]): Promise<number> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'footnote-bench-'));
   const state = await openSqliteState({ dataDir, log: silent });
   const chunks = await openSqliteChunks({ dataDir, log: silent });
-  const tenant = { id: 't_00000000000000000000000b', slug: 'bench', name: 'Bench', createdAt: 0, settings: {}, activeGeneration: 1, contentRevision: 0, rev: 1 };
+  const tenant = {
+    id: 't_00000000000000000000000b',
+    slug: 'bench',
+    name: 'Bench',
+    createdAt: 0,
+    settings: {},
+    activeGeneration: 1,
+    contentRevision: 0,
+    rev: 1,
+  };
   await state.tenants.create(tenant);
   let queue: readonly Sample[] = [];
   const changes = async function* (): AsyncGenerator<Change> {
@@ -99,7 +129,15 @@ const wholePath = async (samples: readonly Sample[]): Promise<number> => {
   };
   const driver = { kind: 'samples', label: 'Samples', settings: z.strictObject({}), open: async () => ({ changes }) };
   const metering = { record: async () => [] } as unknown as Metering;
-  const ingest = createIngest({ state, chunks, embedder: null, metering, sources: [driver], runtime, limits: { parseWorkers: threads, jobs: { leaseForMs: 30_000, pollEveryMs: 20 } } });
+  const ingest = createIngest({
+    state,
+    chunks,
+    embedder: null,
+    metering,
+    sources: [driver],
+    runtime,
+    limits: { parseWorkers: threads, jobs: { leaseForMs: 30_000, pollEveryMs: 20 } },
+  });
   const source = await ingest.createSource(tenant, { kind: driver.kind, name: 'Samples', settings: {} });
   const sync = async (): Promise<void> => {
     const { id } = await ingest.sync(tenant, source.id);
@@ -122,15 +160,17 @@ const wholePath = async (samples: readonly Sample[]): Promise<number> => {
   return seconds;
 };
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 
 const notes: Readonly<Record<Kind, string>> = {
-  markdown: 'mdast-util-from-markdown: exact CommonMark blocks with offsets, so quotes are slices of what was pushed; marked is ten times as fast but gives no positions',
+  markdown:
+    'mdast-util-from-markdown: exact CommonMark blocks with offsets, so quotes are slices of what was pushed; marked is ten times as fast but gives no positions',
   html: 'linkedom + readability, rehype-parse + hast-util-to-mdast: tables, code and nesting come out right; turndown loses tables',
   pdf: 'unpdf (PDF.js): sizes and places of words without native code or a copyleft licence',
 };
 
-const measure = async (kind: Kind, samples: readonly Sample[]): Promise<BenchResult> => {
+const measure = async (kind: Kind, samples: readonly Sample[], rounds: number): Promise<BenchResult> => {
   const megabytes = samples.reduce((sum, { bytes }) => sum + bytes.length, 0) / 1e6;
   const ours: number[] = [];
   const library: number[] = [];
@@ -150,7 +190,14 @@ const measure = async (kind: Kind, samples: readonly Sample[]): Promise<BenchRes
     beside: [
       { name: 'whole path, MB/s', value: Math.round((megabytes / median(whole)) * 100) / 100 },
       { name: 'parser alone, MB/s', value: Math.round((megabytes / median(ours)) * 100) / 100 },
-      ...(kind === 'markdown' ? [{ name: 'the same parser with inline constructs, MB/s', value: Math.round((megabytes / median(library)) * 100) / 100 }] : []),
+      ...(kind === 'markdown'
+        ? [
+            {
+              name: 'the same parser with inline constructs, MB/s',
+              value: Math.round((megabytes / median(library)) * 100) / 100,
+            },
+          ]
+        : []),
       { name: 'documents', value: samples.length },
     ],
     note: notes[kind],
@@ -158,11 +205,11 @@ const measure = async (kind: Kind, samples: readonly Sample[]): Promise<BenchRes
   };
 };
 
-export const run = async (): Promise<BenchResult[]> => {
+export const run = async (rounds = 3): Promise<BenchResult[]> => {
   const markdown = markdownSamples();
   return [
-    await measure('markdown', markdown),
-    await measure('html', htmlSamples(markdown)),
-    await measure('pdf', pdfSamples(markdown)),
+    await measure('markdown', markdown, rounds),
+    await measure('html', htmlSamples(markdown), rounds),
+    await measure('pdf', pdfSamples(markdown), rounds),
   ];
 };

@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs';
-import { open as openFile, opendir, realpath, stat } from 'node:fs/promises';
+import { opendir, open as openFile, realpath, stat } from 'node:fs/promises';
 import { isAbsolute, join, matchesGlob, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
@@ -40,21 +40,29 @@ export const createFolderSource = (options: FolderOptions): SourceDriver => ({
 });
 
 const outside = (path: string): AppError =>
-  new AppError('invalid', `The folder ${path} is not inside a folder that this deployment may read (FOLDER_ROOTS).`, { at: 'settings.path' });
+  new AppError('invalid', `The folder ${path} is not inside a folder that this deployment may read (FOLDER_ROOTS).`, {
+    at: 'settings.path',
+  });
 
 const allowedFolder = async (path: string, options: FolderOptions): Promise<string> => {
-  if (!isAbsolute(path)) throw new AppError('invalid', 'The folder must be given as an absolute path.', { at: 'settings.path' });
+  if (!isAbsolute(path))
+    throw new AppError('invalid', 'The folder must be given as an absolute path.', { at: 'settings.path' });
   // A folder outside is refused alike whether it exists or not: nobody may probe the machine's file system.
   const roots = await Promise.all(options.roots.map((root) => realpath(root).catch(() => null)));
   const real = await realpath(path).catch(() => null);
   const named = resolve(path);
   if (real === null) {
-    const within = [...options.roots.map((root) => resolve(root)), ...roots].some((root) => root !== null && isWithin(named, root));
-    throw within ? new AppError('invalid', `The folder ${path} does not exist or may not be read.`, { at: 'settings.path' }) : outside(path);
+    const within = [...options.roots.map((root) => resolve(root)), ...roots].some(
+      (root) => root !== null && isWithin(named, root),
+    );
+    throw within
+      ? new AppError('invalid', `The folder ${path} does not exist or may not be read.`, { at: 'settings.path' })
+      : outside(path);
   }
   if (!roots.some((root) => root !== null && isWithin(real, root))) throw outside(path);
   if (await isForbidden(real, options)) throw outside(path);
-  if (!(await stat(real)).isDirectory()) throw new AppError('invalid', `${path} is not a folder.`, { at: 'settings.path' });
+  if (!(await stat(real)).isDirectory())
+    throw new AppError('invalid', `${path} is not a folder.`, { at: 'settings.path' });
   return real;
 };
 
@@ -65,7 +73,8 @@ const isForbidden = async (path: string, options: FolderOptions): Promise<boolea
   return false;
 };
 
-const isWithin = (path: string, folder: string): boolean => path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+const isWithin = (path: string, folder: string): boolean =>
+  path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
 
 const connect = (root: string, given: Settings, options: FolderOptions): SourceConnector => ({
   async *changes({ cursor, signal }) {
@@ -77,7 +86,10 @@ const connect = (root: string, given: Settings, options: FolderOptions): SourceC
     }
     if (files === 0 && cursor !== undefined && cursor !== place) {
       // An unmounted disk leaves an empty folder behind: another one than last time, with nothing in it.
-      yield { type: 'problem', problem: `The folder ${given.path} is empty and not the one of the last sync; perhaps a disk is not mounted. Nothing was removed.` };
+      yield {
+        type: 'problem',
+        problem: `The folder ${given.path} is empty and not the one of the last sync; perhaps a disk is not mounted. Nothing was removed.`,
+      };
       return;
     }
     yield { type: 'cursor', cursor: place };
@@ -87,12 +99,21 @@ const connect = (root: string, given: Settings, options: FolderOptions): SourceC
 
 const identityOf = async (root: string, path: string): Promise<string> => {
   const found = await stat(root).catch(() => null);
-  if (found === null) throw new AppError('unreadable-document', `The folder ${path} does not exist any more or may not be read. Nothing was removed.`);
+  if (found === null)
+    throw new AppError(
+      'unreadable-document',
+      `The folder ${path} does not exist any more or may not be read. Nothing was removed.`,
+    );
   return `${found.dev}:${found.ino}`;
 };
 
 /** Folder by folder, never the whole tree in memory; deeper ones wait as paths. */
-async function* walk(root: string, given: Settings, options: FolderOptions, signal: AbortSignal): AsyncGenerator<Change> {
+async function* walk(
+  root: string,
+  given: Settings,
+  options: FolderOptions,
+  signal: AbortSignal,
+): AsyncGenerator<Change> {
   const waiting = [root];
   while (waiting.length > 0) {
     const folder = waiting.pop() ?? root;
@@ -109,14 +130,25 @@ async function* walk(root: string, given: Settings, options: FolderOptions, sign
       if (error instanceof AppError) throw error;
       // The folder itself going away mid-way is no reason to forget what was in it.
       if (below === '') yield { type: 'problem', problem: `The folder ${given.path} cannot be listed.` };
-      else yield { type: 'problem', externalId: below, problem: `The folder ${below} cannot be listed; its documents stay as they are.` };
+      else
+        yield {
+          type: 'problem',
+          externalId: below,
+          problem: `The folder ${below} cannot be listed; its documents stay as they are.`,
+        };
     }
   }
 }
 
 const idOf = (root: string, path: string): string => relative(root, path).split(sep).join('/');
 
-const look = async (root: string, path: string, entry: Dirent, given: Settings, options: FolderOptions): Promise<Change | 'folder' | null> => {
+const look = async (
+  root: string,
+  path: string,
+  entry: Dirent,
+  given: Settings,
+  options: FolderOptions,
+): Promise<Change | 'folder' | null> => {
   const externalId = idOf(root, path);
   if (given.hidden !== true && (entry.name.startsWith('.') || entry.name === 'node_modules')) return null;
   if (given.exclude?.some((pattern) => matchesGlob(externalId, pattern)) === true) return null;
@@ -144,7 +176,13 @@ const isWanted = (externalId: string, given: Settings): boolean => {
   return ending !== undefined && readable.includes(ending);
 };
 
-const upsertOf = (root: string, real: string, externalId: string, found: { readonly mtimeMs: number; readonly size: number }, options: FolderOptions): Change => ({
+const upsertOf = (
+  root: string,
+  real: string,
+  externalId: string,
+  found: { readonly mtimeMs: number; readonly size: number },
+  options: FolderOptions,
+): Change => ({
   type: 'upsert',
   externalId,
   version: `${found.mtimeMs}:${found.size}`,
@@ -155,9 +193,11 @@ const upsertOf = (root: string, real: string, externalId: string, found: { reado
       throw new AppError('unreadable-document', 'The file cannot be opened.');
     });
     try {
-      if (!isWithin(await realpath(real), root)) throw new AppError('unreadable-document', 'The file leads out of the folder and is not read.');
+      if (!isWithin(await realpath(real), root))
+        throw new AppError('unreadable-document', 'The file leads out of the folder and is not read.');
       const { size } = await file.stat();
-      if (size > limit) throw new AppError('unreadable-document', `The file is larger than ${Math.round(limit / 1024 / 1024)} MB.`);
+      if (size > limit)
+        throw new AppError('unreadable-document', `The file is larger than ${Math.round(limit / 1024 / 1024)} MB.`);
       signal.throwIfAborted();
       return await file.readFile({ signal });
     } finally {

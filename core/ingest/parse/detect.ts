@@ -36,7 +36,8 @@ const startsWith = (bytes: Uint8Array, magic: string): boolean => {
 };
 
 /** Word text, styles, numbering, notes and relations; pictures and embedded objects are never opened. */
-const isRead = (name: string): boolean => /^(?:word\/|_rels\/|\[Content_Types\]|docProps\/)/.test(name) && /\.(?:xml|rels)$/.test(name);
+const isRead = (name: string): boolean =>
+  /^(?:word\/|_rels\/|\[Content_Types\]|docProps\/)/.test(name) && /\.(?:xml|rels)$/.test(name);
 
 const ofZip = (bytes: Uint8Array, limits: ParseLimits): Detected => {
   const { names } = inspectZip(bytes, limits, isRead);
@@ -65,7 +66,8 @@ const ofText = (raw: string, hints: Hints): Detected => {
 };
 
 /** Keeps every offset: a byte order mark goes, NUL and lone surrogates become the replacement character. */
-const canonicalText = (raw: string): string => (raw.startsWith('\ufeff') ? raw.slice(1) : raw).replaceAll('\0', '\ufffd').toWellFormed();
+const canonicalText = (raw: string): string =>
+  (raw.startsWith('\ufeff') ? raw.slice(1) : raw).replaceAll('\0', '\ufffd').toWellFormed();
 
 /** A Markdown file may well begin with `<div align="center">`; only a whole page is taken for HTML unasked. */
 const isHtml = (head: string, hints: Hints): boolean => {
@@ -76,5 +78,7 @@ const isHtml = (head: string, hints: Hints): boolean => {
 
 const isMarkdown = (head: string, hints: Hints): boolean => {
   if (hints.mediaType !== undefined && /markdown/i.test(hints.mediaType)) return true;
-  return /^(?:#{1,6}[ \t]\S|```|~~~|[-*+][ \t]\S|\d{1,9}[.)][ \t]\S|>[ \t]?\S|\|.*\||(?:={3,}|-{3,})[ \t]*$)|\]\([^)\s]+\)/m.test(head);
+  return /^(?:#{1,6}[ \t]\S|```|~~~|[-*+][ \t]\S|\d{1,9}[.)][ \t]\S|>[ \t]?\S|\|.*\||(?:={3,}|-{3,})[ \t]*$)|\]\([^)\s]+\)/m.test(
+    head,
+  );
 };

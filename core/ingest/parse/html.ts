@@ -5,7 +5,7 @@ import { parseHTML } from 'linkedom';
 import type { Link, Node, Nodes, Parents, PhrasingContent, RootContent } from 'mdast';
 import { gfmToMarkdown } from 'mdast-util-gfm';
 import { toMarkdown } from 'mdast-util-to-markdown';
-import { toString } from 'mdast-util-to-string';
+import { toString as wordsOf } from 'mdast-util-to-string';
 import rehypeParse from 'rehype-parse';
 import { unified } from 'unified';
 import { outlineByLines } from './lines.ts';
@@ -47,14 +47,16 @@ const withBody = (html: string): string => {
 /** An HTML fragment as canonical Markdown; also the second half of the Word path. */
 export const outlineOfHtml = (fragment: string, mediaType: string): Parsed => {
   const tree: Root = unified().use(rehypeParse, { fragment: true }).parse(fragment);
-  const mdast = toMdast(tree, { handlers: { ...Object.fromEntries(unreadable.map((name) => [name, () => undefined])) } });
+  const mdast = toMdast(tree, {
+    handlers: { ...Object.fromEntries(unreadable.map((name) => [name, () => undefined])) },
+  });
   const outline = createOutline();
   let title: string | undefined;
   for (const child of childrenOf(mdast)) {
     tidy(child);
     const markdown = toMarkdown({ type: 'root', children: [child] }, serialise).replace(/\n+$/, '');
     const kind = kindOf(child);
-    const heading = child.type === 'heading' ? plainHeading(toString(child)) : undefined;
+    const heading = child.type === 'heading' ? plainHeading(wordsOf(child)) : undefined;
     if (child.type === 'heading' && heading !== undefined) {
       if (child.depth === 1) title ??= heading;
       outline.add(markdown, { kind: 'heading', depth: child.depth, heading });
@@ -65,7 +67,25 @@ export const outlineOfHtml = (fragment: string, mediaType: string): Parsed => {
   return { mediaType, text, blocks, ...(title === undefined ? {} : { title }) };
 };
 
-const unreadable = ['script', 'style', 'noscript', 'template', 'svg', 'math', 'iframe', 'object', 'embed', 'canvas', 'audio', 'video', 'form', 'button', 'input', 'select', 'textarea'];
+const unreadable = [
+  'script',
+  'style',
+  'noscript',
+  'template',
+  'svg',
+  'math',
+  'iframe',
+  'object',
+  'embed',
+  'canvas',
+  'audio',
+  'video',
+  'form',
+  'button',
+  'input',
+  'select',
+  'textarea',
+];
 
 /** Words are written as they stand, without escapes: the text is searched and quoted, never parsed again. */
 const serialise: Parameters<typeof toMarkdown>[1] = {
@@ -77,7 +97,8 @@ const serialise: Parameters<typeof toMarkdown>[1] = {
   handlers: { text: (node: { readonly value: string }) => node.value },
 };
 
-const childrenOf = (tree: Nodes): readonly RootContent[] => (tree.type === 'root' ? tree.children : [tree as RootContent]);
+const childrenOf = (tree: Nodes): readonly RootContent[] =>
+  tree.type === 'root' ? tree.children : [tree as RootContent];
 
 const kindOf = (node: Node): Exclude<Block['kind'], 'heading' | 'hidden'> =>
   node.type === 'code' || node.type === 'table' || node.type === 'list' ? node.type : 'text';
@@ -97,25 +118,41 @@ const tidy = (node: Nodes): void => {
 };
 
 const tidyLink = (link: Link): readonly PhrasingContent[] => {
-  const words = toString(link).trim();
-  if (!/^(?:https?:\/\/|mailto:)/i.test(link.url) || link.url.length > 500 || words === '' || words === link.url) return link.children;
+  const words = wordsOf(link).trim();
+  if (!/^(?:https?:\/\/|mailto:)/i.test(link.url) || link.url.length > 500 || words === '' || words === link.url)
+    return link.children;
   return [{ type: 'link', url: link.url, children: link.children }];
 };
 
 type Page = ReturnType<typeof parseHTML>['document'];
 
 const titleOf = (document: Page): string | undefined => {
-  const own = document.querySelector('meta[property="og:title"]')?.getAttribute('content') ?? document.querySelector('title')?.textContent;
+  const own =
+    document.querySelector('meta[property="og:title"]')?.getAttribute('content') ??
+    document.querySelector('title')?.textContent;
   const title = plainHeading(own ?? '');
   return title === '' ? undefined : title;
 };
 
 /** What a reader does not see must not be answered from; what would be fetched must not be there at all. */
 const dropHidden = (document: Page): void => {
-  const never = [...unreadable.filter((name) => name !== 'form'), 'link', '[hidden]', '[aria-hidden="true"]', 'nav', '[role="navigation"]', 'dialog'];
+  const never = [
+    ...unreadable.filter((name) => name !== 'form'),
+    'link',
+    '[hidden]',
+    '[aria-hidden="true"]',
+    'nav',
+    '[role="navigation"]',
+    'dialog',
+  ];
   for (const element of document.querySelectorAll(never.join(','))) element.remove();
   for (const element of document.querySelectorAll('[style]')) {
-    if (/display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|opacity\s*:\s*0(?![.\d]*[1-9])/i.test(element.getAttribute('style') ?? '')) element.remove();
+    if (
+      /display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d]*[1-9])|opacity\s*:\s*0(?![.\d]*[1-9])/i.test(
+        element.getAttribute('style') ?? '',
+      )
+    )
+      element.remove();
   }
 };
 
@@ -137,7 +174,8 @@ const countTags = (html: string): number => {
   return tags;
 };
 
-const mayStayOpen = /^<(?:br|hr|img|input|meta|link|area|base|col|embed|source|track|wbr|p|li|td|tr|th|dt|dd|option)\b/i;
+const mayStayOpen =
+  /^<(?:br|hr|img|input|meta|link|area|base|col|embed|source|track|wbr|p|li|td|tr|th|dt|dd|option)\b/i;
 
 const isLetter = (code: number): boolean => (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
 
@@ -160,7 +198,10 @@ const parseWildHtml = (html: string): Parsed => {
       else if (!/^(?:a|b|i|u|em|strong|span|code|sub|sup|small|mark|font)$/.test(name)) words.push('\n\n');
     }
   }
-  const text = decodeEntities(words.join('')).replace(/[ \t]+/g, ' ').replace(/\s*\n\s*/g, '\n\n').trim();
+  const text = decodeEntities(words.join(''))
+    .replace(/[ \t]+/g, ' ')
+    .replace(/\s*\n\s*/g, '\n\n')
+    .trim();
   if (text === '') throw refusals.noText();
   return { mediaType: 'text/html', text, blocks: outlineByLines(text, false) };
 };
@@ -172,8 +213,14 @@ const after = (html: string, end: string, from: number, then?: string): number =
 };
 
 const decodeEntities = (text: string): string =>
-  text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(amp|lt|gt|quot|nbsp|apos));/gi, (whole, decimal?: string, hex?: string, name?: string) => {
-    if (name !== undefined) return { amp: '&', lt: '<', gt: '>', quot: '"', nbsp: ' ', apos: "'" }[name.toLowerCase()] ?? whole;
-    const code = decimal !== undefined ? Number.parseInt(decimal, 10) : Number.parseInt(hex ?? '', 16);
-    return code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff) ? String.fromCodePoint(code) : '\ufffd';
-  });
+  text.replace(
+    /&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(amp|lt|gt|quot|nbsp|apos));/gi,
+    (whole, decimal?: string, hex?: string, name?: string) => {
+      if (name !== undefined)
+        return { amp: '&', lt: '<', gt: '>', quot: '"', nbsp: ' ', apos: "'" }[name.toLowerCase()] ?? whole;
+      const code = decimal !== undefined ? Number.parseInt(decimal, 10) : Number.parseInt(hex ?? '', 16);
+      return code > 0 && code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff)
+        ? String.fromCodePoint(code)
+        : '\ufffd';
+    },
+  );

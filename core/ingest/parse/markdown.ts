@@ -2,7 +2,7 @@ import type { RootContent } from 'mdast';
 import { fromMarkdown } from 'mdast-util-from-markdown';
 import { frontmatterFromMarkdown } from 'mdast-util-frontmatter';
 import { gfmFromMarkdown } from 'mdast-util-gfm';
-import { toString } from 'mdast-util-to-string';
+import { toString as wordsOf } from 'mdast-util-to-string';
 import { frontmatter } from 'micromark-extension-frontmatter';
 import { gfm } from 'micromark-extension-gfm';
 import { outlineByLines } from './lines.ts';
@@ -43,7 +43,10 @@ const outlineByTree = (text: string): readonly Block[] => {
   const tree = fromMarkdown(text, {
     extensions: [frontmatter(['yaml', 'toml']), gfm(), blocksOnly],
     // Of the tree's GFM only what makes blocks: the rest walks every text node again to find addresses.
-    mdastExtensions: [frontmatterFromMarkdown(['yaml', 'toml']), ...gfmFromMarkdown().filter((extension) => extension.transforms === undefined)],
+    mdastExtensions: [
+      frontmatterFromMarkdown(['yaml', 'toml']),
+      ...gfmFromMarkdown().filter((extension) => extension.transforms === undefined),
+    ],
   });
   return tree.children.map((node) => blockOf(node, text)).filter((block) => block !== null);
 };
@@ -54,7 +57,7 @@ const blockOf = (node: RootContent, text: string): Block | null => {
   if (start === undefined || end === undefined || end <= start) return null;
   switch (node.type) {
     case 'heading':
-      return { start, end, kind: 'heading', depth: node.depth, heading: plainHeading(toString(node)) };
+      return { start, end, kind: 'heading', depth: node.depth, heading: plainHeading(wordsOf(node)) };
     case 'code':
       return { start, end, kind: 'code' };
     case 'table':
@@ -70,7 +73,8 @@ const blockOf = (node: RootContent, text: string): Block | null => {
   }
 };
 
-const isComment = (html: string): boolean => html.startsWith('<!--') && html.indexOf('-->') === html.trimEnd().length - 3;
+const isComment = (html: string): boolean =>
+  html.startsWith('<!--') && html.indexOf('-->') === html.trimEnd().length - 3;
 
 /**
  * Each level of nesting costs the parser every line again: 100,000 `>` took it 77 s. Nobody writes past a dozen
@@ -94,7 +98,9 @@ const isTame = (text: string): boolean => {
 };
 
 const frontMatterTitle = (text: string): string | undefined => {
-  const matter = /^(?:---|\+\+\+)[ \t]*\r?\n([\s\S]{0,20000}?)\r?\n(?:---|\+\+\+)[ \t]*(?:\r?\n|$)/.exec(text.slice(0, 20_100))?.[1];
+  const matter = /^(?:---|\+\+\+)[ \t]*\r?\n([\s\S]{0,20000}?)\r?\n(?:---|\+\+\+)[ \t]*(?:\r?\n|$)/.exec(
+    text.slice(0, 20_100),
+  )?.[1];
   const value = matter === undefined ? undefined : /^title[ \t]*[:=][ \t]*(.+)$/m.exec(matter)?.[1]?.trim();
   const bare = value?.replace(/^(["'])(.*)\1$/, '$2').trim();
   return bare === undefined || bare === '' ? undefined : bare.slice(0, 300);

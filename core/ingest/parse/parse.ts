@@ -11,7 +11,11 @@ export const parserVersion = 'p1';
  * Bytes or text of any kind as canonical Markdown with its outline. Throws only AppError `unreadable-document`. Runs
  * in a worker: it may take long, and it may take much. Readers are loaded when the first document of their kind comes.
  */
-export const parseDocument = async (content: string | Uint8Array, hints: Hints, limits: ParseLimits): Promise<Parsed> => {
+export const parseDocument = async (
+  content: string | Uint8Array,
+  hints: Hints,
+  limits: ParseLimits,
+): Promise<Parsed> => {
   if (content.length > limits.maxBytes) throw refusals.tooLarge(limits.maxBytes);
   try {
     const found = await detect(content, hints, limits);
@@ -30,6 +34,8 @@ export const parseDocument = async (content: string | Uint8Array, hints: Hints, 
   } catch (error) {
     if (error instanceof AppError) throw error;
     // The readers' own errors may quote the document: they stay here.
-    throw new AppError('unreadable-document', 'The document is damaged or too deeply nested and cannot be read.', { cause: error });
+    throw new AppError('unreadable-document', 'The document is damaged or too deeply nested and cannot be read.', {
+      cause: error,
+    });
   }
 };

@@ -19,7 +19,8 @@ const layOutWithout = (pages: readonly Page[], furniture: ReadonlySet<string> | 
     let open: { lines: string[]; depth: number | undefined } | null = null;
     let last: Line | null = null;
     for (const [index, line] of page.lines.entries()) {
-      if (furniture !== null && isEdge(index, page) && (furniture.has(shapeOf(line)) || isPageNumber(line.text))) continue;
+      if (furniture !== null && isEdge(index, page) && (furniture.has(shapeOf(line)) || isPageNumber(line.text)))
+        continue;
       const depth = isHeadingLike(line) ? depths.get(rounded(line.size)) : undefined;
       if (open !== null && (last === null || depth !== open.depth || startsParagraph(last, line, depth))) {
         blocks.push(closed(open, page.number));
@@ -34,7 +35,10 @@ const layOutWithout = (pages: readonly Page[], furniture: ReadonlySet<string> | 
   return blocks;
 };
 
-const closed = (open: { readonly lines: readonly string[]; readonly depth: number | undefined }, page: number): LaidOut => {
+const closed = (
+  open: { readonly lines: readonly string[]; readonly depth: number | undefined },
+  page: number,
+): LaidOut => {
   const text = joinLines(open.lines);
   return open.depth === undefined ? { text, page } : { text, page, depth: open.depth };
 };
@@ -45,7 +49,11 @@ export const joinLines = (lines: readonly string[]): string => {
   for (const line of lines) {
     if (text === '') text = line;
     else if (/\p{Ll}[-\u00ad\u2010]$/u.test(text) && /^\p{Ll}/u.test(line)) text = text.slice(0, -1) + line;
-    else if (/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}、。]$/u.test(text) && /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}「]/u.test(line)) text += line;
+    else if (
+      /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}、。]$/u.test(text) &&
+      /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}「]/u.test(line)
+    )
+      text += line;
     else if (isListItem(line)) text += `\n${line}`;
     else text += ` ${line}`;
   }
@@ -68,14 +76,17 @@ const isHeadingLike = (line: Line): boolean => line.text.length <= 200 && /\p{L}
 /** The size that most characters are set in. */
 const bodySize = (pages: readonly Page[]): number => {
   const weight = new Map<number, number>();
-  for (const page of pages) for (const line of page.lines) weight.set(rounded(line.size), (weight.get(rounded(line.size)) ?? 0) + line.text.length);
+  for (const page of pages)
+    for (const line of page.lines)
+      weight.set(rounded(line.size), (weight.get(rounded(line.size)) ?? 0) + line.text.length);
   return [...weight].sort((a, b) => b[1] - a[1] || a[0] - b[0])[0]?.[0] ?? 0;
 };
 
 /** The sizes clearly above the body's, largest first, are the levels; more than four levels are noise. */
 const headingDepths = (pages: readonly Page[], body: number): ReadonlyMap<number, number> => {
   const sizes = new Set<number>();
-  for (const page of pages) for (const line of page.lines) if (line.size > body * 1.12 && isHeadingLike(line)) sizes.add(rounded(line.size));
+  for (const page of pages)
+    for (const line of page.lines) if (line.size > body * 1.12 && isHeadingLike(line)) sizes.add(rounded(line.size));
   return new Map([...sizes].sort((a, b) => b - a).map((size, index) => [size, Math.min(index + 1, 4)]));
 };
 
@@ -87,7 +98,8 @@ const isEdge = (index: number, page: Page): boolean => {
 
 const shapeOf = (line: Line): string => `${Math.round(line.y / 4)}|${line.text.replace(/\d+/g, '#')}`;
 
-const isPageNumber = (text: string): boolean => /^(?:page|seite|página)?\s*[-–]?\s*\d{1,4}(?:\s*(?:\/|of|von|de)\s*\d{1,4})?\s*[-–]?$/i.test(text);
+const isPageNumber = (text: string): boolean =>
+  /^(?:page|seite|página)?\s*[-–]?\s*\d{1,4}(?:\s*(?:\/|of|von|de)\s*\d{1,4})?\s*[-–]?$/i.test(text);
 
 /** Running heads and feet: the same words (numbers aside) at the same height on most pages. */
 const repeatedLines = (pages: readonly Page[]): ReadonlySet<string> => {

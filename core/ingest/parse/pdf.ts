@@ -1,6 +1,6 @@
 import { getDocumentProxy } from 'unpdf';
 import { createOutline, type Parsed, type ParseLimits, plainHeading } from './outline.ts';
-import { layOut, type Line, type Page } from './pdf-layout.ts';
+import { type Line, layOut, type Page } from './pdf-layout.ts';
 import { refusals } from './refusal.ts';
 
 /** A PDF with a text layer: lines by position, headings by size of type, pages kept. */
@@ -14,7 +14,13 @@ export const parsePdf = async (bytes: Uint8Array, limits: ParseLimits): Promise<
     const outline = createOutline();
     for (const block of layOut(pages)) {
       if (block.depth === undefined) outline.add(block.text, { kind: 'text', page: block.page });
-      else outline.add(`${'#'.repeat(block.depth)} ${block.text}`, { kind: 'heading', depth: block.depth, heading: plainHeading(block.text), page: block.page });
+      else
+        outline.add(`${'#'.repeat(block.depth)} ${block.text}`, {
+          kind: 'heading',
+          depth: block.depth,
+          heading: plainHeading(block.text),
+          page: block.page,
+        });
     }
     const { text, blocks } = outline.finish();
     const title = (await ownTitle(pdf)) ?? blocks.find((block) => block.kind === 'heading')?.heading;
@@ -59,13 +65,16 @@ const readPage = async (pdf: Pdf, number: number): Promise<Page> => {
     const [, , skew = 0, scale = 0, x = 0, y = 0] = item.transform as readonly number[];
     const size = Math.hypot(skew, scale);
     const current = open as { text: string; x: number; y: number; size: number; right: number } | null;
-    if (current !== null && Math.abs(current.y - y) > Math.max(current.size, size) * 0.5 && item.str.trim() !== '') close();
+    if (current !== null && Math.abs(current.y - y) > Math.max(current.size, size) * 0.5 && item.str.trim() !== '')
+      close();
     if (open === null) {
       if (item.str !== '') open = { text: item.str, x, y, size, right: x + item.width };
     } else {
       const line = open as { text: string; x: number; y: number; size: number; right: number };
       const gap = x - line.right;
-      line.text += (gap > size * 0.2 && item.str !== '' && !/\s$/.test(line.text) && !item.str.startsWith(' ') ? ' ' : '') + item.str;
+      line.text +=
+        (gap > size * 0.2 && item.str !== '' && !/\s$/.test(line.text) && !item.str.startsWith(' ') ? ' ' : '') +
+        item.str;
       line.right = x + item.width;
       if (item.str.trim() !== '') line.size = Math.max(line.size, size);
     }

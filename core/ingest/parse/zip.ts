@@ -2,7 +2,13 @@ import { inflateRawSync } from 'node:zlib';
 import type { ParseLimits } from './outline.ts';
 import { refusals } from './refusal.ts';
 
-type Entry = { readonly name: string; readonly method: number; readonly packed: number; readonly unpacked: number; readonly offset: number };
+type Entry = {
+  readonly name: string;
+  readonly method: number;
+  readonly packed: number;
+  readonly unpacked: number;
+  readonly offset: number;
+};
 
 /** An archive that has been looked through: every part we are going to read really unpacks within the limits. */
 export type Archive = { readonly names: ReadonlySet<string> };
@@ -41,7 +47,11 @@ const readEntries = (bytes: Uint8Array, view: DataView, limits: ParseLimits): re
     if ((view.getUint16(at + 8, true) & 1) === 1) throw refusals.encrypted();
     const nameLength = view.getUint16(at + 28, true);
     const entry: Entry = {
-      name: Buffer.from(bytes.buffer, bytes.byteOffset + at + 46, Math.min(nameLength, bytes.length - at - 46)).toString('utf8'),
+      name: Buffer.from(
+        bytes.buffer,
+        bytes.byteOffset + at + 46,
+        Math.min(nameLength, bytes.length - at - 46),
+      ).toString('utf8'),
       method: view.getUint16(at + 10, true),
       packed: view.getUint32(at + 20, true),
       unpacked: view.getUint32(at + 24, true),
@@ -62,8 +72,15 @@ const findEnd = (view: DataView): number => {
   throw refusals.damaged('archive');
 };
 
-const unpackedLength = (bytes: Uint8Array, view: DataView, entry: Entry, budget: number, limits: ParseLimits): number => {
-  if (entry.offset + 30 > bytes.length || view.getUint32(entry.offset, true) !== localSignature) throw refusals.damaged('archive');
+const unpackedLength = (
+  bytes: Uint8Array,
+  view: DataView,
+  entry: Entry,
+  budget: number,
+  limits: ParseLimits,
+): number => {
+  if (entry.offset + 30 > bytes.length || view.getUint32(entry.offset, true) !== localSignature)
+    throw refusals.damaged('archive');
   const start = entry.offset + 30 + view.getUint16(entry.offset + 26, true) + view.getUint16(entry.offset + 28, true);
   const packed = bytes.subarray(start, start + entry.packed);
   if (entry.method === 0) return packed.length;

@@ -24,8 +24,12 @@ afterEach(async () => {
   await rm(base, { recursive: true, force: true });
 });
 
-const start = (...args: readonly string[]): { child: ChildProcess; exit: Promise<number | null>; output: () => string } => {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('./sync-child.ts', import.meta.url)), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+const start = (
+  ...args: readonly string[]
+): { child: ChildProcess; exit: Promise<number | null>; output: () => string } => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./sync-child.ts', import.meta.url)), ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   children.push(child);
   let output = '';
   child.stdout?.on('data', (part: Buffer) => {
@@ -39,25 +43,39 @@ it('indexes everything once although the process is killed in the middle, repeat
   const dataDir = join(base, 'data');
   const { log } = createTestRuntime();
   await import('node:fs/promises').then(({ mkdir }) => mkdir(docs));
-  for (let n = 0; n < documents; n++) await writeFile(join(docs, `${n}.md`), `# Valve ${n}\n\nThe valve number${n} is closed on Mondays.\n\n${'Some more words about it. '.repeat(200)}`);
+  for (let n = 0; n < documents; n++)
+    await writeFile(
+      join(docs, `${n}.md`),
+      `# Valve ${n}\n\nThe valve number${n} is closed on Mondays.\n\n${'Some more words about it. '.repeat(200)}`,
+    );
   const state = await openSqliteState({ dataDir, log });
   await state.tenants.create(tenant);
   const driver = createFolderSource({ roots: [docs], forbidden: [] });
-  await state.sources.create({ id: 's_kill', tenantId: tenant.id, kind: driver.kind, name: 'Docs', settings: { path: docs }, createdAt: 0, rev: 1 });
+  await state.sources.create({
+    id: 's_kill',
+    tenantId: tenant.id,
+    kind: driver.kind,
+    name: 'Docs',
+    settings: { path: docs },
+    createdAt: 0,
+    rev: 1,
+  });
 
   const first = start(dataDir, docs, tenant.id, 's_kill');
   const done = async (): Promise<number> => state.documents.count(tenant.id, 's_kill');
-  let written = 0;
-  while ((written = await done()) < 30 && first.child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
+  while ((await done()) < 30 && first.child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 5));
   first.child.kill('SIGKILL');
   await first.exit;
-  written = await done();
+  const written = await done();
   expect(written).toBeGreaterThanOrEqual(30);
   expect(written).toBeLessThan(documents);
 
   const second = start(dataDir, docs, tenant.id, 's_kill');
   expect(await second.exit).toBe(0);
-  const last = JSON.parse(second.output().trim().split('\n').at(-1) ?? '{}') as { state: string; counts: Record<string, number> };
+  const last = JSON.parse(second.output().trim().split('\n').at(-1) ?? '{}') as {
+    state: string;
+    counts: Record<string, number>;
+  };
   expect(last).toMatchObject({ state: 'done', counts: { seen: documents, failed: 0, removed: 0 } });
   // What had a row was not done again; what had chunks but no row yet is at most the group in hand.
   expect(last.counts.unchanged).toBe(written);

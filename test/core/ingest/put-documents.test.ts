@@ -45,7 +45,10 @@ describe('putting a document', () => {
     const source = await open();
     await put(source, 'a', 'The gate opens at six.');
     const broken = put(source, 'a', new TextEncoder().encode('%PDF-1.7 broken'));
-    await expect(broken).rejects.toMatchObject({ code: 'unreadable-document', message: 'The PDF is damaged and cannot be read.' });
+    await expect(broken).rejects.toMatchObject({
+      code: 'unreadable-document',
+      message: 'The PDF is damaged and cannot be read.',
+    });
     expect(await bench.find('gate')).toHaveLength(1);
     const [row] = (await bench.state.documents.list(bench.tenant.id, {}, { limit: 10 })).items;
     expect(row?.problem).toContain('damaged');
@@ -55,7 +58,12 @@ describe('putting a document', () => {
   it('leaves nothing half done when it is aborted', async () => {
     const source = await open();
     const control = new AbortController();
-    const aborted = bench.ingest.put(bench.tenant, source, { externalId: 'a', content: 'lanterns '.repeat(200_000) }, control.signal);
+    const aborted = bench.ingest.put(
+      bench.tenant,
+      source,
+      { externalId: 'a', content: 'lanterns '.repeat(200_000) },
+      control.signal,
+    );
     setImmediate(() => control.abort());
     await expect(aborted).rejects.toMatchObject({ code: 'cancelled' });
     await expect(bench.find('lanterns').catch(() => [])).resolves.toEqual([]);
@@ -84,7 +92,11 @@ describe('putting a document', () => {
     const source = await open({
       wrapState: (state) => ({
         ...state,
-        documents: { ...state.documents, putMany: (...args) => (broken ? Promise.reject(new AppError('store-unavailable', 'down')) : state.documents.putMany(...args)) },
+        documents: {
+          ...state.documents,
+          putMany: (...args) =>
+            broken ? Promise.reject(new AppError('store-unavailable', 'down')) : state.documents.putMany(...args),
+        },
       }),
     });
     await expect(put(source, 'a', 'The boat is blue.')).rejects.toMatchObject({ code: 'store-unavailable' });
@@ -104,7 +116,11 @@ describe('putting a document', () => {
     await put(source, 'a', 'It is in the attic.', { title: 'Trunk' });
     const again = await put(source, 'a', 'It is in the attic.', { title: 'Suitcase' });
     expect(again.outcome).toBe('updated');
-    const [chunk] = await bench.chunks.documentChunks({ tenantId: bench.tenant.id, generation: 1 }, again.document.id, signal);
+    const [chunk] = await bench.chunks.documentChunks(
+      { tenantId: bench.tenant.id, generation: 1 },
+      again.document.id,
+      signal,
+    );
     expect(chunk?.title).toBe('Suitcase');
   });
 });

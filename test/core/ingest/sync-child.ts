@@ -9,9 +9,18 @@ import type { Metering } from '../../../core/metering/metering.ts';
 import type { Log, Runtime } from '../../../core/ports/runtime.ts';
 
 const [dataDir = '', docs = '', tenantId = '', sourceId = ''] = process.argv.slice(2);
-const silent: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined, child: () => silent };
+const silent: Log = {
+  debug: () => undefined,
+  info: () => undefined,
+  warn: () => undefined,
+  error: () => undefined,
+  child: () => silent,
+};
 const runtime: Runtime = {
-  clock: { now: () => Date.now(), sleep: async (ms, signal) => void (await sleep(ms, undefined, signal === undefined ? {} : { signal })) },
+  clock: {
+    now: () => Date.now(),
+    sleep: async (ms, signal) => void (await sleep(ms, undefined, signal === undefined ? {} : { signal })),
+  },
   random: { hex: (bytes) => randomBytes(bytes).toString('hex'), float: () => Math.random() },
   log: silent,
   metrics: { count: () => undefined, observe: () => undefined, set: () => undefined },
@@ -31,7 +40,8 @@ const tenant = await state.tenants.get(tenantId);
 if (tenant === null) throw new Error('The tenant is not there.');
 ingest.start();
 // After a crash the interrupted job is still there and is taken up by itself.
-const open = (await state.jobs.list(tenantId, { sourceId }, { limit: 1 })).items[0] ?? (await ingest.sync(tenant, sourceId));
+const open =
+  (await state.jobs.list(tenantId, { sourceId }, { limit: 1 })).items[0] ?? (await ingest.sync(tenant, sourceId));
 for await (const job of ingest.watch(tenantId, open.id, AbortSignal.timeout(120_000))) {
   process.stdout.write(`${JSON.stringify({ state: job.state, counts: job.counts })}\n`);
 }

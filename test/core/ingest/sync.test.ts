@@ -43,7 +43,10 @@ const openFolder = async (options: Partial<Parameters<typeof openBench>[0]> = {}
   bench = await openBench({ sources: [createFolderSource({ roots: [docs], forbidden: [] })], ...options });
   return bench.ingest.createSource(bench.tenant, { kind: 'folder', name: 'Docs', settings: { path: docs } });
 };
-const openScript = async (script: () => AsyncIterable<Change>, options: Partial<Parameters<typeof openBench>[0]> = {}): Promise<Source> => {
+const openScript = async (
+  script: () => AsyncIterable<Change>,
+  options: Partial<Parameters<typeof openBench>[0]> = {},
+): Promise<Source> => {
   bench = await openBench({ sources: [scripted(script)], ...options });
   return bench.ingest.createSource(bench.tenant, { kind: 'scripted', name: 'Script', settings: {} });
 };
@@ -65,7 +68,10 @@ describe('syncing a folder', () => {
     await write('a.md', '# Anchor\n\nThe anchor is heavy.');
     await write('sub/b.md', 'The buoy is red.');
     const source = await openFolder();
-    expect(await synced(source)).toMatchObject({ state: 'done', counts: { seen: 2, upserted: 2, unchanged: 0, removed: 0, failed: 0 } });
+    expect(await synced(source)).toMatchObject({
+      state: 'done',
+      counts: { seen: 2, upserted: 2, unchanged: 0, removed: 0, failed: 0 },
+    });
     expect(await bench.find('buoy')).toEqual(['The buoy is red.']);
     expect((await synced(source)).counts).toEqual({ seen: 2, upserted: 0, unchanged: 2, removed: 0, failed: 0 });
 
@@ -96,7 +102,9 @@ describe('syncing a folder', () => {
     const source = await openFolder();
     const job = await synced(source);
     expect(job).toMatchObject({ state: 'done', counts: { upserted: 1, failed: 1 } });
-    expect(job.errors).toEqual([{ documentId: documentIdOf(source.id, 'bad.pdf'), problem: 'bad.pdf: The PDF is damaged and cannot be read.' }]);
+    expect(job.errors).toEqual([
+      { documentId: documentIdOf(source.id, 'bad.pdf'), problem: 'bad.pdf: The PDF is damaged and cannot be read.' },
+    ]);
     await write('bad.pdf', 'The bowsprit, as text after all.');
     expect((await synced(source)).counts).toMatchObject({ upserted: 1, failed: 0 });
   });
@@ -121,7 +129,11 @@ describe('syncing a folder', () => {
     await write('a.md', 'The anchor is heavy.');
     const source = await openFolder();
     await synced(source);
-    await bench.chunks.removeDocuments({ tenantId: bench.tenant.id, generation: 1 }, [documentIdOf(source.id, 'a.md')], AbortSignal.timeout(5_000));
+    await bench.chunks.removeDocuments(
+      { tenantId: bench.tenant.id, generation: 1 },
+      [documentIdOf(source.id, 'a.md')],
+      AbortSignal.timeout(5_000),
+    );
     expect((await synced(source)).counts).toMatchObject({ upserted: 1 });
     expect(await bench.find('anchor')).toHaveLength(1);
   });
@@ -151,7 +163,11 @@ describe('a sync run', () => {
     });
     await synced(source);
     second = true;
-    expect(await synced(source)).toMatchObject({ state: 'done', counts: { removed: 0 }, errors: [{ problem: 'half of the listing is missing' }] });
+    expect(await synced(source)).toMatchObject({
+      state: 'done',
+      counts: { removed: 0 },
+      errors: [{ problem: 'half of the listing is missing' }],
+    });
     expect(await bench.find('rope')).toHaveLength(1);
   });
 
@@ -161,7 +177,10 @@ describe('a sync run', () => {
       throw new AppError('forbidden', 'The token was refused. Give this source a new one.');
     });
     const job = await synced(source);
-    expect(job).toMatchObject({ state: 'failed', errors: [{ problem: 'The token was refused. Give this source a new one.' }] });
+    expect(job).toMatchObject({
+      state: 'failed',
+      errors: [{ problem: 'The token was refused. Give this source a new one.' }],
+    });
     expect(await bench.find('rope')).not.toHaveLength(0);
   });
 
@@ -198,20 +217,32 @@ describe('a sync run', () => {
   it('stops at once when another worker has taken the lease, and leaves the job to it', async () => {
     const { promise: paused, resolve: reached } = Promise.withResolvers<void>();
     let runs = 0;
-    const source = await openScript(async function* () {
-      runs++;
-      yield upsert(`by-${runs}`, `the rope of run ${runs}`);
-      if (runs === 1) {
-        reached();
-        await new Promise(() => undefined);
-      }
-      yield { type: 'complete' };
-    }, { wrapState: (state) => ({ ...state, jobs: { ...state.jobs, heartbeat: async (lease, ...rest) => (runs === 1 ? false : state.jobs.heartbeat(lease, ...rest)) } }) });
+    const source = await openScript(
+      async function* () {
+        runs++;
+        yield upsert(`by-${runs}`, `the rope of run ${runs}`);
+        if (runs === 1) {
+          reached();
+          await new Promise(() => undefined);
+        }
+        yield { type: 'complete' };
+      },
+      {
+        wrapState: (state) => ({
+          ...state,
+          jobs: {
+            ...state.jobs,
+            heartbeat: async (lease, ...rest) => (runs === 1 ? false : state.jobs.heartbeat(lease, ...rest)),
+          },
+        }),
+      },
+    );
     bench.ingest.start();
     const { id } = await bench.ingest.sync(bench.tenant, source.id);
     await whileTimePasses(bench.runtime, paused);
     const watched = (async () => {
-      for await (const job of bench.ingest.watch(bench.tenant.id, id, AbortSignal.timeout(30_000))) if (job.state === 'done') return job;
+      for await (const job of bench.ingest.watch(bench.tenant.id, id, AbortSignal.timeout(30_000)))
+        if (job.state === 'done') return job;
       return null;
     })();
     const job = await whileTimePasses(bench.runtime, watched);
@@ -279,10 +310,14 @@ describe('a sync run', () => {
     expect(await bench.state.jobs.get(bench.tenant.id, id)).toMatchObject({ state: 'queued' });
     const other = bench.another();
     other.start();
-    const job = await whileTimePasses(bench.runtime, (async () => {
-      for await (const now of other.watch(bench.tenant.id, id, AbortSignal.timeout(30_000))) if (now.state !== 'queued' && now.state !== 'running') return now;
-      return null;
-    })());
+    const job = await whileTimePasses(
+      bench.runtime,
+      (async () => {
+        for await (const now of other.watch(bench.tenant.id, id, AbortSignal.timeout(30_000)))
+          if (now.state !== 'queued' && now.state !== 'running') return now;
+        return null;
+      })(),
+    );
     expect(job).toMatchObject({ state: 'done', counts: { seen: 40 } });
     expect(await bench.state.documents.count(bench.tenant.id)).toBe(40);
   });
@@ -299,7 +334,12 @@ describe('sources', () => {
         }),
       ],
     });
-    const source = await bench.ingest.createSource(bench.tenant, { kind: 'scripted', name: 'x', settings: {}, schedule: '0 * * * *' });
+    const source = await bench.ingest.createSource(bench.tenant, {
+      kind: 'scripted',
+      name: 'x',
+      settings: {},
+      schedule: '0 * * * *',
+    });
     expect(source.nextRunAt).toBe(Date.UTC(2026, 10, 22, 10));
     bench.runtime.clock.set(Date.UTC(2026, 10, 22, 10, 0, 1));
     bench.ingest.start();
@@ -312,14 +352,23 @@ describe('sources', () => {
 
   it('are refused with the field that is wrong', async () => {
     const source = await openFolder();
-    const create = (input: object) => bench.ingest.createSource(bench.tenant, { kind: 'folder', name: 'x', settings: { path: docs }, ...input });
+    const create = (input: object) =>
+      bench.ingest.createSource(bench.tenant, { kind: 'folder', name: 'x', settings: { path: docs }, ...input });
     await expect(create({ kind: 'nonsense' })).rejects.toMatchObject({ code: 'invalid', at: 'kind' });
     await expect(create({ name: ' ' })).rejects.toMatchObject({ code: 'invalid', at: 'name' });
     await expect(create({ settings: {} })).rejects.toMatchObject({ code: 'invalid', at: 'settings.path' });
-    await expect(create({ settings: { path: '/etc' } })).rejects.toMatchObject({ code: 'invalid', at: 'settings.path' });
-    for (const schedule of ['soon', '* * * * * *', '61 * * * *']) await expect(create({ schedule })).rejects.toMatchObject({ code: 'invalid', at: 'schedule' });
-    await expect(bench.ingest.updateSource(bench.tenant, source.id, { name: 'y' }, 99)).rejects.toMatchObject({ code: 'conflict' });
-    expect(await bench.ingest.updateSource(bench.tenant, source.id, { schedule: '5 4 * * *' })).toMatchObject({ schedule: '5 4 * * *' });
+    await expect(create({ settings: { path: '/etc' } })).rejects.toMatchObject({
+      code: 'invalid',
+      at: 'settings.path',
+    });
+    for (const schedule of ['soon', '* * * * * *', '61 * * * *'])
+      await expect(create({ schedule })).rejects.toMatchObject({ code: 'invalid', at: 'schedule' });
+    await expect(bench.ingest.updateSource(bench.tenant, source.id, { name: 'y' }, 99)).rejects.toMatchObject({
+      code: 'conflict',
+    });
+    expect(await bench.ingest.updateSource(bench.tenant, source.id, { schedule: '5 4 * * *' })).toMatchObject({
+      schedule: '5 4 * * *',
+    });
     expect((await bench.ingest.updateSource(bench.tenant, source.id, { schedule: null })).schedule).toBeUndefined();
   });
 });

@@ -57,7 +57,9 @@ export const openBench = async (options: {
   const tenant = tenantOf('t_000000000000000000000001');
   await state.tenants.create(tenant);
   const metered: MeteredCall[] = [];
-  const metering = { record: async (_tenantId: string, calls: readonly MeteredCall[]) => (metered.push(...calls), []) } as unknown as Metering;
+  const metering = {
+    record: async (_tenantId: string, calls: readonly MeteredCall[]) => (metered.push(...calls), []),
+  } as unknown as Metering;
   const parts: IngestParts = {
     state,
     chunks,
@@ -65,12 +67,20 @@ export const openBench = async (options: {
     metering,
     sources: options.sources,
     runtime,
-    limits: { parseWorkers: 1, ...options.limits, jobs: { leaseForMs: 1_500, pollEveryMs: 50, ...options.limits?.jobs } },
+    limits: {
+      parseWorkers: 1,
+      ...options.limits,
+      jobs: { leaseForMs: 1_500, pollEveryMs: 50, ...options.limits?.jobs },
+    },
   };
   const all: Ingest[] = [];
   const another = (overrides: Partial<IngestParts> = {}): Ingest => {
     // A process of its own draws its own names.
-    const made = createIngest({ ...parts, runtime: { ...runtime, random: createTestRuntime({ seed: all.length + 7 }).random }, ...overrides });
+    const made = createIngest({
+      ...parts,
+      runtime: { ...runtime, random: createTestRuntime({ seed: all.length + 7 }).random },
+      ...overrides,
+    });
     all.push(made);
     return made;
   };
@@ -86,7 +96,9 @@ export const openBench = async (options: {
     metered,
     another,
     find: async (query) =>
-      (await chunks.searchText({ tenantId: tenant.id, generation: 1 }, query, { limit: 20, signal })).hits.map((hit) => hit.chunk.text),
+      (await chunks.searchText({ tenantId: tenant.id, generation: 1 }, query, { limit: 20, signal })).hits.map(
+        (hit) => hit.chunk.text,
+      ),
     close: async () => {
       for (const one of all) await one.stop(1);
       await Promise.all([plainState.maintenance.close(), plainChunks.close()]);

@@ -39,7 +39,10 @@ describe('countTokens', () => {
 
 describe('estimateTokens', () => {
   it('is in the neighbourhood of the real count for prose and for Japanese', () => {
-    for (const text of ['The kettle is descaled on Mondays by the kitchen team. ', '会議室の予約は前日までに行ってください。']) {
+    for (const text of [
+      'The kettle is descaled on Mondays by the kitchen team. ',
+      '会議室の予約は前日までに行ってください。',
+    ]) {
       const ratio = estimateTokens(text.repeat(20)) / countTokens(text.repeat(20));
       expect(ratio).toBeGreaterThan(0.6);
       expect(ratio).toBeLessThan(1.8);

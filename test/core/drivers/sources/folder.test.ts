@@ -34,22 +34,39 @@ describe('the folder source', () => {
     await rm(base, { recursive: true, force: true });
   });
 
-  const open = async (settings: Record<string, unknown> = {}, options: { roots?: string[]; forbidden?: string[]; maxBytes?: number } = {}) => {
+  const open = async (
+    settings: Record<string, unknown> = {},
+    options: { roots?: string[]; forbidden?: string[]; maxBytes?: number } = {},
+  ) => {
     const driver = createFolderSource({ roots: [root], forbidden: [], ...options });
     return (await driver.open?.({ path: root, ...settings }))!;
   };
-  const list = async (settings: Record<string, unknown> = {}, options: Parameters<typeof open>[1] & { cursor?: string } = {}): Promise<Change[]> => {
+  const list = async (
+    settings: Record<string, unknown> = {},
+    options: Parameters<typeof open>[1] & { cursor?: string } = {},
+  ): Promise<Change[]> => {
     const seen: Change[] = [];
     const { cursor, ...rest } = options;
     const connector = await open(settings, rest);
-    for await (const change of connector.changes({ signal: new AbortController().signal, ...(cursor === undefined ? {} : { cursor }) })) seen.push(change);
+    for await (const change of connector.changes({
+      signal: new AbortController().signal,
+      ...(cursor === undefined ? {} : { cursor }),
+    }))
+      seen.push(change);
     return seen;
   };
-  const ids = (seen: readonly Change[]) => seen.filter((change) => change.type === 'upsert').map((change) => change.externalId).sort();
+  const ids = (seen: readonly Change[]) =>
+    seen
+      .filter((change) => change.type === 'upsert')
+      .map((change) => change.externalId)
+      .sort();
 
   it('refuses a folder outside its roots, whether it exists or not, alike', async () => {
     const wordsOf = async (path: string) => {
-      const message = await open({ path }).then(() => 'opened', (error: Error & { code: string; at: string }) => `${error.code} ${error.at} ${error.message}`);
+      const message = await open({ path }).then(
+        () => 'opened',
+        (error: Error & { code: string; at: string }) => `${error.code} ${error.at} ${error.message}`,
+      );
       return message.replace(path, 'PATH');
     };
     const existing = await wordsOf(base);
@@ -87,20 +104,31 @@ describe('the folder source', () => {
     await rm(join(root, 'a.md'));
     await symlink(join(base, 'secret.md'), join(root, 'a.md'));
     const change = seen.find((one) => one.type === 'upsert');
-    await expect(change?.type === 'upsert' ? change.read(new AbortController().signal) : null).rejects.toMatchObject({ code: 'unreadable-document' });
+    await expect(change?.type === 'upsert' ? change.read(new AbortController().signal) : null).rejects.toMatchObject({
+      code: 'unreadable-document',
+    });
   });
 
   it('never reads the deployment’s own data', async () => {
     await write(root, 'data/state.md', 'secret');
     await write(root, 'a.md', 'x');
     expect(ids(await list({}, { forbidden: [join(root, 'data')] }))).toEqual(['a.md']);
-    await expect(open({ path: join(root, 'data') }, { forbidden: [join(root, 'data')] })).rejects.toMatchObject({ code: 'invalid' });
+    await expect(open({ path: join(root, 'data') }, { forbidden: [join(root, 'data')] })).rejects.toMatchObject({
+      code: 'invalid',
+    });
   });
 
   it('skips hidden files, node_modules and what it cannot read, unless asked', async () => {
-    for (const path of ['a.md', '.git/b.md', 'node_modules/c/README.md', '.hidden.md', 'image.png', 'sub/d.txt']) await write(root, path, 'x');
+    for (const path of ['a.md', '.git/b.md', 'node_modules/c/README.md', '.hidden.md', 'image.png', 'sub/d.txt'])
+      await write(root, path, 'x');
     expect(ids(await list())).toEqual(['a.md', 'sub/d.txt']);
-    expect(ids(await list({ hidden: true }))).toEqual(['.git/b.md', '.hidden.md', 'a.md', 'node_modules/c/README.md', 'sub/d.txt']);
+    expect(ids(await list({ hidden: true }))).toEqual([
+      '.git/b.md',
+      '.hidden.md',
+      'a.md',
+      'node_modules/c/README.md',
+      'sub/d.txt',
+    ]);
     expect(ids(await list({ include: ['**/*.md'], exclude: ['a.*'] }))).toEqual([]);
     expect(ids(await list({ include: ['*.png'] }))).toEqual(['image.png']);
   });
@@ -136,6 +164,8 @@ describe('the folder source', () => {
   it('refuses to read a file above its limit', async () => {
     await write(root, 'a.md', 'x'.repeat(3 * 1024 * 1024));
     const change = (await list({}, { maxBytes: 1024 * 1024 })).find((one) => one.type === 'upsert');
-    await expect(change?.type === 'upsert' ? change.read(new AbortController().signal) : null).rejects.toMatchObject({ code: 'unreadable-document' });
+    await expect(change?.type === 'upsert' ? change.read(new AbortController().signal) : null).rejects.toMatchObject({
+      code: 'unreadable-document',
+    });
   });
 });
