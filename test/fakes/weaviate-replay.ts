@@ -46,8 +46,12 @@ export type Ask = (request: string, sent: string) => Promise<Answer>;
 
 export type Target = { readonly url: string; readonly grpcUrl: string };
 
-/** Answers a request instead of the real server, or lets it pass. */
-export type Interfere = (over: Exchange['over'], request: string, sent: string) => Answer | undefined;
+/** Answers a request instead of the real server, or lets it pass, now or later. */
+export type Interfere = (
+  over: Exchange['over'],
+  request: string,
+  sent: string,
+) => Answer | undefined | Promise<Answer | undefined>;
 
 export const recordWeaviate = async (target: Target, interfere: Interfere = () => undefined): Promise<Recorder> => {
   const exchanges: Exchange[] = [];
@@ -63,14 +67,14 @@ export const recordWeaviate = async (target: Target, interfere: Interfere = () =
         over: 'rest',
         request,
         sent,
-        ...(interfere('rest', request, sent) ?? (await askRest(target.url, request, sent))),
+        ...((await interfere('rest', request, sent)) ?? (await askRest(target.url, request, sent))),
       }),
     grpc: async (request, sent) =>
       keep({
         over: 'grpc',
         request,
         sent,
-        ...(interfere('grpc', request, sent) ?? (await askGrpc(session, request, sent))),
+        ...((await interfere('grpc', request, sent)) ?? (await askGrpc(session, request, sent))),
       }),
   });
   return {
