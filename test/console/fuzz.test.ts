@@ -72,7 +72,8 @@ const check = async (harness: Harness, response: Response, what: string): Promis
   ).toEqual([]);
 };
 
-describe('bodies', () => {
+// Thousands of calls: minutes on a machine that is busy with something else.
+describe('bodies', { timeout: 240_000 }, () => {
   test('of every kind are answered below 500 on every route of the API', async () => {
     const harness = await createHarness();
     let calls = 0;
@@ -134,7 +135,7 @@ describe('bodies', () => {
   });
 });
 
-describe('paths and queries', () => {
+describe('paths and queries', { timeout: 240_000 }, () => {
   const oddText = [
     '',
     ' ',
