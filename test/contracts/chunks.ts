@@ -38,7 +38,7 @@ export type OpenedChunks = { readonly store: ChunkStore; readonly close: () => P
 
 /** What every chunk store promises. `open` gives an empty one. */
 export const describeChunkStore = (name: string, open: () => Promise<OpenedChunks>): void => {
-  describe(`chunk store: ${name}`, () => {
+  describe(`chunk store: ${name}`, { timeout: 60_000 }, () => {
     let opened: OpenedChunks;
     let store: ChunkStore;
     const ref: IndexRef = { tenantId: 't_000000000000000000000001', generation: 1 };

@@ -28,7 +28,7 @@ describeChunkStore('sqlite', async () => {
   };
 });
 
-describe('sqlite chunks', () => {
+describe('sqlite chunks', { timeout: 60_000 }, () => {
   let dataDir: string;
   let store: ChunkStore;
   const file = () => join(dataDir, 'chunks', ref.tenantId, 'g1.sqlite');
@@ -142,7 +142,7 @@ describe('sqlite chunks', () => {
     expect(chunks).toBe(documents * 20);
     expect(await found(store, 'killed')).toBe(chunks);
     expect(await store.searchVector(ref, vectorAt(1, 64), { limit: 1_000, signal })).toHaveLength(chunks);
-  }, 60_000);
+  });
 
   it('leaves the event loop free while fifty searches run', async () => {
     await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 3_000) }], signal);
