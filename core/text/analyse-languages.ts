@@ -87,7 +87,7 @@ const alphabetOf = (word: string): Alphabet | undefined => {
 
 /**
  * The stop words of a language as they look after normalising. Typographic and straight apostrophes are one, and the
- * bare form counts as well ("dont"), because that is how the tokeniser writes contractions.
+ * bare form of a negation counts ("dont"), as the tokeniser writes it; that of others would take "shell" for "she'll".
  */
 const stopSets = new Map<Language, ReadonlySet<string>>();
 const stopSetOf = (language: Language): ReadonlySet<string> => {
@@ -95,7 +95,7 @@ const stopSetOf = (language: Language): ReadonlySet<string> => {
   if (known) return known;
   const words = tongues[language].stopWords.flatMap((word) => {
     const lower = word.normalize('NFKC').toLowerCase();
-    return [lower, lower.replaceAll(/['’]/g, '')];
+    return /n['’]t$/.test(lower) ? [lower, lower.replace(/['’]/, '')] : [lower];
   });
   const set: ReadonlySet<string> = new Set(words);
   stopSets.set(language, set);

@@ -102,8 +102,8 @@ const isIdentifier = (lower: string): boolean =>
 
 /** "user's" is user, "l'eau" is l and eau, "don't" is dont (a stop word). */
 const emitContraction = (head: string, tail: string, emit: Emit): void => {
-  if (tail === 's') emit(head.slice(0, maxWord), false);
-  else if (head.length > 2 && !head.endsWith('ll')) emit((head + tail).slice(0, maxWord), false);
+  if (/^(?:s|d|m|ll|re|ve)$/.test(tail)) emit(head.slice(0, maxWord), false);
+  else if (head.length > 2) emit((head + tail).slice(0, maxWord), false);
   else {
     emit(head, false);
     emit(tail.slice(0, maxWord), false);
