@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect } from 'vitest';
-import { openWeaviateChunks, type WeaviateChunksOptions } from '../../../../../core/drivers/chunks/weaviate/open.ts';
+import { openWeaviateChunks, type WeaviateChunksOptions } from '../../../../../core/drivers/chunks/weaviate/chunks.ts';
 import { systemClock } from '../../../../../core/observe/system.ts';
 import { describeChunkStore, type OpenedChunks } from '../../../../contracts/chunks.ts';
 import { createTestRuntime, testStart } from '../../../../fakes/clock.ts';

@@ -4,7 +4,7 @@ import {
   openWeaviateChunks,
   type WeaviateChunks,
   type WeaviateChunksOptions,
-} from '../../../../../core/drivers/chunks/weaviate/open.ts';
+} from '../../../../../core/drivers/chunks/weaviate/chunks.ts';
 import { systemClock } from '../../../../../core/observe/system.ts';
 import { createTestRuntime } from '../../../../fakes/clock.ts';
 

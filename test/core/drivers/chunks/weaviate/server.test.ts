@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { WeaviateChunks } from '../../../../../core/drivers/chunks/weaviate/open.ts';
+import type { WeaviateChunks } from '../../../../../core/drivers/chunks/weaviate/chunks.ts';
 import type { IndexProfile } from '../../../../../core/ports/chunks.ts';
 import { type Interfere, recordWeaviate } from '../../../../fakes/weaviate-replay.ts';
 import { againstRealServer, chunkOf, openReal } from './real-server.ts';
