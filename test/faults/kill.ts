@@ -127,10 +127,11 @@ const liveAndDie = async (world: World, chance: Chance, kills: number, hit: (poi
     const last = await world.start().ready;
     service = last;
     readyMs.push(last.readyAfterMs);
+    const since = performance.now();
     // What was never acknowledged is sent again, as Slack and every client would.
     for (const wish of wishes) await wish.send();
+    const restMs = await rest(world, since);
     await world.finishSync();
-    const restMs = await rest(world);
     return { readyMs, restMs, problems: await examine(world) };
   } finally {
     await service?.kill();
@@ -223,8 +224,7 @@ const armPoint = (world: World, point: Point, die: () => void): (() => void) => 
 };
 
 /** Waits until every question has its answer and nothing is left to do. Answers how long that took. */
-const rest = async (world: World): Promise<number> => {
-  const since = performance.now();
+const rest = async (world: World, since: number): Promise<number> => {
   const expected = questionsOf(world);
   while (performance.now() - since < restWithinMs && countAnswers(world) < expected) await pause(50);
   const took = performance.now() - since;
