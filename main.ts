@@ -11,7 +11,7 @@ import { createHttpApp } from './console/app.tsx';
 import { type Auth, createAuth } from './console/auth/auth.ts';
 import { type Config, parseConfig } from './core/config.ts';
 import { type Core, createCore } from './core/core.ts';
-import { openSqliteChunks } from './core/drivers/chunks/sqlite/open.ts';
+import { openSqliteChunks } from './core/drivers/chunks/sqlite/chunks.ts';
 import { createOpenAiChat, createOpenAiEmbedder } from './core/drivers/models/openai.ts';
 import { createFolderSource } from './core/drivers/sources/folder.ts';
 import { pushSource } from './core/drivers/sources/push.ts';

@@ -61,7 +61,6 @@ export const createAsk =
       { role: 'user', text: input.question, at: askedAt },
       { role: 'assistant', text: receipt.answer, at: receipt.at, answerId },
     ]);
-    runtime.metrics.count('answers_total', { platform: input.platform, outcome: receipt.kind });
     runtime.metrics.observe('answer_seconds', (runtime.clock.now() - askedAt) / 1000, {
       platform: input.platform,
       outcome: receipt.kind,

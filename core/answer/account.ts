@@ -21,12 +21,14 @@ export type Account = {
   close(free: boolean): Promise<TokenUsage>;
   /** After a failure. */
   abandon(): Promise<void>;
+  /** Fires when a pause let the hold run out and its room is gone: stop the call. */
+  lost(): AbortSignal | null;
   buckets(): readonly string[];
 };
 
 type Charged = Pick<AnswerRequest, 'tenant' | 'answerId' | 'attempt' | 'platform' | 'channelId' | 'memberId'>;
 
-export const createAccount = (metering: Metering, { clock, metrics, log }: Runtime, request: Charged): Account => {
+export const createAccount = (metering: Metering, { clock, log }: Runtime, request: Charged): Account => {
   const { tenant, answerId, attempt, platform } = request;
   // Allowances know a channel with its platform, the ledger as the platform calls it.
   const quotaChannel = request.channelId === undefined ? {} : { channelId: `${platform}:${request.channelId}` };
@@ -45,9 +47,9 @@ export const createAccount = (metering: Metering, { clock, metrics, log }: Runti
       ...quotaChannel,
       tokens: promptTokens + completionTokens,
       costNanos: price === null ? 0 : costNanosOf(price, { promptTokens, completionTokens, embeddingTokens: 0 }),
+      // Said only when a model is asked: an unknown price is then refused under a money limit, not taken for free.
+      ...(model === null ? {} : { model, price }),
     });
-    if (verdict.outcome === 'refused')
-      metrics.count('quota_refusals_total', { scope: verdict.scope, unit: verdict.unit });
     return verdict;
   };
 
@@ -61,12 +63,6 @@ export const createAccount = (metering: Metering, { clock, metrics, log }: Runti
       ...member,
       ...(request.channelId === undefined ? {} : { channelId: request.channelId }),
     });
-    const model = call.model ?? 'unknown';
-    if (call.promptTokens > 0) metrics.count('tokens_total', { model, direction: 'prompt' }, call.promptTokens);
-    if (call.completionTokens > 0)
-      metrics.count('tokens_total', { model, direction: 'completion' }, call.completionTokens);
-    if (call.embeddingTokens > 0)
-      metrics.count('tokens_total', { model, direction: 'embedding' }, call.embeddingTokens);
   };
 
   const close: Account['close'] = async (free) => {
@@ -106,6 +102,7 @@ export const createAccount = (metering: Metering, { clock, metrics, log }: Runti
     hold,
     add,
     close,
+    lost: () => (verdict?.outcome === 'held' ? (verdict.lost ?? null) : null),
     abandon: async () => {
       if (closed || verdict?.outcome !== 'held') return;
       // The failure that brought us here is what the caller needs to hear; an unreleased hold expires by itself.

@@ -76,11 +76,7 @@ export const answerQuestion = async (
   };
   try {
     const receipt = await run(work, flights);
-    runtime.metrics.count('answers_total', { platform: request.platform, outcome: receipt.reasonCode });
-    runtime.metrics.observe('answer_seconds', (receipt.timingsMs.total ?? 0) / 1_000, {
-      platform: request.platform,
-      outcome: receipt.kind,
-    });
+    runtime.metrics.count('answers_total', { platform: request.platform, outcome: receipt.kind });
     return receipt;
   } catch (error) {
     await work.account.abandon();
@@ -207,18 +203,39 @@ const find = async (work: Work, meaning: string): Promise<Outcome> => {
   };
 };
 
-/** What was found for the question, or for it with the subject it leans on; null below the floor. */
+/**
+ * What was found for the question, or for it with the subject it leans on; null below the floor. A short follow-up
+ * ("can I carry them over?") may meet some stray sentence by itself, so a passage that holds all of its words and the
+ * subject too is preferred to one that holds its words alone.
+ */
 const relevant = async (work: Work, meaning: string): Promise<Retrieval | null> => {
   const { parts, request } = work;
   const mode = { chat: parts.chat !== null };
   const found = await search(work, meaning);
-  if (judge(found, mode).passes) return found;
+  const passes = judge(found, mode).passes;
   // A condensed question holds its subject already.
   const leaning = meaning === work.question ? withSubject(meaning, request.turns) : null;
-  if (leaning === null) return null;
+  if (leaning === null) return passes ? found : null;
   const again = await search(work, leaning);
-  // What the question itself is about has to be there too, or the old subject alone would answer everything.
-  return judge(again, mode).passes && shareMet(again, termsOf(meaning)) >= 0.4 ? again : null;
+  const own = termsOf(meaning);
+  if (judge(again, mode).passes && (passes ? holdsBoth(again, own) : shareMet(again, own) >= 0.4)) return again;
+  return passes ? found : null;
+};
+
+/** Whether one of the best passages holds every word of the question and most of the subject's weight. */
+const holdsBoth = ({ text }: Retrieval, own: ReadonlySet<string>): boolean => {
+  const known = text.terms.map(({ term, documentFrequency }, index) => ({
+    index,
+    isOwn: own.has(term),
+    weight: documentFrequency === 0 ? 0 : idfOf(documentFrequency, text.totalChunks),
+  }));
+  const subject = known.filter(({ isOwn }) => !isOwn).reduce((sum, { weight }) => sum + weight, 0);
+  return text.hits.slice(0, 3).some(({ matched }) => {
+    const held = known.filter(({ index }) => matched.includes(index));
+    const ownHeld = held.filter(({ isOwn }) => isOwn).length;
+    const subjectHeld = held.filter(({ isOwn }) => !isOwn).reduce((sum, { weight }) => sum + weight, 0);
+    return ownHeld === known.filter(({ isOwn }) => isOwn).length && subjectHeld >= 0.5 * subject;
+  });
 };
 
 /** Share of the weight of these terms that the best three passages hold. */
@@ -284,6 +301,8 @@ const compose = async (work: Work, meaning: string, found: readonly Passage[]): 
     question: `${question} ${meaning}`,
     onText: (markdown) => hooks.update?.(markdown),
   });
+  const lost = account.lost();
+  const within = lost === null ? signal : AbortSignal.any([signal, lost]);
   const begun = runtime.clock.now();
   let end: Extract<ChatEvent, { type: 'end' }> | null = null;
   await steps.time('compose', async () => {
@@ -296,7 +315,7 @@ const compose = async (work: Work, meaning: string, found: readonly Passage[]): 
         size: 'main',
         tenantId: request.tenant.id,
       },
-      { signal },
+      { signal: within },
     );
     for await (const event of stream) {
       if (event.type === 'end') end = event;

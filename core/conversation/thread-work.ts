@@ -174,7 +174,6 @@ const report = (
   const { receipt } = handled;
   metrics.count('events_total', { platform: event.platform, reason: handled.reason });
   if (receipt !== undefined) {
-    metrics.count('answers_total', { platform: event.platform, outcome: receipt.kind });
     metrics.observe('answer_seconds', (clock.now() - row.receivedAt) / 1000, {
       platform: event.platform,
       outcome: receipt.kind,

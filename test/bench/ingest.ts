@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { z } from 'zod';
-import { openSqliteChunks } from '../../core/drivers/chunks/sqlite/open.ts';
+import { openSqliteChunks } from '../../core/drivers/chunks/sqlite/chunks.ts';
 import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
 import { createIngest } from '../../core/ingest/ingest.ts';
 import type { Metering } from '../../core/metering/metering.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { openSqliteChunks } from '../../../core/drivers/chunks/sqlite/open.ts';
+import { openSqliteChunks } from '../../../core/drivers/chunks/sqlite/chunks.ts';
 import { createFolderSource } from '../../../core/drivers/sources/folder.ts';
 import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import { documentsAtOnce } from '../../../core/ingest/sync.ts';

@@ -1,7 +1,7 @@
 /** A process that syncs a folder over the embedded stores until it is killed: `node sync-child.ts DATA_DIR DOCS TENANT SOURCE`. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openSqliteChunks } from '../../../core/drivers/chunks/sqlite/open.ts';
+import { openSqliteChunks } from '../../../core/drivers/chunks/sqlite/chunks.ts';
 import { createFolderSource } from '../../../core/drivers/sources/folder.ts';
 import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import { createIngest } from '../../../core/ingest/ingest.ts';

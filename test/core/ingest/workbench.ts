@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Tenant } from '../../../core/domain.ts';
-import { openSqliteChunks } from '../../../core/drivers/chunks/sqlite/open.ts';
+import { openSqliteChunks } from '../../../core/drivers/chunks/sqlite/chunks.ts';
 import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import { createIngest, type Ingest, type IngestParts } from '../../../core/ingest/ingest.ts';
 import type { MeteredCall, Metering } from '../../../core/metering/metering.ts';

@@ -1,1 +1,0 @@
-export { openSqliteChunks } from './chunks.ts';
