@@ -1,7 +1,7 @@
 import weaviate, { type WeaviateClient } from 'weaviate-client';
 import { AppError, isAppError } from '../../../errors.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
-import { type Fault, faultError, faultOf, isPassing, RestFailure, type Whereabouts } from './faults.ts';
+import { faultError, faultOf, isPassing, RestFailure, type Whereabouts } from './faults.ts';
 import { createRelay, type GrpcEndpoint } from './relay.ts';
 
 export type Timeouts = {
@@ -113,7 +113,9 @@ export const connect = async (options: ConnectionOptions): Promise<Connection> =
   try {
     await link();
   } catch (error) {
-    throw faultError(startFaultOf(error), at, error);
+    // By then REST has answered, so what keeps the client from starting is its gRPC port, unless it says otherwise.
+    const fault = faultOf(error, false);
+    throw faultError(fault === 'slow' || fault === 'unreachable' ? 'unreachable-grpc' : fault, at, error);
   }
   log.info('weaviate_connected', { version, url: at.url, grpc: at.grpc });
 
@@ -287,12 +289,6 @@ const openLink = async ({ http, grpc }: Endpoints, { apiKey, timeouts }: Connect
     relay.close();
     throw error;
   }
-};
-
-/** By then REST has answered, so whatever keeps the client from starting without a better name is the gRPC port. */
-const startFaultOf = (error: unknown): Fault => {
-  const fault = faultOf(error, false);
-  return fault === 'refused' || fault === 'slow' || fault === 'unreachable' ? 'unreachable-grpc' : fault;
 };
 
 const firstContact = async (

@@ -68,11 +68,19 @@ export const faultOf = (error: unknown, callerAborted: boolean): Fault => {
   if (name === 'WeaviateInsufficientPermissionsError') return 'forbidden';
   if (name === 'WeaviateGRPCUnavailableError') return 'unreachable-grpc';
   if (name === 'WeaviateUnsupportedFeatureError') return 'unsupported';
+  if (name === 'WeaviateStartUpError') return faultOfStart(textOf(error));
   // fetch says only "fetch failed"; what failed stands in `cause.code`.
   if (error instanceof TypeError) return 'unreachable';
   if (error instanceof SyntaxError) return 'not-weaviate';
   const text = textOf(error);
   return messages.find(([pattern]) => pattern.test(text))?.[1] ?? 'refused';
+};
+
+/** A new connection that did not come about; the client keeps only the text of the reason. */
+const faultOfStart = (text: string): Fault => {
+  if (/fetch failed/.test(text)) return 'unreachable';
+  const byText = messages.find(([pattern]) => pattern.test(text))?.[1];
+  return byText === 'unauthenticated' || byText === 'forbidden' || byText === 'busy' ? byText : 'unreachable-grpc';
 };
 
 const faultOfStatus = ({ status, message }: RestFailure): Fault => {

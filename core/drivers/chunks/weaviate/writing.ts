@@ -108,15 +108,17 @@ export const createWriting = (parts: WritingParts): Writing => {
     const next = batches[Symbol.iterator]();
     let failed = false;
     const worker = async (): Promise<void> => {
-      for (let turn = next.next(); !turn.done && !failed; turn = next.next()) {
+      for (;;) {
+        // Making a batch is work for the processor; others get their turn in between.
+        await new Promise<void>((resolve) => setImmediate(resolve));
+        const turn = failed ? undefined : next.next();
+        if (turn === undefined || turn.done === true) return;
         try {
           await insert(turn.value, signal);
         } catch (error) {
           failed = true;
           throw error;
         }
-        // Making a batch is work for the processor; others get their turn in between.
-        await new Promise<void>((resolve) => setImmediate(resolve));
       }
     };
     const done = await Promise.allSettled(Array.from({ length: batchesAtOnce }, worker));

@@ -1,7 +1,7 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openWeaviateChunks, type WeaviateChunks } from '../../../../../core/drivers/chunks/weaviate/chunks.ts';
-import { parseEndpoints } from '../../../../../core/drivers/chunks/weaviate/connection.ts';
+import { connect, defaultTimeouts, parseEndpoints } from '../../../../../core/drivers/chunks/weaviate/connection.ts';
 import { systemClock } from '../../../../../core/observe/system.ts';
 import { createTestRuntime } from '../../../../fakes/clock.ts';
 import { createFaultProxy } from './fault-proxy.ts';
@@ -148,6 +148,28 @@ describe('a connection that breaks', () => {
     rest.mend();
     grpc.mend();
     await store.check(never);
+  });
+
+  it('says so while both are cut, also to a call that only needs gRPC, and heals', async () => {
+    const { rest, grpc, where } = await proxied();
+    const timeouts = { ...defaultTimeouts, queryMs: 1_000, totalMs: 3_000 };
+    const connection = await connect({ ...where, timeouts, clock: systemClock, log });
+    closers.push(() => connection.close());
+    const ask = () =>
+      connection.grpc({ kind: 'query' }, (client) => client.collections.use('X').query.fetchObjects({ limit: 1 }));
+    await expect(ask()).rejects.toMatchObject({ code: 'not-found' });
+    rest.cut();
+    grpc.cut();
+    for (let turn = 0; turn < 3; turn += 1) {
+      await expect(ask()).rejects.toMatchObject({
+        code: 'store-unavailable',
+        retryable: true,
+        message: expect.stringMatching(/cannot be reached|did not answer in time/) as string,
+      });
+    }
+    rest.mend();
+    grpc.mend();
+    await expect(ask()).rejects.toMatchObject({ code: 'not-found' });
   });
 
   it('heals when only gRPC was cut', async () => {
