@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TenantId } from '../../../domain.ts';
-import { AppError, isAppError } from '../../../errors.ts';
+import { AppError, isAppError, toAppError } from '../../../errors.ts';
 import type { ChunkStore, IndexRef } from '../../../ports/chunks.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
 import { type Connection, connect, defaultTimeouts, type Timeouts } from './connection.ts';
@@ -98,6 +98,23 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
     }
   };
 
+  /** Looked at once in a while, and never a reason for a write to fail: the index works as well without. */
+  const sinceLook = new Map<string, number>();
+  const quantizeWhenLarge = async (place: Place, written: number, signal: AbortSignal): Promise<void> => {
+    if (place.profile.dimensions === null || settings.quantizeAbove === 0) return;
+    const key = labelOf(place.ref);
+    const before = sinceLook.get(key) ?? 0;
+    sinceLook.set(key, before + written);
+    if (before + written < Math.min(chunksBetweenLooks, settings.quantizeAbove)) return;
+    sinceLook.set(key, 0);
+    try {
+      if ((await facts.totals(place, signal)).chunks > settings.quantizeAbove)
+        await placement.quantize(place.ref, signal);
+    } catch (error) {
+      log.warn('weaviate_not_quantised', { code: toAppError(error).code });
+    }
+  };
+
   const dropGeneration = async (ref: IndexRef): Promise<void> => {
     forget(ref);
     await placement.drop(ref);
@@ -125,7 +142,12 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
     },
     dropGeneration,
     generations,
-    replaceDocuments: (ref, documents, signal) => at(ref, signal, (place) => writing.replace(place, documents, signal)),
+    replaceDocuments: (ref, documents, signal) =>
+      at(ref, signal, async (place) => {
+        await writing.replace(place, documents, signal);
+        const written = documents.reduce((sum, { chunks }) => sum + chunks.length, 0);
+        await quantizeWhenLarge(place, written, signal);
+      }),
     removeDocuments: (ref, documentIds, signal) =>
       at(ref, signal, (place) => writing.remove(place, documentIds, signal)),
     searchText: (ref, query, search) =>
@@ -171,6 +193,8 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
     close: () => connection.close(),
   };
 };
+
+const chunksBetweenLooks = 5_000;
 
 const absentIndex = (ref: IndexRef): AppError =>
   new AppError('not-found', `There is no search index for ${labelOf(ref)}.`);

@@ -4,7 +4,16 @@ import type { IndexProfile, IndexRef } from '../../../ports/chunks.ts';
 import type { Connection } from './connection.ts';
 import { faultError } from './faults.ts';
 import type { Names } from './names.ts';
-import { classNames, classOf, type IndexSettings, namesIn, otherProfile, profileOf, sameProfile } from './schema.ts';
+import {
+  classNames,
+  classOf,
+  type IndexSettings,
+  namesIn,
+  otherProfile,
+  profileOf,
+  quantised,
+  sameProfile,
+} from './schema.ts';
 
 /** Where one index lives: a collection of its own, or a tenant inside a shared one. */
 export type Place = {
@@ -22,6 +31,8 @@ export type Placement = {
   drop(ref: IndexRef): Promise<void>;
   /** Every index of this deployment. Asks for the whole schema: for rare occasions only. */
   list(): Promise<readonly IndexRef[]>;
+  /** Quantises the vectors of a large index, if they are not yet; shared collections are left as they were made. */
+  quantize(ref: IndexRef, signal: AbortSignal): Promise<void>;
   /** Points people's alias at this generation; does nothing where there are no aliases. */
   pointAlias(ref: IndexRef, signal: AbortSignal): Promise<void>;
 };
@@ -99,6 +110,12 @@ export const collectionPlacement = ({ connection, names, settings, maxTenants }:
       for (const alias of aliases)
         await rest(write(), 'DELETE', `/aliases/${encodeURIComponent(alias)}`, undefined, [404]);
       await rest(write(), 'DELETE', `/schema/${collection}`, undefined, [404]);
+    },
+    quantize: async (ref, signal) => {
+      const path = `/schema/${names.collection(ref)}`;
+      const { body } = await rest(query(signal), 'GET', path);
+      const changed = quantised(body);
+      if (changed !== undefined) await rest(write(signal), 'PUT', path, changed);
     },
     pointAlias: async (ref, signal) => {
       const alias = names.alias(ref.tenantId);
@@ -184,6 +201,7 @@ export const nativePlacement = ({ connection, names, settings, maxTenants }: Pla
           await rest(write(), 'DELETE', `/schema/${collection}/tenants`, [tenant], [404, 422]);
       }
     },
+    quantize: async () => undefined,
     pointAlias: async () => undefined,
   };
 };

@@ -16,8 +16,11 @@ export type IndexSettings = {
   readonly maxConnections: number;
   /** Width of the search while searching. */
   readonly ef: number;
-  /** `rq`: 8-bit rotational quantisation, a quarter of the memory; worth it above about 50,000 chunks a tenant. */
-  readonly quantizer: 'none' | 'rq';
+  /**
+   * Chunks above which an index is quantised to 8 bits (rotational: a quarter of the memory, no training). It cannot be undone.
+   * 0: from the start.
+   */
+  readonly quantizeAbove: number;
 };
 
 export const defaultSettings: IndexSettings = {
@@ -25,7 +28,7 @@ export const defaultSettings: IndexSettings = {
   efConstruction: 128,
   maxConnections: 32,
   ef: 128,
-  quantizer: 'none',
+  quantizeAbove: 50_000,
 };
 
 /** What filled a collection stands in its description: schema is Raft, so it is there as soon as the collection is. */
@@ -109,7 +112,7 @@ export const classOf = (
         maxConnections: settings.maxConnections,
         ef: settings.ef,
         filterStrategy: 'acorn',
-        ...(settings.quantizer === 'rq' ? { rq: { enabled: true, bits: 8 } } : { skipDefaultQuantization: true }),
+        ...(settings.quantizeAbove === 0 ? { rq: eightBits } : { skipDefaultQuantization: true }),
       },
     },
   },
@@ -126,6 +129,20 @@ export const classOf = (
   replicationConfig: { factor: settings.replicas },
   multiTenancyConfig: { enabled: multiTenant, autoTenantCreation: false, autoTenantActivation: multiTenant },
 });
+
+const eightBits = { enabled: true, bits: 8 } as const;
+
+const vectorConfigPath = ['vectorConfig', 'default', 'vectorIndexConfig'] as const;
+
+/** The class with its vectors quantised, or nothing when they already are. */
+export const quantised = (found: unknown): Record<string, unknown> | undefined => {
+  if (at(found, ...vectorConfigPath, 'rq', 'enabled') === true) return undefined;
+  const copy = structuredClone(found) as Record<string, unknown>;
+  const config = at(copy, ...vectorConfigPath);
+  if (typeof config !== 'object' || config === null) return undefined;
+  Object.assign(config, { rq: { ...(at(config, 'rq') as object | undefined), ...eightBits } });
+  return copy;
+};
 
 // ── what stands in the server ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -159,8 +176,7 @@ const differenceOf = (found: unknown, multiTenant: boolean): string | undefined 
       (want.tokenization === undefined || at(own, 'tokenization') === want.tokenization);
     if (!same) return `property ${want.name}`;
   }
-  const vector = ['vectorConfig', 'default', 'vectorIndexConfig'];
-  if (at(found, ...vector, 'distance') !== 'cosine') return 'distance';
+  if (at(found, ...vectorConfigPath, 'distance') !== 'cosine') return 'distance';
   if (at(found, 'vectorConfig', 'default', 'vectorIndexType') !== 'hnsw') return 'vector index';
   if (at(found, 'invertedIndexConfig', 'stopwords', 'preset') !== 'none') return 'stop words';
   if (

@@ -273,6 +273,32 @@ againstRealServer('Weaviate itself', (server) => {
     expect(await texts(store, 'word')).toEqual(['word']);
   });
 
+  it('quantises an index that has grown large, and finds its neighbours as before', async () => {
+    const growing = await openReal(server, { index: { quantizeAbove: 300 } });
+    closers.push(() => growing.close());
+    await growing.ensureIndex(ref, profile);
+    const name = collectionOf('tests', tenantId, 1);
+    const isQuantised = async () =>
+      JSON.stringify(await rest('GET', `/schema/${name}`)).includes('"rq":{"bits":8,"enabled":true');
+    const batch = (of: string) => ({
+      documentId: of,
+      chunks: Array.from({ length: 200 }, (_, at) =>
+        chunkOf(of, at, 'word', { vector: Float32Array.of(Math.cos(at / 100), Math.sin(at / 100)) }),
+      ),
+    });
+    await growing.replaceDocuments(ref, [batch('a')], never);
+    expect(await isQuantised()).toBe(false);
+    await growing.replaceDocuments(ref, [batch('b')], never);
+    expect(await isQuantised()).toBe(true);
+    await growing.replaceDocuments(ref, [batch('c')], never);
+    const hits = await growing.searchVector(ref, Float32Array.of(Math.cos(1), Math.sin(1)), {
+      limit: 3,
+      signal: never,
+    });
+    expect(hits.map(({ chunk }) => chunk.id)).toEqual(['c_a_00100', 'c_b_00100', 'c_c_00100']);
+    await growing.ensureIndex(ref, profile);
+  });
+
   it('moves the alias for people, and takes it along when the index goes', async () => {
     const next = { tenantId, generation: 2 };
     await store.ensureIndex(ref, profile);
