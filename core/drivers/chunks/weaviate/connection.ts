@@ -83,6 +83,10 @@ export const connect = async (options: ConnectionOptions): Promise<Connection> =
     );
   };
 
+  /*
+   * The client itself retries searches, counts and inserts, on UNAVAILABLE only, and prints each failure by console.warn. Deletes,
+   * REST and other passing faults it does not retry. So all of it is done here, within one limit of time.
+   */
   const persist = async <T>(call: Call, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> => {
     const { kind, signal, totalMs = timeouts.totalMs } = call;
     const until = clock.now() + totalMs;

@@ -35,7 +35,10 @@ const idsPerCall = 500;
 export const slices = <T>(all: readonly T[], size: number): T[][] =>
   Array.from({ length: Math.ceil(all.length / size) }, (_, at) => all.slice(at * size, (at + 1) * size));
 
-/** Objects by id, in no order; what is not there is left out. */
+/**
+ * Objects by id, in no order; what is not there is left out. Ids are known beforehand, so nothing is ever scanned: the
+ * client's iterator asks for 100 objects for each one that it gives.
+ */
 export const fetchByIds = async (
   parts: ReadingParts,
   place: Place,

@@ -14,6 +14,9 @@ const keepAliveAfterMs = 10_000;
  * load balancer has forgotten a connection, every new channel would wait on the same dead one. A relay of its own
  * has an address of its own, so a new client is a new connection; and it keeps connections alive. TLS begins here, with the
  * server's name and certificate checked as usual.
+ *
+ * grpc-js obeys grpc_proxy and http_proxy of the environment for loopback too: where one is set, no_proxy must name 127.0.0.1.
+ * The client's own `proxies.grpc` is not used, because it writes to process.env.
  */
 export const createRelay = async (endpoint: GrpcEndpoint): Promise<Relay> => {
   const sockets = new Set<Socket>();
