@@ -1,8 +1,9 @@
 import weaviate, { type WeaviateClient } from 'weaviate-client';
 import { AppError, isAppError } from '../../../errors.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
+import { type Endpoints, isSupported, parseEndpoints } from './endpoints.ts';
 import { faultError, faultOf, isPassing, RestFailure, type Whereabouts } from './faults.ts';
-import { createRelay, type GrpcEndpoint } from './relay.ts';
+import { createRelay } from './relay.ts';
 
 export type Timeouts = {
   /** For connecting: version, gRPC health. The client's own default of 2 s is tight across regions. */
@@ -229,41 +230,6 @@ const detailOf = (error: unknown): string =>
 
 // ── the start ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-type Endpoints = {
-  readonly at: Whereabouts;
-  readonly base: string;
-  readonly http: { readonly host: string; readonly port: number; readonly secure: boolean; readonly path: string };
-  readonly grpc: GrpcEndpoint;
-};
-
-const urlOf = (name: string, value: string): URL => {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (url === undefined || !/^(https?|grpcs?):$/.test(url.protocol) || url.hostname === '') {
-    throw new AppError('config', `${name} must be an address such as http://weaviate:8080.`);
-  }
-  if (url.username !== '' || url.password !== '') {
-    throw new AppError('config', `${name} must not contain a user or a password. Put the key into WEAVIATE_API_KEY.`);
-  }
-  return url;
-};
-
-const isSecure = (url: URL): boolean => url.protocol === 'https:' || url.protocol === 'grpcs:';
-
-export const parseEndpoints = (options: Pick<ConnectionOptions, 'url' | 'grpcUrl'>): Endpoints => {
-  const url = urlOf('WEAVIATE_URL', options.url);
-  const grpcUrl = options.grpcUrl === undefined ? undefined : urlOf('WEAVIATE_GRPC_URL', options.grpcUrl);
-  const secure = isSecure(url);
-  const path = url.pathname.replace(/\/+$/, '');
-  const http = { host: url.hostname, port: Number(url.port) || (secure ? 443 : 80), secure, path };
-  const grpcSecure = grpcUrl === undefined ? secure : isSecure(grpcUrl);
-  const grpc = {
-    host: grpcUrl?.hostname ?? url.hostname,
-    port: Number(grpcUrl?.port) || (grpcUrl !== undefined && grpcSecure ? 443 : 50_051),
-    secure: grpcSecure,
-  };
-  return { at: { url: url.origin + path, grpc: `${grpc.host}:${grpc.port}` }, base: url.origin + path, http, grpc };
-};
-
 /** A client and the relay that its gRPC goes through. */
 type Link = { readonly client: WeaviateClient; close(): Promise<void> };
 
@@ -311,12 +277,4 @@ const firstContact = async (
     );
   }
   return { version };
-};
-
-/** weaviate#8995: aliases are broken in 1.32.3 and 1.32.4; before 1.32 there are none. */
-export const isSupported = (version: string): boolean => {
-  const [major = 0, minor = 0, patch = 0] = version.split(/[.+-]/).map(Number);
-  if (major !== 1) return major > 1;
-  if (minor !== 32) return minor > 32;
-  return patch !== 3 && patch !== 4;
 };

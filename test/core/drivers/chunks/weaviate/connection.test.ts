@@ -1,7 +1,8 @@
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openWeaviateChunks, type WeaviateChunks } from '../../../../../core/drivers/chunks/weaviate/chunks.ts';
-import { connect, defaultTimeouts, parseEndpoints } from '../../../../../core/drivers/chunks/weaviate/connection.ts';
+import { connect, defaultTimeouts } from '../../../../../core/drivers/chunks/weaviate/connection.ts';
+import { parseEndpoints } from '../../../../../core/drivers/chunks/weaviate/endpoints.ts';
 import { systemClock } from '../../../../../core/observe/system.ts';
 import { createTestRuntime } from '../../../../fakes/clock.ts';
 import { createFaultProxy } from './fault-proxy.ts';

@@ -1,3 +1,6 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openWeaviateChunks, type WeaviateChunks } from '../../../../../core/drivers/chunks/weaviate/chunks.ts';
 import { faultOf, RestFailure } from '../../../../../core/drivers/chunks/weaviate/faults.ts';
@@ -112,6 +115,44 @@ describe('what went wrong', () => {
   ])('is told by name and text: %s', (_, error, fault) => {
     expect(faultOf(error, false)).toBe(fault);
     expect(faultOf(error, true)).toBe('cancelled');
+  });
+});
+
+describe('a backup', () => {
+  it('writes down which indexes there were, and no others: the rest is derived', async () => {
+    const names = createNames('test');
+    const classes = [names.collection(ref), createNames('other').collection(ref), 'Article'].map((name) => ({
+      class: name,
+    }));
+    const server = await emptyWeaviate({
+      rest: (request) =>
+        request === 'GET /v1/schema' ? { status: 200, answer: JSON.stringify({ classes }) } : undefined,
+    });
+    const folder = await mkdtemp(join(tmpdir(), 'footnote-weaviate-'));
+    const store = await openWeaviateChunks({
+      ...server,
+      deploymentId: 'test',
+      tenancy: 'collection',
+      replicas: 1,
+      maxTenants: 1,
+      clock: systemClock,
+      log: createTestRuntime().log,
+    });
+    try {
+      await store.backup(folder, never);
+      const manifest: unknown = JSON.parse(await readFile(join(folder, 'weaviate-chunks.json'), 'utf8'));
+      expect(manifest).toEqual({
+        store: 'weaviate',
+        serverVersion: '1.39.0',
+        deploymentId: 'test',
+        tenancy: 'collection',
+        indexes: [ref],
+      });
+    } finally {
+      await store.close();
+      await server.close();
+      await rm(folder, { recursive: true });
+    }
   });
 });
 
