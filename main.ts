@@ -10,9 +10,8 @@ import { createPlatforms } from './bots/platforms.ts';
 import { createHttpApp } from './console/app.tsx';
 import { type Auth, createAuth } from './console/auth/auth.ts';
 import { type Config, parseConfig } from './core/config.ts';
-import { type Core, createCore } from './core/core.ts';
+import { type Core, type CoreParts, createCore } from './core/core.ts';
 import { openSqliteChunks } from './core/drivers/chunks/sqlite/chunks.ts';
-import { createOpenAiChat, createOpenAiEmbedder } from './core/drivers/models/openai.ts';
 import { createFolderSource } from './core/drivers/sources/folder.ts';
 import { pushSource } from './core/drivers/sources/push.ts';
 import { uploadSource } from './core/drivers/sources/upload.ts';
@@ -38,7 +37,7 @@ export type Opened = {
   readonly runtime: Runtime;
   readonly core: Core;
   metricsText(): Promise<string>;
-  openAuth(): Promise<Auth>;
+  openAuth(): Auth;
   /** A new one-time link for the owner. */
   signInUrl(): Promise<string>;
   /** Everything that a restore needs, into an empty folder. */
@@ -67,7 +66,7 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
   const core = createCore({
     state,
     chunks,
-    ...modelsFrom(config, runtime),
+    ...(await modelsFrom(config, runtime)),
     sources: [pushSource, uploadSource, createFolderSource({ roots: config.FOLDER_ROOTS, forbidden: [dataDir] })],
     sealer: createSealer(secretKey),
     runtime,
@@ -75,7 +74,7 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     ...(config.DEFAULT_TENANT === undefined ? {} : { defaultTenant: config.DEFAULT_TENANT }),
     owner: `${hostname()}:${process.pid}:${systemRandom.hex(4)}`,
   });
-  const openAuth = (): Promise<Auth> =>
+  const openAuth = (): Auth =>
     createAuth({
       databaseFile: stateFileIn(dataDir),
       publicUrl: config.PUBLIC_URL,
@@ -89,7 +88,7 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     metricsText: metrics.text,
     openAuth,
     signInUrl: async () => {
-      const auth = await openAuth();
+      const auth = openAuth();
       try {
         return (await auth.ownerLink(core.members)).url;
       } finally {
@@ -104,8 +103,11 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
   };
 };
 
-const modelsFrom = (config: Config, runtime: Runtime) => {
+const modelsFrom = async (config: Config, runtime: Runtime): Promise<Pick<CoreParts, 'chat' | 'embedder'>> => {
   const { CHAT_MODEL, CHAT_MODEL_SMALL, EMBEDDING_MODEL } = config;
+  if (CHAT_MODEL === undefined && EMBEDDING_MODEL === undefined) return { chat: null, embedder: null };
+  // Loaded only when it is used: the client costs a quarter of a second of every start.
+  const { createOpenAiChat, createOpenAiEmbedder } = await import('./core/drivers/models/openai.ts');
   return {
     chat:
       CHAT_MODEL === undefined
@@ -152,7 +154,7 @@ export const startFootnote = async (given: Environment = process.env, options: S
   const env = { ...given, PORT: String(await freePort(asked.HOST, asked.PORT)) };
   const opened = await openCore(env);
   const { config, runtime, core } = opened;
-  const auth = await opened.openAuth();
+  const auth = opened.openAuth();
   if (config.DEMO === 'on') await fillDemoTenant(core, runtime.log);
   const { connections } = core;
   const platforms = await createPlatforms(config, {

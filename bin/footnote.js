@@ -2,7 +2,7 @@
 // The command. Plain JavaScript that an old Node can read: it finds a Node that is new enough, then hands over.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,6 +40,8 @@ const runWith = (binary) => {
 };
 
 if (isNewEnough) {
+  // Compiled code is kept between starts (in the system's folder for temporary files): a third off every later one.
+  module.enableCompileCache();
   const main = new URL('../dist/cli/main.js', import.meta.url);
   if (!existsSync(main)) stop('Footnote is not compiled yet. Run npm ci, or npm run build.');
   const { runCommandLine } = await import(main.href);

@@ -1,7 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
-import { betterAuth } from 'better-auth';
-import { getMigrations } from 'better-auth/db/migration';
-import { magicLink } from 'better-auth/plugins';
+import type { BetterAuthOptions } from 'better-auth';
 import type { Core } from '../../core/core.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
@@ -41,22 +39,28 @@ const linkLivesForMs = 24 * 60 * 60 * 1000;
 /** Stands for the person at the terminal until they give an address; `.internal` never resolves. */
 const ownerEmail = 'owner@footnote.internal';
 
-/** Migrates, then opens the door. Throws AppError `store-unavailable` when the file cannot be used. */
-export const createAuth = async (parts: AuthParts): Promise<Auth> => {
+/**
+ * Opens the door. The library costs half a second and 50 MB, so it is loaded, and its tables migrated, when somebody
+ * first signs in or comes with a cookie. Throws AppError `store-unavailable` when the file cannot be used.
+ */
+export const createAuth = (parts: AuthParts): Auth => {
   const database = openDatabase(parts.databaseFile);
-  const library = createLibrary(parts, database);
-  await migrate(library.options);
-  const context = await library.$context;
+  let opened: ReturnType<typeof openLibrary> | undefined;
+  const open = (): ReturnType<typeof openLibrary> => {
+    opened ??= openLibrary(parts, database).catch((error: unknown) => {
+      opened = undefined;
+      throw error;
+    });
+    return opened;
+  };
 
   const userFor = async (email: string): Promise<string> => {
-    const found = await context.internalAdapter.findUserByEmail(email);
+    const { internalAdapter } = (await open()).context;
+    const found = await internalAdapter.findUserByEmail(email);
     if (found) return found.user.id;
     const name = email === ownerEmail ? 'Owner' : email;
     // Only someone with access to the machine or an operator can issue a link, so the address counts as proven.
-    const created = await context.internalAdapter.createUser(
-      { email, name, emailVerified: true },
-      { method: 'magic-link' },
-    );
+    const created = await internalAdapter.createUser({ email, name, emailVerified: true }, { method: 'magic-link' });
     if (!created) throw new AppError('internal', 'The user could not be created.');
     return created.id;
   };
@@ -65,6 +69,7 @@ export const createAuth = async (parts: AuthParts): Promise<Auth> => {
     const email = given.trim().toLowerCase();
     const userId = await userFor(email);
     const token = parts.runtime.random.hex(24);
+    const { library } = await open();
     library.pending.set(email, token);
     try {
       await library.signInMagicLink(email);
@@ -84,37 +89,52 @@ export const createAuth = async (parts: AuthParts): Promise<Auth> => {
     issueSignInLink,
 
     async person(headers) {
-      const session = await library.getSession(headers);
+      if (!headers.has('cookie')) return null;
+      const session = await (await open()).library.getSession(headers);
       return session ? { userId: session.user.id, email: session.user.email, name: session.user.name } : null;
     },
 
     async redeem(token, headers) {
       if (!/^[0-9a-f]{48}$/.test(token)) return null;
-      const response = await library.verify(token, headers);
+      const response = await (await open()).library.verify(token, headers);
       return response.ok ? response.headers.getSetCookie() : null;
     },
 
     async signOut(headers) {
-      return (await library.signOut(headers)).headers.getSetCookie();
+      return (await (await open()).library.signOut(headers)).headers.getSetCookie();
     },
 
     async revokeSessions(userId) {
-      await context.internalAdapter.deleteUserSessions(userId);
+      await (await open()).context.internalAdapter.deleteUserSessions(userId);
     },
 
     ownerLink,
 
     async firstOwnerLink(members) {
-      const signedIn = database.prepare('select 1 from auth_user where signedInAt is not null limit 1').get();
-      return signedIn === undefined ? ownerLink(members) : null;
+      return hasAnybodySignedIn(database) ? null : ownerLink(members);
     },
 
     close: () => database.close(),
   };
 };
 
+const openLibrary = async (parts: AuthParts, database: DatabaseSync) => {
+  const library = await createLibrary(parts, database);
+  await migrate(library.options);
+  return { library, context: await library.$context };
+};
+
+const hasAnybodySignedIn = (database: DatabaseSync): boolean => {
+  const isMigrated = database.prepare("select 1 from sqlite_master where type = 'table' and name = 'auth_user'").get();
+  return (
+    isMigrated !== undefined &&
+    database.prepare('select 1 from auth_user where signedInAt is not null limit 1').get() !== undefined
+  );
+};
+
 /** The library with our settings, narrowed to the calls that we make. Its HTTP handler is deliberately not mounted. */
-const createLibrary = (parts: AuthParts, database: DatabaseSync) => {
+const createLibrary = async (parts: AuthParts, database: DatabaseSync) => {
+  const [{ betterAuth }, { magicLink }] = await Promise.all([import('better-auth'), import('better-auth/plugins')]);
   /** Tokens that are about to be stored, by e-mail: how our token gets into the library's own record. */
   const pending = new Map<string, string>();
   const auth = betterAuth({
@@ -203,7 +223,8 @@ const openDatabase = (file: string): DatabaseSync => {
 };
 
 /** Two processes may start on one file: the one that comes second finds the tables there and plans anew. */
-const migrate = async (options: Parameters<typeof getMigrations>[0]): Promise<void> => {
+const migrate = async (options: BetterAuthOptions): Promise<void> => {
+  const { getMigrations } = await import('better-auth/db/migration');
   for (let attempt = 1; ; attempt++) {
     try {
       const plan = await getMigrations(options);

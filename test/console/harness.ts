@@ -36,7 +36,7 @@ export const createHarness = async (
 ): Promise<Harness> => {
   const core = createFakeCore();
   const runtime = createTestRuntime();
-  const auth = await createAuth({
+  const auth = createAuth({
     databaseFile: ':memory:',
     publicUrl,
     secret: 'a secret of the tests, long enough to sign',

@@ -167,7 +167,9 @@ describe('the store of users', () => {
       secret: 'a secret of the tests, long enough to sign',
       runtime: createTestRuntime(),
     };
-    const both = await Promise.all([createAuth(parts), createAuth(parts)]);
+    const both = [createAuth(parts), createAuth(parts)];
+    const links = await Promise.all(both.map((auth, at) => auth.issueSignInLink(`person-${at}@example.com`)));
+    expect(new Set(links.map(({ userId }) => userId)).size).toBe(2);
     for (const auth of both) auth.close();
   });
 
