@@ -8,9 +8,13 @@ export type AnswerEvent =
   | { readonly type: 'done'; readonly receipt: Receipt }
   | { readonly type: 'failed'; readonly error: unknown };
 
-/** Turns the core's hooks into a sequence, so that a door can look at the first event before it chooses a status. */
+/**
+ * Turns the core's hooks into a sequence, so that a door can look at the first event before it chooses a status. When
+ * `stop` fires the sequence ends with its reason at once, whether the core has heeded it yet or not.
+ */
 export const answerEvents = async function* (
   ask: (hooks: Omit<AskHooks, 'signal'>) => Promise<Receipt>,
+  stop?: AbortSignal,
 ): AsyncGenerator<AnswerEvent, void> {
   const waiting: AnswerEvent[] = [];
   let wake = (): void => undefined;
@@ -18,6 +22,7 @@ export const answerEvents = async function* (
     waiting.push(event);
     wake();
   };
+  stop?.addEventListener('abort', () => push({ type: 'failed', error: stop.reason }), { once: true });
   ask({ status: (text) => push({ type: 'status', text }), delta: (text) => push({ type: 'delta', text }) }).then(
     (receipt) => push({ type: 'done', receipt }),
     (error: unknown) => push({ type: 'failed', error }),

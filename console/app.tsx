@@ -5,17 +5,19 @@ import { secureHeaders } from 'hono/secure-headers';
 import { isAppError } from '../core/errors.ts';
 import { addApi, openApiDocument } from './api/api.ts';
 import { type Assets, loadAssets } from './assets.ts';
-import { type Env, guard, type HttpParts, limitBody, limits } from './guard.ts';
+import { type Doors, type Env, guard, type HttpParts, limitBody, limits } from './guard.ts';
 import { ErrorPage } from './pages/error.tsx';
 import { renderPage } from './pages/layout.tsx';
 import { addPages } from './pages/routes.tsx';
 import type { DeclaredRoute } from './policy.ts';
 import { headersOf, invalid, methodNotAllowed, type Problem, problemOf, problemResponse } from './problem.ts';
+import { createRateLimit } from './rate-limit.ts';
 
 export type HttpApp = OpenAPIHono<Env> & { readonly declaredRoutes: readonly DeclaredRoute[] };
 
 /** Everything that answers HTTP: health, metrics, the API, the console, and the platforms' webhooks. */
-export const createHttpApp = (parts: HttpParts): HttpApp => {
+export const createHttpApp = (given: HttpParts): HttpApp => {
+  const parts: Doors = { ...given, rateLimit: createRateLimit(given.core, given.runtime.clock.now) };
   const declared: DeclaredRoute[] = [];
   const assets = loadAssets();
   const app = new OpenAPIHono<Env>({
@@ -123,7 +125,7 @@ const secureHeadersFor = (publicUrl: string) =>
     permissionsPolicy: { camera: [], microphone: [], geolocation: [] },
   });
 
-const addHealth = (app: OpenAPIHono<Env>, parts: HttpParts, declared: DeclaredRoute[]): void => {
+const addHealth = (app: OpenAPIHono<Env>, parts: Doors, declared: DeclaredRoute[]): void => {
   const add = (path: string, policy: DeclaredRoute['policy'], handle: (c: Context<Env>) => Promise<Response>): void => {
     const route: DeclaredRoute = { method: 'GET', path, policy };
     declared.push(route);

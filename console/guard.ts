@@ -9,6 +9,7 @@ import type { Runtime } from '../core/ports/runtime.ts';
 import type { Auth, Person } from './auth/auth.ts';
 import { isLoopback } from './client-address.ts';
 import { type DeclaredRoute, type Policy, rolesFor, type SessionRule } from './policy.ts';
+import type { RateLimit } from './rate-limit.ts';
 
 /** What `main.ts` hands to the HTTP app. */
 export type HttpParts = {
@@ -27,6 +28,9 @@ export type HttpParts = {
   metricsText(): Promise<string>;
 };
 
+/** What the routes are made of: the same, with what all of them share. */
+export type Doors = HttpParts & { readonly rateLimit: RateLimit };
+
 export type Actor =
   | { readonly kind: 'operator'; readonly name: 'operator' }
   | { readonly kind: 'key'; readonly name: string; readonly key: ApiKey }
@@ -39,34 +43,48 @@ export type Actor =
 
 /** Set by the guard before a handler runs; `tenant` only on routes whose path names one. */
 export type Env = {
-  Variables: { requestId: string; route: string; actor: Actor; tenant: Tenant };
+  Variables: {
+    requestId: string;
+    route: string;
+    actor: Actor;
+    tenant: Tenant;
+    /** Throws like the guard itself when the caller would not be let in any more. */
+    checkAgain: () => Promise<void>;
+  };
 };
 
 const mib = 1024 * 1024;
 export const limits = { json: mib, batch: 16 * mib, document: 16 * mib, files: 50 * mib, jsonDepth: 40 } as const;
 
 /** The middleware that stands directly on the route, so that no spelling of a path can lead around it. */
-export const guard = (parts: HttpParts, route: DeclaredRoute): MiddlewareHandler<Env> => {
-  const check = checkFor(parts, route.policy);
+export const guard = (doors: Doors, route: DeclaredRoute): MiddlewareHandler<Env> => {
+  const check = checkFor(doors, route.policy);
   return async (c, next) => {
     c.set('route', route.path);
-    await check(c);
+    await check(c, 'first');
+    c.set('checkAgain', () => check(c, 'again'));
     return next();
   };
 };
 
-type Check = (c: Context<Env>) => Promise<void>;
+/** The first check of a request counts against the caller's limit; checks while its stream runs do not. */
+type Check = (c: Context<Env>, time: 'first' | 'again') => Promise<void>;
 
-const checkFor = (parts: HttpParts, policy: Policy): Check => {
+const checkFor = (doors: Doors, policy: Policy): Check => {
   if (policy === 'public') return async () => undefined;
-  if (policy === 'metrics') return async (c) => checkMetrics(c, parts.config.metricsToken);
-  if (policy === 'operator' || policy.startsWith('key:')) return (c) => checkBearer(parts, policy, c);
-  return (c) => checkSession(parts, policy.slice('session:'.length) as SessionRule, c);
+  if (policy === 'metrics') return async (c) => checkMetrics(c, doors.config.metricsToken);
+  if (policy === 'operator' || policy.startsWith('key:')) return (c, time) => checkBearer(doors, policy, c, time);
+  return (c) => checkSession(doors, policy.slice('session:'.length) as SessionRule, c);
 };
 
 const noSuchTenant = (): AppError => new AppError('not-found', 'There is no such tenant.');
 
-const checkBearer = async ({ core, config, runtime }: HttpParts, policy: Policy, c: Context<Env>): Promise<void> => {
+const checkBearer = async (
+  { core, config, runtime, rateLimit }: Doors,
+  policy: Policy,
+  c: Context<Env>,
+  time: 'first' | 'again',
+): Promise<void> => {
   const bearer = bearerOf(c);
   if (bearer === null) throw new AppError('unauthenticated', 'Send a key as "Authorization: Bearer …".');
   const slug = c.req.param('slug');
@@ -79,8 +97,10 @@ const checkBearer = async ({ core, config, runtime }: HttpParts, policy: Policy,
 
   const key = await core.keys.authenticate(bearer);
   if (key === null) throw new AppError('unauthenticated', 'This key is unknown or was revoked.');
-  const window = await core.hit(`key:${key.id}`, config.requestsPerMinute ?? 600, 60_000);
-  if (!window.ok) throw tooMany(window.resetsAt - runtime.clock.now());
+  if (time === 'first') {
+    const window = await rateLimit(`key:${key.id}`, config.requestsPerMinute ?? 600, 60_000);
+    if (!window.ok) throw tooMany(window.resetsAt - runtime.clock.now());
+  }
   c.set('actor', { kind: 'key', name: `key:${key.id}`, key });
 
   if (slug !== undefined) {

@@ -27,14 +27,3 @@ export type DeclaredRoute = {
   /** Schemas of what an API operation answers, by status; null has no body. */
   readonly answers?: Readonly<Record<number, z.ZodType | null>>;
 };
-
-/** Names that can be no tenant's slug, because the console's own addresses begin with them. */
-export const reservedSlugs: readonly string[] = [
-  'assets',
-  'auth',
-  'sign-in',
-  'sign-out',
-  'settings',
-  'operator',
-  'invitations',
-];

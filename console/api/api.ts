@@ -1,5 +1,5 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
-import type { Env, HttpParts } from '../guard.ts';
+import type { Doors, Env } from '../guard.ts';
 import type { DeclaredRoute } from '../policy.ts';
 import { addChannels, addConnections } from './connections.ts';
 import { addDocuments } from './documents.ts';
@@ -10,7 +10,7 @@ import { addJobs, addSources } from './sources.ts';
 import { addTenants } from './tenants.ts';
 
 /** Registers every operation of `/api/v1` on the app. */
-export const addApi = (app: OpenAPIHono<Env>, parts: HttpParts, declared: DeclaredRoute[]): void => {
+export const addApi = (app: OpenAPIHono<Env>, parts: Doors, declared: DeclaredRoute[]): void => {
   const operations = createOperations(app, parts, declared);
   addTenants(operations, parts);
   addSources(operations, parts);

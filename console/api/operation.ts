@@ -1,6 +1,6 @@
 import { createRoute, type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Context } from 'hono';
-import { type Env, guard, type HttpParts, limitBody, limitDepth, limits } from '../guard.ts';
+import { type Doors, type Env, guard, limitBody, limitDepth, limits } from '../guard.ts';
 import type { DeclaredRoute, Policy } from '../policy.ts';
 
 type Method = 'get' | 'post' | 'put' | 'patch' | 'delete';
@@ -57,7 +57,7 @@ const problemSchema = z
 /** Longer than any model call may take; a handler's own bounds are tighter. */
 const requestLivesForMs = 180_000;
 
-export const createOperations = (app: OpenAPIHono<Env>, parts: HttpParts, declared: DeclaredRoute[]): Operations => ({
+export const createOperations = (app: OpenAPIHono<Env>, parts: Doors, declared: DeclaredRoute[]): Operations => ({
   add(operation, handle) {
     const route: DeclaredRoute = {
       method: operation.method.toUpperCase(),

@@ -5,6 +5,7 @@ import { AppError } from '../../core/errors.ts';
 import { type AnswerEvent, answerEvents } from '../answer-events.ts';
 import type { Env, HttpParts } from '../guard.ts';
 import { problemOf } from '../problem.ts';
+import { watchAccess } from '../revocation.ts';
 import type { Operations } from './operation.ts';
 import {
   found,
@@ -164,15 +165,21 @@ const streamAnswer = async (
   signal: AbortSignal,
 ): Promise<Response> => {
   const gone = new AbortController();
-  const events = answerEvents((hooks) =>
-    core.ask(tenantId, input, { ...hooks, signal: AbortSignal.any([signal, gone.signal]) }),
+  const access = watchAccess(c, runtime);
+  const events = answerEvents(
+    (hooks) => core.ask(tenantId, input, { ...hooks, signal: AbortSignal.any([signal, gone.signal, access.revoked]) }),
+    access.revoked,
   );
   const first = await events.next();
+  if (first.done || first.value.type === 'failed') access.stop();
   if (first.done) throw new AppError('internal', 'The answer ended before it began.');
   if (first.value.type === 'failed') throw first.value.error;
 
   const response = streamSSE(c, async (stream) => {
-    stream.onAbort(() => gone.abort());
+    stream.onAbort(() => {
+      gone.abort();
+      access.stop();
+    });
     const send = (event: string, data: unknown) => stream.writeSSE({ event, data: JSON.stringify(data) });
     for (let next: IteratorResult<AnswerEvent, void> = first; !next.done; next = await events.next()) {
       const event = next.value;
@@ -192,6 +199,7 @@ const streamAnswer = async (
         }
       }
     }
+    access.stop();
   });
   response.headers.set('x-accel-buffering', 'no');
   return response;

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { reservedSlugs } from '../policy.ts';
+import { slugSentence } from '../../core/text/slug.ts';
 
 /** What goes in and out of the API. Unknown fields of a request are ignored, never applied. */
 
@@ -14,13 +14,8 @@ const cursor = z.string().min(1).max(2048).optional();
 const limit = z.coerce.number().int().min(1).max(200).default(50);
 const nextCursor = z.string().nullable().openapi({ description: 'null on the last page' });
 
-export const slug = z
-  .string()
-  .regex(
-    /^[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?$/,
-    'lower-case letters, digits, "-" and "_", 1 to 63, beginning and ending with a letter or digit',
-  )
-  .refine((value) => !reservedSlugs.includes(value), 'is reserved');
+/** The rule itself is the core's, which every door shares; here only what the OpenAPI document says of it. */
+export const slug = z.string().openapi({ description: slugSentence, example: 'acme-europe' });
 
 // ── paths and queries ───────────────────────────────────────────────────────────────────────────────────────────────
 

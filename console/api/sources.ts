@@ -1,5 +1,7 @@
 import { streamSSE } from 'hono/streaming';
 import type { HttpParts } from '../guard.ts';
+import { problemOf } from '../problem.ts';
+import { watchAccess } from '../revocation.ts';
 import type { Operations } from './operation.ts';
 import { found, renderJob, renderSource } from './render.ts';
 import * as schemas from './schemas.ts';
@@ -114,7 +116,7 @@ export const addSources = ({ add }: Operations, { core }: HttpParts): void => {
   );
 };
 
-export const addJobs = ({ add }: Operations, { core }: HttpParts): void => {
+export const addJobs = ({ add }: Operations, { core, runtime }: HttpParts): void => {
   const tag = 'Jobs';
   add(
     {
@@ -156,25 +158,27 @@ export const addJobs = ({ add }: Operations, { core }: HttpParts): void => {
       const response = streamSSE(c, async (stream) => {
         // A sync may take longer than any answer, so this follows the connection only.
         const gone = new AbortController();
+        const access = watchAccess(c, runtime);
         stream.onAbort(() => gone.abort());
         let last = job;
         try {
           for await (const state of core.jobs.watch(
             tenantId,
             job.id,
-            AbortSignal.any([gone.signal, c.req.raw.signal]),
+            AbortSignal.any([gone.signal, c.req.raw.signal, access.revoked]),
           )) {
             last = state;
             if (stream.aborted) return;
             await stream.writeSSE({ event: 'progress', data: JSON.stringify(renderJob(state)) });
           }
+          access.revoked.throwIfAborted();
           await stream.writeSSE({ event: 'done', data: JSON.stringify(renderJob(last)) });
-        } catch {
+        } catch (thrown) {
+          const error = access.revoked.aborted ? access.revoked.reason : thrown;
           if (!stream.aborted)
-            await stream.writeSSE({
-              event: 'error',
-              data: JSON.stringify({ detail: 'The progress cannot be followed any longer; ask again.' }),
-            });
+            await stream.writeSSE({ event: 'error', data: JSON.stringify(problemOf(error, c.req.path).problem) });
+        } finally {
+          access.stop();
         }
       });
       response.headers.set('x-accel-buffering', 'no');

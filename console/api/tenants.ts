@@ -1,5 +1,5 @@
+import { reservedSlugs } from '../../core/text/slug.ts';
 import type { HttpParts } from '../guard.ts';
-import { reservedSlugs } from '../policy.ts';
 import type { Operations } from './operation.ts';
 import { found, renderKey, renderTenant } from './render.ts';
 import * as schemas from './schemas.ts';

@@ -9,9 +9,10 @@ import { AppError } from '../../core/errors.ts';
 import { answerEvents } from '../answer-events.ts';
 import type { Assets } from '../assets.ts';
 import { createClientAddress } from '../client-address.ts';
-import { type Actor, type Env, guard, type HttpParts, limitBody, limits, tooMany } from '../guard.ts';
+import { type Actor, type Doors, type Env, guard, type HttpParts, limitBody, limits, tooMany } from '../guard.ts';
 import { type DeclaredRoute, type Policy, rolesFor } from '../policy.ts';
 import { problemOf } from '../problem.ts';
+import { watchAccess } from '../revocation.ts';
 import { texts } from '../texts.ts';
 import { AnswerCard, anchorOf, growingHtml, receiptPath } from './answer-view.tsx';
 import { AnswerRows, type AnswersFilter, AnswersPage, AnswersSection } from './answers.tsx';
@@ -24,7 +25,7 @@ type Handler = (c: Context<Env>) => Promise<Response>;
 type Person = Extract<Actor, { kind: 'person' }>;
 
 /** Registers the pages. Every one of them names its policy. */
-export const addPages = (app: OpenAPIHono<Env>, parts: HttpParts, assets: Assets, declared: DeclaredRoute[]): void => {
+export const addPages = (app: OpenAPIHono<Env>, parts: Doors, assets: Assets, declared: DeclaredRoute[]): void => {
   const { core, auth, runtime, config } = parts;
   const clientAddress = createClientAddress(config.trustedProxies);
   const publicOrigin = new URL(config.publicUrl).origin;
@@ -214,10 +215,14 @@ const streamTurn = async (
   input: AskInput,
 ): Promise<Response> => {
   const gone = new AbortController();
-  const signal = AbortSignal.any([c.req.raw.signal, gone.signal, AbortSignal.timeout(120_000)]);
-  const events = answerEvents((hooks) => core.ask(tenant.id, input, { ...hooks, signal }));
+  const access = watchAccess(c, runtime);
+  const signal = AbortSignal.any([c.req.raw.signal, gone.signal, access.revoked, AbortSignal.timeout(120_000)]);
+  const events = answerEvents((hooks) => core.ask(tenant.id, input, { ...hooks, signal }), access.revoked);
   const response = streamSSE(c, async (stream) => {
-    stream.onAbort(() => gone.abort());
+    stream.onAbort(() => {
+      gone.abort();
+      access.stop();
+    });
     const send = (event: string, data: object) => stream.writeSSE({ event, data: JSON.stringify(data) });
     let markdown = '';
     let renderedAt = 0;
@@ -249,6 +254,7 @@ const streamTurn = async (
         }
       }
     }
+    access.stop();
   });
   response.headers.set('x-accel-buffering', 'no');
   return response;

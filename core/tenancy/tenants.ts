@@ -4,9 +4,8 @@ import { AppError } from '../errors.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore } from '../ports/state.ts';
+import { problemOfSlug } from '../text/slug.ts';
 
-/** Lower-case letters, digits and inner hyphens, at most 63: fit for a path and a host label. */
-const slugForm = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const attempts = 5;
 
 export const createTenants = (parts: {
@@ -17,13 +16,8 @@ export const createTenants = (parts: {
   const { state, ingest, runtime } = parts;
   return {
     create: async ({ slug, name }) => {
-      if (!slugForm.test(slug)) {
-        throw new AppError(
-          'invalid',
-          'A slug holds 1 to 63 lower-case letters, digits and inner hyphens, for example "acme-europe".',
-          { at: 'slug' },
-        );
-      }
+      const problem = problemOfSlug(slug);
+      if (problem !== null) throw new AppError('invalid', problem, { at: 'slug' });
       if (name.trim() === '') throw new AppError('invalid', 'A tenant needs a name.', { at: 'name' });
       const tenant: Tenant = {
         id: `t_${runtime.random.hex(12)}`,

@@ -48,7 +48,7 @@ describe('tenants', () => {
     expect(await tenants.bySlug(acme)).toEqual(tenant);
   });
 
-  it.each(['', 'A', 'a b', '-a', 'a-', 'a/b', '../x', 'a'.repeat(64), 'é'])('refuse the slug %j', async (slug) => {
+  it.each(['', 'A', 'a b', '-a', 'a-', 'a/b', '../x', 'a'.repeat(64), 'é', 'a_b', 'assets', 'sign-in'])('refuse the slug %j', async (slug) => {
     await expect(tenants.create({ slug, name: 'x' })).rejects.toMatchObject({ code: 'invalid', at: 'slug' });
   });
 

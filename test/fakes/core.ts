@@ -17,6 +17,7 @@ import type {
 import { AppError } from '../../core/errors.ts';
 import { documentIdOf, hashOf } from '../../core/ids.ts';
 import type { Page, Paged } from '../../core/ports/state.ts';
+import { problemOfSlug } from '../../core/text/slug.ts';
 import { testStart } from './clock.ts';
 
 /** A Core in memory: keeps tenants apart, finds a passage by a shared word, and can be told what an answer says. */
@@ -214,6 +215,8 @@ export const createFakeCore = (): FakeCore => {
     },
     tenants: {
       async create({ slug, name }) {
+        const problem = problemOfSlug(slug);
+        if (problem !== null) throw new AppError('invalid', problem, { at: 'slug' });
         if (gone.has(slug) || [...tenants.values()].some((tenant) => tenant.slug === slug))
           throw new AppError('conflict', 'This slug is taken.');
         const tenant: Tenant = {
