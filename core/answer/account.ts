@@ -7,7 +7,8 @@ import type { AnswerRequest } from './answering.ts';
 
 /**
  * What one answer costs: held before the model is called, settled after, released when it fails. Calls are written to the
- * ledger together at the end, so that a failed answer leaves neither a charge nor a line.
+ * ledger together at the end. A failed answer is charged to nobody's allowance and counts as no question; but what the
+ * provider did answer on the way (a condensed question, an embedding) it will bill, so those lines are written too.
  */
 export type Account = {
   /** Holds once; later calls return the first verdict. */
@@ -19,7 +20,7 @@ export type Account = {
   add(call: Pick<MeteredCall, 'kind' | 'model' | 'promptTokens' | 'completionTokens' | 'embeddingTokens'>): void;
   /** Writes the ledger and settles; `free`: it counts as a question and costs no tokens. */
   close(free: boolean): Promise<TokenUsage>;
-  /** After a failure. */
+  /** After a failure or a refusal: nothing is charged, the calls that succeeded are recorded. Never rejects. */
   abandon(): Promise<void>;
   /** Fires when a pause let the hold run out and its room is gone: stop the call. */
   lost(): AbortSignal | null;
@@ -104,13 +105,15 @@ export const createAccount = (metering: Metering, { clock, log }: Runtime, reque
     close,
     lost: () => (verdict?.outcome === 'held' ? (verdict.lost ?? null) : null),
     abandon: async () => {
-      if (closed || verdict?.outcome !== 'held') return;
+      if (closed) return;
+      closed = true;
       // The failure that brought us here is what the caller needs to hear; an unreleased hold expires by itself.
-      await verdict
-        .release()
-        .catch((error: unknown) =>
-          log.warn('release_failed', { code: error instanceof AppError ? error.code : 'internal' }),
-        );
+      const quietly = (work: Promise<unknown>, event: string): Promise<unknown> =>
+        work.catch((error: unknown) => log.warn(event, { code: error instanceof AppError ? error.code : 'internal' }));
+      await Promise.all([
+        verdict?.outcome === 'held' ? quietly(verdict.release(), 'release_failed') : undefined,
+        calls.length > 0 ? quietly(metering.record(tenant.id, calls), 'ledger_failed') : undefined,
+      ]);
     },
     buckets: () => (verdict === null ? [] : verdict.outcome === 'held' ? verdict.buckets : [verdict.bucket]),
   };

@@ -15,7 +15,8 @@ export type Answering = {
   /**
    * One answer as a receipt; a refusal or "not in your documents" is a receipt too. Reserves, settles and writes the
    * ledger; does not store the receipt or the turns (the caller does, in the order that its delivery needs).
-   * Throws AppError `model-failed`, `model-timeout`, `rate-limited`, `store-unavailable`, `cancelled`; nothing is charged then.
+   * Throws AppError `model-failed`, `model-timeout`, `rate-limited`, `store-unavailable`, `cancelled`; nothing is charged then,
+   * though the ledger has the calls that a provider answered.
    */
   answer(request: AnswerRequest, hooks: AnswerHooks): Promise<Receipt>;
   search(
@@ -48,6 +49,8 @@ export type AnswerRequest = {
   readonly instructions?: string;
   readonly language?: string;
   readonly traceId: string;
+  /** Less time than usual, in milliseconds: what an earlier try has left of the person's patience. */
+  readonly withinMs?: number;
 };
 
 export type AnswerHooks = {

@@ -1,4 +1,5 @@
 import type { Answering } from '../answer/answering.ts';
+import { textsFor } from '../answer/texts.ts';
 import type { EffectiveRules } from '../core.ts';
 import type { InboundEvent, ReasonCode, Receipt, Tenant } from '../domain.ts';
 import { type AppError, toAppError } from '../errors.ts';
@@ -6,14 +7,16 @@ import { conversationIdOf, hashOf } from '../ids.ts';
 import type { AnswerSink, Platform } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { OutboxRecord, StateStore } from '../ports/state.ts';
-import { asKept, isSentence, memberIdOf, sentenceReceipt } from './receipts.ts';
+import { asKept, isSentence, memberIdOf, sentenceReceipt, withoutText } from './receipts.ts';
 
 /** Bounds of trying again. A question is never dropped: when they are spent it ends in one sentence. */
 export type Patience = {
   /** Model calls for one question. */
   readonly modelAttempts: number;
-  /** After this age a failed model call is no longer repeated (but at least one repeat is allowed). */
+  /** A failed model call is repeated only while this has not passed: since the first try began, then since the question came. */
   readonly modelForMs: number;
+  /** An answer or a sentence within this time, over all tries; a late try has at least a third of it. */
+  readonly answerWithinMs: number;
   /** Claims of one question before it is taken for one that kills its worker. */
   readonly claims: number;
   /** How long a finished answer is offered to a platform that is down. */
@@ -22,6 +25,7 @@ export type Patience = {
 export const defaultPatience: Patience = {
   modelAttempts: 4,
   modelForMs: 30_000,
+  answerWithinMs: 57_000,
   claims: 10,
   deliverForMs: 6 * 3_600_000,
 };
@@ -94,7 +98,7 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
   try {
     sink = await openSink();
   } catch (thrown) {
-    return undelivered(parts, work, record.final ?? null, thrown);
+    return await undelivered(parts, work, record.final ?? null, thrown);
   }
 
   let final = record.final;
@@ -110,7 +114,7 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
     else
       await sink.finish({ markdown: final.markdown, citations: final.receipt.citations, ...feedbackOf(work, final) });
   } catch (thrown) {
-    return undelivered(parts, work, final, thrown);
+    return await undelivered(parts, work, final, thrown);
   }
   parts.runtime.metrics.observe('step_seconds', (clock.now() - startedAt) / 1000, { step: 'deliver' });
   // Together, because each repeats safely: whatever a crash leaves out is done when the row is worked on again.
@@ -137,7 +141,7 @@ const keepTurns = async (parts: Delivering, work: Assignment, final: Final): Pro
     await parts.state.conversations.removePair(work.tenant.id, conversationOf(event), pairId);
   await parts.state.conversations.append(work.tenant.id, conversationOf(event), pairId, [
     { role: 'user', text: event.text, at: final.receipt.at },
-    { role: 'assistant', text: final.markdown, at: final.receipt.at, answerId: final.receipt.answerId },
+    { role: 'assistant', text: final.receipt.answer, at: final.receipt.at, answerId: final.receipt.answerId },
   ]);
 };
 
@@ -149,6 +153,7 @@ const writeFinal = async (
   attempt: number,
 ): Promise<Final | Delivered> => {
   const traceId = parts.runtime.random.hex(16);
+  const begunAt = parts.runtime.clock.now();
   const sentence = (reason: ReasonCode, text: string): Final => ({
     markdown: text,
     reason,
@@ -176,7 +181,7 @@ const writeFinal = async (
       update: (markdown) => unheeded(sink.update(markdown)),
     });
     work.signal.throwIfAborted();
-    return { markdown: receipt.answer, receipt, reason: receipt.reasonCode };
+    return { markdown: withFileNote(work, receipt), receipt, reason: receipt.reasonCode };
   } catch (thrown) {
     // The thread was lost, the question deleted or the process is stopping: that is for the caller to know.
     if (work.signal.aborted) throw work.signal.reason;
@@ -185,7 +190,7 @@ const writeFinal = async (
     parts.runtime.metrics.count('errors_total', { code: error.code });
     if (error.code === 'internal')
       parts.runtime.log.error('answer-failed', { deliveryId: work.deliveryId, code: error.code, ...causeOf(error) });
-    if (isWorthAnotherTry(parts, work, error, attempt))
+    if (isWorthAnotherTry(parts, work, error, attempt, begunAt))
       return { outcome: 'later', afterMs: error.retryAfterMs ?? backOff(parts, attempt), error };
     return sentence(
       error.code.startsWith('model') || error.code === 'rate-limited' ? 'model-failed' : 'failed',
@@ -203,6 +208,8 @@ const requestOf = async (
   const { event, rules } = work;
   const conversationId = conversationOf(event);
   const turns = await parts.state.conversations.turns(work.tenant.id, conversationId, 12);
+  const { answerWithinMs } = parts.patience;
+  const left = answerWithinMs - (parts.runtime.clock.now() - event.receivedAt);
   return {
     tenant: work.tenant,
     answerId: work.answerId,
@@ -220,10 +227,24 @@ const requestOf = async (
     ...(rules.instructions.value === undefined ? {} : { instructions: rules.instructions.value }),
     ...(rules.language.value === undefined ? {} : { language: rules.language.value }),
     traceId,
+    ...(attempt === 1 ? {} : { withinMs: Math.max(Math.round(answerWithinMs / 3), left) }),
   };
 };
 
-const isWorthAnotherTry = (parts: Delivering, work: Assignment, error: AppError, attempt: number): boolean => {
+/** Whoever sends files along shall not believe that they were read. */
+const withFileNote = ({ event, rules, tenant }: Assignment, receipt: Receipt): string => {
+  if (event.attachments.length === 0 || receipt.kind === 'refused') return receipt.answer;
+  const { files } = textsFor(event.text, rules.language.value ?? tenant.settings.language);
+  return `${receipt.answer}\n\n_${files}_`;
+};
+
+const isWorthAnotherTry = (
+  parts: Delivering,
+  work: Assignment,
+  error: AppError,
+  attempt: number,
+  begunAt: number,
+): boolean => {
   const transient =
     error.retryable ||
     error.code === 'model-timeout' ||
@@ -231,8 +252,9 @@ const isWorthAnotherTry = (parts: Delivering, work: Assignment, error: AppError,
     error.code === 'store-unavailable';
   if (!transient || attempt >= parts.patience.modelAttempts) return false;
   const wait = error.retryAfterMs ?? backOff(parts, attempt);
-  const age = parts.runtime.clock.now() - work.event.receivedAt;
-  return attempt === 1 ? wait <= parts.patience.modelForMs : age + wait <= parts.patience.modelForMs;
+  // What waited long for us (an outage) has the time of one more try; what the first try took counts in any case.
+  const since = attempt === 1 ? begunAt : work.event.receivedAt;
+  return parts.runtime.clock.now() - since + wait <= parts.patience.modelForMs;
 };
 
 /** 1, 3, 9 … seconds, at most a minute, with a quarter of jitter. */
@@ -248,7 +270,12 @@ const lowerFirst = (text: string): string =>
   /^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 
 /** The platform did not take it. Down: the finished answer waits. Gone (channel, permission, token): nobody is left to tell. */
-const undelivered = (parts: Delivering, work: Assignment, final: Final | null, thrown: unknown): Delivered => {
+const undelivered = async (
+  parts: Delivering,
+  work: Assignment,
+  final: Final | null,
+  thrown: unknown,
+): Promise<Delivered> => {
   if (work.signal.aborted) throw work.signal.reason;
   const error = toAppError(thrown);
   if (error.code === 'lease-lost' || error.code === 'cancelled' || error.code === 'store-unavailable') throw error;
@@ -264,7 +291,22 @@ const undelivered = (parts: Delivering, work: Assignment, final: Final | null, t
     at: error.at ?? '',
     ...causeOf(error),
   });
-  return { outcome: 'done', reason: 'failed', receipt: final?.receipt ?? null };
+  if (final === null) return { outcome: 'done', reason: 'failed', receipt: null };
+  // It was written and charged: whoever asks why it never came finds it here.
+  const receipt: Receipt = { ...final.receipt, reasonCode: 'failed' };
+  await parts.state.receipts.put(asKept(work.tenant, receipt));
+  return { outcome: 'done', reason: 'failed', receipt };
+};
+
+/** The question was deleted after its answer had been written and charged: the numbers stay, the words go. */
+export const keepReceiptOfDeleted = async (
+  parts: Pick<Delivering, 'state'>,
+  tenant: Tenant,
+  deliveryId: string,
+): Promise<void> => {
+  const final = (await parts.state.outbox.get(tenant.id, deliveryId))?.final;
+  if (final === undefined || isSentence(final.reason)) return;
+  await parts.state.receipts.put(withoutText({ ...final.receipt, reasonCode: 'question-deleted' }));
 };
 
 /** What was really thrown, for the operator; only unexpected things have it. */

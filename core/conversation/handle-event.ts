@@ -4,7 +4,14 @@ import { AppError, toAppError } from '../errors.ts';
 import { answerIdOf } from '../ids.ts';
 import type { Platform } from '../ports/platform.ts';
 import type { InboxRow, OutboxRecord } from '../ports/state.ts';
-import { type Assignment, conversationOf, type Delivering, deliverAnswer, pairIdOf } from './deliver.ts';
+import {
+  type Assignment,
+  conversationOf,
+  type Delivering,
+  deliverAnswer,
+  keepReceiptOfDeleted,
+  pairIdOf,
+} from './deliver.ts';
 import { decideReply } from './reply-policy.ts';
 
 export type Handling = Delivering & {
@@ -72,10 +79,14 @@ const settle = (
 
 const handleQuestion = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
   const related = await relatedRows(parts, row.event);
-  if (related.some((other) => other.event.kind === 'delete')) return settle('superseded', tenant);
+  if (related.some((other) => other.event.kind === 'delete')) {
+    await keepReceiptOfDeleted(parts, tenant, row.id);
+    return settle('superseded', tenant);
+  }
   const edits = related.filter((other) => other.event.kind === 'edit');
   // The newest words count. The edits are settled first: after a crash in between they still lend their text here.
-  for (const edit of edits) if (edit.state === 'ready') await hold.settle(edit.id, 'superseded', tenant.id);
+  for (const edit of edits)
+    if (edit.state === 'ready' && edit.threadKey === row.threadKey) await hold.settle(edit.id, 'superseded', tenant.id);
   const newest = edits.at(-1)?.event;
   const event =
     newest === undefined
@@ -150,6 +161,7 @@ const reply = async (
   } catch (thrown) {
     if (!isDeleted(thrown)) throw thrown;
     await retractAll(parts, tenant, platform, event, [{ id: row.id }]);
+    await keepReceiptOfDeleted(parts, tenant, row.id);
     return settle('cancelled', tenant, { answerId });
   }
 };
@@ -157,7 +169,9 @@ const reply = async (
 const handleDelete = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
   const related = await relatedRows(parts, row.event);
   for (const other of related) {
-    if (other.id !== row.id && other.state === 'ready') await hold.settle(other.id, 'superseded', tenant.id);
+    // A deletion whose thread the platform did not name stands in a thread of its own; what it makes void sees it there.
+    if (other.id !== row.id && other.state === 'ready' && other.threadKey === row.threadKey)
+      await hold.settle(other.id, 'superseded', tenant.id);
   }
   const platform = parts.platformOf(row.event.platform);
   if (platform !== null) await retractAll(parts, tenant, platform, row.event, related);

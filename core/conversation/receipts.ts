@@ -55,8 +55,10 @@ export const sentenceReceipt = (parts: {
 export const memberIdOf = (event: InboundEvent): string => `${event.platform}:${event.author.id}`;
 
 /** What a tenant that keeps no text keeps: numbers, ids and reasons. */
-export const asKept = (tenant: Tenant, receipt: Receipt): Receipt => {
-  if (tenant.settings.keepText !== false) return receipt;
+export const asKept = (tenant: Tenant, receipt: Receipt): Receipt =>
+  tenant.settings.keepText === false ? withoutText(receipt) : receipt;
+
+export const withoutText = (receipt: Receipt): Receipt => {
   const { condensedQuestion: _condensed, ...rest } = receipt;
   return {
     ...rest,

@@ -23,15 +23,6 @@ import { bucketOf, unitOfBucket, windowOf } from './windows.ts';
 export type Metering = {
   /** Member, channel, tenant, in this order; on refusal what was held earlier is released. */
   reserve(request: ReserveRequest): Promise<Reservation | Refusal>;
-  /**
-   * Settles a reservation whose holder died after the answer was final (the outbox knows what was used). Idempotent.
-   * `buckets` are those that the receipt names: a window may have ended, or a limit changed, since.
-   */
-  settleById(
-    request: ReserveRequest,
-    actual: { readonly tokens: number; readonly costNanos: Nanos },
-    buckets?: readonly string[],
-  ): Promise<void>;
   /** Appends to the ledger; idempotent by entry id. */
   record(tenantId: TenantId, calls: readonly MeteredCall[]): Promise<readonly LedgerEntry[]>;
   /** Null: unknown, never 0. */
@@ -207,11 +198,6 @@ export const createMetering = ({
       if (money !== undefined && isUnpriced(request)) return refuse(unpricedRefusal(money, request.model));
       const refusal = await takeAll(request, wanted);
       return refusal === null ? holding(request, wanted) : refuse(refusal);
-    },
-
-    settleById: async (request, actual, buckets) => {
-      const named = buckets ?? (await allowances(request, clock.now())).map((allowance) => allowance.bucket);
-      await settleAll(request, named, actual);
     },
 
     record: async (tenantId, calls) => {

@@ -66,7 +66,6 @@ const createTill = (): { readonly till: Till; readonly metering: Metering } => {
         },
       };
     },
-    settleById: async () => undefined,
     record: async (_tenantId, calls) => {
       till.recorded.push(...calls);
       return calls.map(

@@ -311,21 +311,12 @@ describe('the hold', () => {
     expect(await counters(tenantBucket())).toEqual([[0, 10]]);
   });
 
-  test('can be settled by its id after a crash, in the windows of its receipt', async () => {
+  test('of an answer that was settled and is tried again after a crash holds and charges nothing more', async () => {
     await metering.putLimits(tenant.id, [limit()]);
-    const reservation = await held(ask({ reservationId: 'r' }));
-    const request: ReserveRequest = {
-      tenant,
-      reservationId: 'r',
-      memberId: 'slack:U1',
-      channelId: 'slack:C1',
-      tokens: 10,
-      costNanos: 0,
-    };
-    runtime.clock.set(testStart + 16 * 3_600_000);
-    await metering.settleById(request, { tokens: 6, costNanos: 0 }, reservation.buckets);
-    await metering.settleById(request, { tokens: 6, costNanos: 0 }, reservation.buckets);
-    runtime.clock.set(testStart);
+    await (await held(ask({ reservationId: 'r' }))).settle({ tokens: 6, costNanos: 0 });
+    const again = await held(ask({ reservationId: 'r' }));
+    expect(await counters(tenantBucket())).toEqual([[6, 0]]);
+    await again.settle({ tokens: 9, costNanos: 0 });
     expect(await counters(tenantBucket())).toEqual([[6, 0]]);
   });
 });
@@ -436,11 +427,12 @@ describe('any interleaving', () => {
         const charge = () => {
           for (const bucket of result.buckets) spent.set(bucket, (spent.get(bucket) ?? 0) + tokens);
         };
-        // Dies after holding; dies half way through settling and is settled by its outbox; fails; ends well.
+        // Dies after holding; dies half way through settling and is tried again; fails; ends well.
         if (end === 0) return;
         if (end === 1) {
           await state.metering.settle(tenant.id, result.buckets[0] ?? '', request.reservationId, tokens);
-          await metering.settleById(request, { tokens, costNanos: 0 }, result.buckets);
+          const again = await metering.reserve(request);
+          if (again.outcome === 'held') await again.settle({ tokens, costNanos: 0 });
           return charge();
         }
         if (end === 2) return result.release();
