@@ -194,7 +194,7 @@ const measure = async (collection: Collection): Promise<BenchResult[]> => {
 };
 
 export const run = async () => {
-  const folder = process.env['RETRIEVAL_DATA'];
+  const folder = process.env.RETRIEVAL_DATA;
   if (!folder)
     return [
       rowOf({

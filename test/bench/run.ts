@@ -3,12 +3,13 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type BenchResult, rowOf } from './result.ts';
 
 /**
  * `npm run bench [-- p5 q1 …]`: runs every file of this folder that exports `run()`, one after the other, each in a
  * process of its own (so that memory and warmth are its own), prints a table and writes test-results/bench.json.
  *
- * `run()` answers one row or several: `{id, item, target, measured, beside, ok}`; other fields go to the JSON only. A
+ * `run()` answers one result or several (BenchResult, or the row that is printed); other fields go to the JSON only. A
  * bench that fails is a row that says so, and the exit code is 1.
  */
 
@@ -36,11 +37,15 @@ const runOne = async (file: string): Promise<void> => {
   const run = typeof bench === 'object' && bench !== null && 'run' in bench ? bench.run : undefined;
   if (typeof run !== 'function') throw new Error(`${file} exports no run()`);
   const outcome: unknown = await run();
-  const rows = Array.isArray(outcome) ? outcome : [outcome];
+  const results: unknown[] = Array.isArray(outcome) ? outcome : [outcome];
+  const rows = results.map((result) => (isResult(result) ? rowOf(result) : result));
   await new Promise((done) => process.send?.(rows, done));
   // Worker threads of the bench must not keep it alive.
   process.exit(0);
 };
+
+const isResult = (result: unknown): result is BenchResult =>
+  typeof result === 'object' && result !== null && 'value' in result && 'unit' in result;
 
 const benches = (wanted: readonly string[]): string[] =>
   readdirSync(folder)

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
 import { anEvent, anInboxRow } from '../contracts/rows.ts';
 import { createTestRuntime } from '../fakes/clock.ts';
+import type { BenchResult } from './result.ts';
 
 /**
  * P1: the durable insert before an acknowledgement, at 1, 32 and 256 senders, beside the limit of the same disk in the same
@@ -76,6 +77,22 @@ const measureDisk = (path: string, forMs: number): StateFigure => {
   }
   closeSync(handle);
   return figureOf(1, times, performance.now() - began);
+};
+
+export const run = async (): Promise<BenchResult[]> => {
+  const { limit, receive } = await measureState(3_000);
+  return receive.map(({ senders, perSecond, p50Ms, p99Ms }) => ({
+    id: 'P1',
+    item: `inbox.receive on the disk, ${senders} at once, closed loop`,
+    value: `${p50Ms.toFixed(2)} / ${p99Ms.toFixed(1)}`,
+    unit: `ms p50 / p99, ${perSecond} a second`,
+    beside: [
+      {
+        name: 'one page and fdatasync',
+        value: `${limit.p50Ms.toFixed(2)} / ${limit.p99Ms.toFixed(1)} ms, ${limit.perSecond} a second`,
+      },
+    ],
+  }));
 };
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
