@@ -446,7 +446,7 @@ const paged = <T>(all: readonly T[], page: Page): Paged<T> => {
 };
 
 /** A tenant with a source, a document, an answer, a job, a connection and keys of each scope. */
-export const furnish = async (core: FakeCore, slug: string) => {
+export const furnish = async (core: Core, slug: string, folderPath = '/srv/docs') => {
   const tenant = await core.tenants.create({ slug, name: slug === 'demo' ? 'Demo' : `Tenant ${slug}` });
   const key = async (scopes: readonly KeyScope[]) =>
     (await core.keys.create(tenant.id, { name: scopes.join('+'), scopes })).key;
@@ -455,7 +455,7 @@ export const furnish = async (core: FakeCore, slug: string) => {
   const folder = await core.sources.create(tenant.id, {
     kind: 'folder',
     name: 'Folder',
-    settings: { path: '/srv/docs' },
+    settings: { path: folderPath },
   });
   const signal = new AbortController().signal;
   const { document } = await core.documents.put(

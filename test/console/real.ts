@@ -1,0 +1,95 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getRequestListener } from '@hono/node-server';
+import { createHttpApp, type HttpApp } from '../../console/app.tsx';
+import type { Auth } from '../../console/auth/auth.ts';
+import type { Core } from '../../core/core.ts';
+import type { Role } from '../../core/domain.ts';
+import { openCore } from '../../main.ts';
+import { furnish, operatorToken } from '../fakes/core.ts';
+import { cookiesOf } from './harness.ts';
+
+/** The HTTP app over the real core, the real stores in a folder of its own, and a real socket. */
+export type Real = {
+  readonly app: HttpApp;
+  readonly core: Core;
+  readonly auth: Auth;
+  readonly dataDir: string;
+  /** Furnishes a tenant; the folder of its folder source exists and is empty. */
+  furnish(slug: string): ReturnType<typeof furnish>;
+  /** A request whose path goes over the wire exactly as it stands, dots and percent signs included. */
+  raw(
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    body?: string | Uint8Array,
+  ): Promise<{ readonly status: number; readonly body: string }>;
+  signIn(role: Role, tenantId: string | null): Promise<string>;
+  close(): Promise<void>;
+};
+
+export const openReal = async (): Promise<Real> => {
+  const root = await mkdtemp(join(tmpdir(), 'footnote-doors-'));
+  const [dataDir, folders] = [join(root, 'data'), join(root, 'folders')];
+  await mkdir(folders);
+  const opened = await openCore({
+    DATA_DIR: dataDir,
+    FOLDER_ROOTS: folders,
+    FOOTNOTE_ADMIN_TOKEN: operatorToken,
+    LOG_LEVEL: 'silent',
+  });
+  const auth = await opened.openAuth();
+  const app = createHttpApp({
+    core: opened.core,
+    auth,
+    platforms: [],
+    runtime: opened.runtime,
+    config: { publicUrl: opened.config.PUBLIC_URL, trustedProxies: [], requestsPerMinute: 10_000_000 },
+    metricsText: opened.metricsText,
+  });
+  const server = createServer(getRequestListener(app.fetch));
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const { port } = server.address() as AddressInfo;
+  let people = 0;
+  return {
+    app,
+    core: opened.core,
+    auth,
+    dataDir,
+    furnish: async (slug) => {
+      const path = join(folders, slug);
+      await mkdir(path);
+      return furnish(opened.core, slug, path);
+    },
+    raw: (method, path, headers, body) =>
+      new Promise((resolve, reject) => {
+        const sent = request({ host: '127.0.0.1', port, method, path, headers }, (response) => {
+          let text = '';
+          response.setEncoding('utf8');
+          response.on('data', (part: string) => {
+            text += part;
+          });
+          response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+          response.on('error', reject);
+        });
+        sent.on('error', reject);
+        sent.end(body);
+      }),
+    signIn: async (role, tenantId) => {
+      const link = await auth.issueSignInLink(`real${++people}@example.com`);
+      await opened.core.members.put(link.userId, tenantId, role);
+      return cookiesOf(await app.request(new URL(link.url).pathname));
+    },
+    close: async () => {
+      server.closeAllConnections();
+      await new Promise<void>((done) => server.close(() => done()));
+      auth.close();
+      await opened.core.drain(5000);
+      await opened.core.close();
+      await rm(root, { recursive: true });
+    },
+  };
+};
