@@ -37,14 +37,12 @@ export const markerObject = (place: Place, documentId: string, marker: Marker): 
 });
 
 /** One guess for a document, from its beginning: a chunk that is a table or a code block tells nothing by itself. */
-const languageOf = ({ chunks }: DocumentChunks): Language => {
+export const languageOfDocument = ({ chunks }: DocumentChunks): Language => {
   const first = chunks[0];
   return guessLanguage(
     first ? [first.title, ...chunks.slice(0, 6).map((chunk) => chunk.text.slice(0, 1_000))].join('\n') : '',
   );
 };
-
-export const languageOfDocument = languageOf;
 
 /** Plain numbers: the server's JSON knows nothing else, and the client takes a typed array for a map of named vectors. */
 const vectorOf = ({ vector }: EmbeddedChunk, dimensions: number | null): number[] | undefined => {
