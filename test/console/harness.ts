@@ -60,18 +60,7 @@ export const createHarness = async (
     runtime,
     a,
     b,
-    call: async (method, path, bearer, body, headers = {}) => {
-      const isText = typeof body === 'string' || body instanceof FormData;
-      return app.request(path, {
-        method,
-        headers: {
-          ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
-          ...(body === undefined || isText ? {} : { 'content-type': 'application/json' }),
-          ...headers,
-        },
-        ...(body === undefined ? {} : { body: isText ? (body as string) : JSON.stringify(body) }),
-      });
-    },
+    call: callOn(app),
     signIn: async (role, tenantId = a.tenant.id) => {
       const link = await auth.issueSignInLink(`person${++people}@example.com`);
       if (role !== null) await core.members.put(link.userId, role === 'operator' ? null : tenantId, role);
@@ -79,6 +68,21 @@ export const createHarness = async (
     },
   };
 };
+
+export const callOn =
+  (app: HttpApp): Harness['call'] =>
+  async (method, path, bearer, body, headers = {}) => {
+    const isText = typeof body === 'string' || body instanceof FormData;
+    return app.request(path, {
+      method,
+      headers: {
+        ...(bearer === undefined ? {} : { authorization: `Bearer ${bearer}` }),
+        ...(body === undefined || isText ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: isText ? (body as string) : JSON.stringify(body) }),
+    });
+  };
 
 export const cookiesOf = (response: Response): string =>
   response.headers

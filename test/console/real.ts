@@ -10,7 +10,7 @@ import type { Core } from '../../core/core.ts';
 import type { Role } from '../../core/domain.ts';
 import { openCore } from '../../main.ts';
 import { furnish, operatorToken } from '../fakes/core.ts';
-import { cookiesOf } from './harness.ts';
+import { callOn, cookiesOf, type Harness } from './harness.ts';
 
 /** The HTTP app over the real core, the real stores in a folder of its own, and a real socket. */
 export type Real = {
@@ -27,6 +27,9 @@ export type Real = {
     headers: Readonly<Record<string, string>>,
     body?: string | Uint8Array,
   ): Promise<{ readonly status: number; readonly body: string }>;
+  /** A request with a bearer; the body is sent as JSON unless it is text or a form. */
+  call: Harness['call'];
+  /** Cookies of a new person with this role. */
   signIn(role: Role, tenantId: string | null): Promise<string>;
   close(): Promise<void>;
 };
@@ -78,6 +81,7 @@ export const openReal = async (): Promise<Real> => {
         sent.on('error', reject);
         sent.end(body);
       }),
+    call: callOn(app),
     signIn: async (role, tenantId) => {
       const link = await auth.issueSignInLink(`real${++people}@example.com`);
       await opened.core.members.put(link.userId, tenantId, role);
