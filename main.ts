@@ -85,7 +85,13 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     config,
     runtime,
     core,
-    metricsText: metrics.text,
+    metricsText: async () => {
+      // Asked at the scrape: a queue that nobody works on would not measure itself.
+      const { ready, oldestMs } = await state.inbox.depth(systemClock.now());
+      metrics.set('inbox_ready', ready);
+      metrics.set('inbox_oldest_seconds', oldestMs / 1000);
+      return metrics.text();
+    },
     openAuth,
     signInUrl: async () => {
       const auth = openAuth();
