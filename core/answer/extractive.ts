@@ -22,7 +22,13 @@ const mostSpans = 3;
 const longestBlock = 1_200;
 const longestAnswer = 1_500;
 
-type Scored = { readonly unit: Unit; readonly score: number; readonly covers: ReadonlySet<string> };
+type Scored = {
+  readonly unit: Unit;
+  /** The question's terms in the unit itself; `covers` has those around it too. */
+  readonly own: ReadonlySet<string>;
+  readonly score: number;
+  readonly covers: ReadonlySet<string>;
+};
 type Span = {
   readonly passage: Passage;
   readonly first: Unit;
@@ -89,19 +95,29 @@ const bestSpan = (passage: Passage, rank: number, weigh: Weigh, kind: Kind): Spa
   const units = unitsOf(passage.text);
   const outer = weigh.among([passage.title, ...passage.headingPath].join('\n'));
   let inner: ReadonlySet<string> = new Set();
+  let before: Scored | null = null;
   const scored = units.map((unit): Scored => {
     const own = weigh.among(unit.words);
     if (unit.kind === 'heading') {
       inner = own;
-      return { unit, score: -1, covers: own };
+      return { unit, own, score: -1, covers: own };
     }
-    const around = new Set([...outer, ...inner].filter((term) => !own.has(term)));
+    const near = nearby(unit, before, weigh);
+    const around = new Set([...outer, ...inner, ...near].filter((term) => !own.has(term)));
     const score = weigh.of(own) + 0.55 * weigh.of(around) + manner(unit, kind) - 0.03 * rank;
-    return { unit, score, covers: new Set([...own, ...around]) };
+    before = { unit, own, score, covers: new Set([...own, ...around]) };
+    return before;
   });
   const best = scored.reduce<Scored | null>((top, each) => (each.score > (top?.score ?? 0) ? each : top), null);
   return best === null ? null : grow(passage, units, best, scored, kind);
 };
+
+/** A row means what its head says; a sentence that begins with "it" speaks of what the one before it named. */
+const nearby = (unit: Unit, before: Scored | null, weigh: Weigh): ReadonlySet<string> => {
+  if (unit.head !== undefined) return weigh.among(unit.head.words);
+  return before !== null && before.unit.block === unit.block && leans.test(unit.words) ? before.own : new Set();
+};
+const leans = /^(it|this|these|they|that|he|she|es|sie|dies)\b/i;
 
 /** How well the form of a unit fits the kind of question. */
 const manner = ({ kind, words }: Unit, asked: Kind): number => {
@@ -121,7 +137,7 @@ const manner = ({ kind, words }: Unit, asked: Kind): number => {
   if (asked === 'what' && /\b(is|are|means|ist|sind|est|es)\b/i.test(words.slice(0, 80))) bonus += 0.05;
   if (kind === 'code' && asked !== 'how') bonus -= 0.15;
   if (words.endsWith('?')) bonus -= 0.25;
-  if (words.split(' ').length < 4) bonus -= 0.12;
+  if (kind !== 'row' && words.split(' ').length < 4) bonus -= 0.12;
   if (words.length > 500) bonus -= 0.1;
   return bonus;
 };
@@ -133,6 +149,7 @@ const grow = (passage: Passage, units: readonly Unit[], best: Scored, scored: re
     unit === undefined ? [] : units.filter((each) => each.block === unit.block);
   const lengthOf = (unit: Unit): number => unit.blockEnd - unit.blockStart;
   const isBlockKind = (unit: Unit): boolean => ['item', 'code', 'row'].includes(unit.kind);
+
   let first = best.unit;
   let end = best.unit.end;
   let isBlock = false;
@@ -141,7 +158,8 @@ const grow = (passage: Passage, units: readonly Unit[], best: Scored, scored: re
     const siblings = blockOf(best.unit);
     const whole =
       best.unit.kind === 'code' ||
-      (lengthOf(best.unit) <= longestBlock &&
+      (best.unit.kind === 'item' &&
+        lengthOf(best.unit) <= longestBlock &&
         (best.unit.ordered === true || (siblings.length <= 5 && lengthOf(best.unit) <= 500)));
     isBlock = best.unit.kind !== 'item' || whole;
     if (whole) {
@@ -178,8 +196,13 @@ const grow = (passage: Passage, units: readonly Unit[], best: Scored, scored: re
     }
     const before = units[at - 1];
     // "It expires after 90 days." says nothing without the sentence before it.
-    const leans = /^(it|this|these|they|that|he|she|es|sie|dies)\b/i.test(best.unit.words);
-    if (leans && before !== undefined && before.block === best.unit.block && end - before.start < 600) first = before;
+    if (
+      leans.test(best.unit.words) &&
+      before !== undefined &&
+      before.block === best.unit.block &&
+      end - before.start < 600
+    )
+      first = before;
   }
   return { passage, first, end, score: best.score, covers: best.covers, isBlock };
 };
@@ -225,6 +248,9 @@ const renderSpan = ({ passage, first, end, isBlock }: Span, n: number): string =
     .replace(/^\s*\n/, '')
     .trimEnd();
   // A piece of a long code block comes without its fence.
+  const head = first.head === undefined ? '' : passage.text.slice(first.head.start, first.head.end);
+  if (head !== '')
+    return `${containBlocks(`${head}${rest}`.replace(/^[ \t>]+(?=\|)/gm, ''), containment).trim()}\n\n[${n}]`;
   const body = first.kind === 'code' && !/^[ \t]*(?:`{3,}|~{3,})/.test(rest) ? `\`\`\`\n${rest}\n\`\`\`` : rest;
   const markdown = containBlocks(dedent(body), containment).trim();
   if (lead !== '') return lead + markdown;

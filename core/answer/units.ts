@@ -18,6 +18,8 @@ export type Unit = {
   readonly blockStart: number;
   readonly blockEnd: number;
   readonly ordered?: boolean;
+  /** A row's: the words of the table's head, and the extent of head and delimiter line. */
+  readonly head?: { readonly words: string; readonly start: number; readonly end: number };
 };
 
 /** Longer passages are not looked at beyond this: a chunk is a few thousand characters. */
@@ -40,7 +42,7 @@ export const unitsOf = (markdown: string): readonly Unit[] => {
     end: number,
     words: string,
     within: Nodes,
-    ordered?: boolean,
+    more: Pick<Unit, 'ordered' | 'head'> = {},
   ): void => {
     if (end <= start || collapse(words) === '') return;
     const { start: blockStart, end: blockEnd } = span(within);
@@ -52,7 +54,7 @@ export const unitsOf = (markdown: string): readonly Unit[] => {
       block,
       blockStart,
       blockEnd,
-      ...(ordered === undefined ? {} : { ordered }),
+      ...more,
     });
   };
   const addSentences = (node: Nodes): void => {
@@ -95,13 +97,16 @@ export const unitsOf = (markdown: string): readonly Unit[] => {
         const [first, last] = [own[0], own.at(-1)];
         if (first !== undefined && last !== undefined) {
           const words = own.map((child) => plainText(child)).join(' ');
-          add('item', span(first).start, span(last).end, words, node, node.ordered === true);
+          add('item', span(first).start, span(last).end, words, node, { ordered: node.ordered === true });
         }
         for (const child of item.children) if (child.type === 'list') walk(child);
       }
     } else if (node.type === 'table') {
-      for (const row of node.children.slice(1))
-        add('row', span(row).start, span(row).end, row.children.map((cell) => plainText(cell)).join(' · '), node);
+      const wordsOf = (row: (typeof node.children)[number] | undefined): string =>
+        (row?.children ?? []).map((cell) => plainText(cell)).join(' · ');
+      const [first, ...rows] = node.children;
+      const head = { words: wordsOf(first), start: span(node).start, end: span(rows[0] ?? node).start };
+      for (const row of rows) add('row', span(row).start, span(row).end, wordsOf(row), node, { head });
     } else if (node.type === 'blockquote' || node.type === 'footnoteDefinition')
       for (const child of node.children) walk(child);
   };
