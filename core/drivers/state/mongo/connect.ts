@@ -1,0 +1,129 @@
+import { MongoClient, type MongoClientOptions } from 'mongodb';
+import { AppError } from '../../../errors.ts';
+import type { Clock, Log } from '../../../ports/runtime.ts';
+import { isBadAddress, unavailableFrom } from './faults.ts';
+
+/** How long each stage may take, in milliseconds. */
+export type MongoLimits = {
+  /** Until some server that takes writes is known. */
+  readonly selectionMs: number;
+  readonly connectMs: number;
+  /** Silence on a connection in the middle of a command. */
+  readonly socketMs: number;
+  /** Until one of the pool's connections is free. */
+  readonly queueMs: number;
+  /** How long the server may work on one read. */
+  readonly serverMs: number;
+  /** One verb, all its steps together. Sweeping, erasing, forgetting and backing up have `longVerbMs`. */
+  readonly verbMs: number;
+  readonly longVerbMs: number;
+  readonly heartbeatMs: number;
+  readonly poolSize: number;
+};
+
+export const defaultLimits: MongoLimits = {
+  selectionMs: 5_000,
+  connectMs: 5_000,
+  socketMs: 30_000,
+  queueMs: 2_000,
+  serverMs: 10_000,
+  verbMs: 15_000,
+  longVerbMs: 10 * 60_000,
+  heartbeatMs: 10_000,
+  poolSize: 30,
+};
+
+/** The database when the URI names none. */
+const defaultDatabase = 'footnote';
+
+/** A server whose clock is off by more makes leases and quota windows of several machines disagree. */
+const toleratedOffsetMs = 1_000;
+
+const badUri =
+  'MONGODB_URI cannot be read; it looks like mongodb://user:password@host:27017/footnote or mongodb+srv://… , with special characters in the password percent-encoded.';
+
+/** `mongodb+srv://u:p@host/name?a=b` into name and options; nothing of it is ever logged. */
+const partsOf = (uri: string): { readonly database: string; readonly parameters: readonly string[] } => {
+  const match = /^mongodb(?:\+srv)?:\/\/[^/?]+(?:\/([^?]*))?(?:\?(.*))?$/s.exec(uri);
+  if (match === null) throw new AppError('config', badUri);
+  const database = decoded(match[1] ?? '');
+  return {
+    database: database === '' ? defaultDatabase : database,
+    parameters: (match[2] ?? '').split('&').map((pair) => decoded(pair.split('=')[0] ?? '').toLowerCase()),
+  };
+};
+
+const decoded = (text: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new AppError('config', badUri);
+  }
+};
+
+export const databaseOf = (uri: string): string => partsOf(uri).database;
+
+/**
+ * A client with every stage bounded and every write waiting for the majority's journal. Throws AppError `config` for a
+ * URI that cannot be read or that asks for `timeoutMS`.
+ */
+export const createClient = (uri: string, appName: string, limits: MongoLimits): MongoClient => {
+  // In several versions of the driver a connection on which this limit had struck could hand one caller another's reply
+  // (CVE-2026-119179). Ours ignores it; a colleague with another version, on the same URI, would not.
+  if (partsOf(uri).parameters.some((name) => name === 'timeoutms' || name === 'timeoutmode')) {
+    throw new AppError(
+      'config',
+      'MONGODB_URI sets timeoutMS, which has led drivers to mix up replies. Take it out; Footnote sets its own limits.',
+    );
+  }
+  const options: MongoClientOptions = {
+    appName,
+    maxPoolSize: limits.poolSize,
+    serverSelectionTimeoutMS: limits.selectionMs,
+    connectTimeoutMS: limits.connectMs,
+    socketTimeoutMS: limits.socketMs,
+    waitQueueTimeoutMS: limits.queueMs,
+    heartbeatFrequencyMS: limits.heartbeatMs,
+    retryWrites: true,
+    retryReads: true,
+    readPreference: 'primary',
+    readConcern: { level: 'majority' },
+    writeConcern: { w: 'majority', journal: true, wtimeoutMS: Math.min(5_000, limits.verbMs) },
+    ignoreUndefined: true,
+  };
+  try {
+    return new MongoClient(uri, options);
+  } catch (error) {
+    // The cause stays behind: a parser quotes what it could not read, and that may be a password.
+    throw isBadAddress(error) ? new AppError('config', badUri) : unavailableFrom(error);
+  }
+};
+
+type Hello = {
+  readonly localTime?: Date;
+  readonly setName?: string;
+  readonly msg?: string;
+};
+
+/** Connects, and says what an operator should know of the server. Throws AppError `config` or `store-unavailable`. */
+export const connect = async (client: MongoClient, database: string, clock: Clock, log: Log): Promise<void> => {
+  try {
+    await client.connect();
+    const startedAt = clock.now();
+    const hello: Hello = await client.db(database).command({ hello: 1 });
+    const offsetMs = clockOffset(hello, startedAt, clock.now());
+    if (Math.abs(offsetMs) > toleratedOffsetMs) log.warn('state.clock_offset', { offsetMs });
+    if (hello.setName === undefined && hello.msg !== 'isdbgrid') {
+      log.warn('state.standalone', {
+        sentence:
+          'The MongoDB server is no replica set: a write whose connection breaks is not repeated by itself, and a lost disk is lost. A replica set of one member is enough for the first.',
+      });
+    }
+  } catch (error) {
+    throw unavailableFrom(error);
+  }
+};
+
+/** Server minus ours, taken at the middle of the exchange; 0 when the server does not tell. */
+export const clockOffset = (hello: { readonly localTime?: Date }, sentAt: number, receivedAt: number): number =>
+  hello.localTime instanceof Date ? Math.round(hello.localTime.getTime() - (sentAt + receivedAt) / 2) : 0;

@@ -1,0 +1,138 @@
+import type { AuditEntry, ChannelRules, Connection } from '../../../domain.ts';
+import type { AuditStore, ChannelStore, ConnectionStore, LeaseStore } from '../../../ports/state.ts';
+import { type AuditDoc, type Collections, type ConnectionDoc, keyOf } from './collections.ts';
+import { all, beyond, inserted, pageOf, parsed, present, twice, within } from './queries.ts';
+import { deadAmong } from './tenants.ts';
+
+export const channelVerbs = ({ channels }: Collections): ChannelStore => ({
+  get: async (tenantId, platform, channelId) => {
+    const doc = await channels.findOne({ _id: keyOf(tenantId, platform, channelId) }, within);
+    return doc === null ? null : parsed<ChannelRules>(doc.record);
+  },
+  put: async (tenantId, platform, channelId, rules) => {
+    const replacement = { tenantId, platform, channelId, record: JSON.stringify(rules) };
+    await twice(() =>
+      channels.replaceOne({ _id: keyOf(tenantId, platform, channelId) }, replacement, { upsert: true }),
+    );
+  },
+  list: async (tenantId) =>
+    (await channels.find({ tenantId }, within).sort({ platform: 1, channelId: 1 }).toArray()).map(
+      ({ platform, channelId, record }) => ({ platform, channelId, rules: parsed<ChannelRules>(record) }),
+    ),
+});
+
+const connectionOf = ({ _id, workspace: _, ...doc }: ConnectionDoc): Connection =>
+  present<Connection>({ id: _id, ...doc } as Connection);
+
+export const connectionVerbs = (collections: Collections): ConnectionStore => {
+  const { connections, codes } = collections;
+  /** Connections of deleted tenants are dead. */
+  const living = async (doc: ConnectionDoc | null): Promise<Connection | null> =>
+    doc === null || (await deadAmong(collections, [doc.tenantId])).size > 0 ? null : connectionOf(doc);
+  const change = async (tenantId: string, connectionId: string, patch: Partial<ConnectionDoc>): Promise<boolean> =>
+    (await connections.updateOne({ _id: connectionId, tenantId }, { $set: patch })).matchedCount === 1;
+  return {
+    create: async (connection) => {
+      const workspace = keyOf(connection.platform, connection.workspaceId);
+      const doc: ConnectionDoc = {
+        _id: connection.id,
+        tenantId: connection.tenantId,
+        platform: connection.platform,
+        workspaceId: connection.workspaceId,
+        workspace,
+        createdAt: connection.createdAt,
+        sealedCredentials: connection.sealedCredentials ?? null,
+        lastEventAt: connection.lastEventAt ?? null,
+        lastError: connection.lastError ?? null,
+      };
+      if (await inserted(() => connections.insertOne(doc))) return 'created';
+      const holder = await connections.findOne({ workspace }, within);
+      if (holder === null || (await deadAmong(collections, [holder.tenantId])).size === 0) return 'taken';
+      await connections.deleteOne({ _id: holder._id, tenantId: holder.tenantId });
+      return (await inserted(() => connections.insertOne(doc))) ? 'created' : 'taken';
+    },
+    get: async (tenantId, connectionId) => {
+      const doc = await connections.findOne({ _id: connectionId, tenantId }, within);
+      return doc === null ? null : connectionOf(doc);
+    },
+    byId: async (connectionId) => living(await connections.findOne({ _id: connectionId }, within)),
+    byWorkspace: async (platform, workspaceId) =>
+      living(await connections.findOne({ workspace: keyOf(platform, workspaceId) }, within)),
+    list: async (tenantId) =>
+      (await connections.find({ tenantId }, within).sort({ createdAt: 1, _id: 1 }).toArray()).map(connectionOf),
+    setCredentials: (tenantId, connectionId, sealed) => change(tenantId, connectionId, { sealedCredentials: sealed }),
+    remove: async (tenantId, connectionId) =>
+      (await connections.deleteOne({ _id: connectionId, tenantId })).deletedCount === 1,
+    touch: async (tenantId, connectionId, patch) => {
+      await change(tenantId, connectionId, {
+        ...(patch.lastEventAt === undefined ? {} : { lastEventAt: patch.lastEventAt }),
+        ...(patch.lastError === undefined ? {} : { lastError: patch.lastError }),
+      });
+    },
+    offerCode: async (hash, platform, workspaceId, expiresAt) => {
+      await twice(() =>
+        codes.updateOne(
+          { _id: hash },
+          { $set: { expiresAt, expireAt: new Date(expiresAt) }, $setOnInsert: { platform, workspaceId } },
+          { upsert: true },
+        ),
+      );
+    },
+    takeCode: async (hash, now) => {
+      const doc = await codes.findOneAndDelete({ _id: hash, expiresAt: { $gt: now } });
+      return doc === null ? null : { platform: doc.platform as Connection['platform'], workspaceId: doc.workspaceId };
+    },
+  };
+};
+
+export const leaseVerbs = ({ leases }: Collections): LeaseStore => ({
+  acquire: async (key, owner, now, forMs) => {
+    // The document outlives its lease, so that the fence only ever grows.
+    const doc = await leases.findOneAndUpdate(
+      { _id: key, $or: [{ leaseUntil: { $lte: now } }, { owner }] },
+      { $set: { owner, leaseUntil: now + forMs }, $inc: { fence: 1 } },
+      { returnDocument: 'after' },
+    );
+    if (doc !== null) return { key, owner, fence: doc.fence };
+    const first = await inserted(() => leases.insertOne({ _id: key, owner, fence: 1, leaseUntil: now + forMs }));
+    return first ? { key, owner, fence: 1 } : null;
+  },
+  renew: async (lease, now, forMs) =>
+    (
+      await leases.updateOne(
+        { _id: lease.key, owner: lease.owner, fence: lease.fence },
+        { $set: { leaseUntil: now + forMs } },
+      )
+    ).matchedCount === 1,
+  release: async (lease) => {
+    await leases.updateOne(
+      { _id: lease.key, owner: lease.owner, fence: lease.fence },
+      { $set: { owner: '', leaseUntil: 0 } },
+    );
+  },
+});
+
+export const auditVerbs = ({ audit }: Collections): AuditStore => ({
+  append: async (entry) => {
+    await inserted(() =>
+      audit.insertOne({
+        _id: entry.id,
+        tenantId: entry.tenantId ?? '',
+        at: entry.at,
+        record: JSON.stringify(entry),
+      }),
+    );
+  },
+  list: (tenantId, page) =>
+    pageOf(
+      page,
+      (after, limit) =>
+        audit
+          .find(all<AuditDoc>([{ tenantId: tenantId ?? '' }, ...beyond(after, ['at', '_id'], '$lt')]), within)
+          .sort({ at: -1, _id: -1 })
+          .limit(limit)
+          .toArray(),
+      (doc) => [doc.at, doc._id],
+      (doc) => parsed<AuditEntry>(doc.record),
+    ),
+});

@@ -1,0 +1,201 @@
+import type { InboundEvent, Receipt } from '../../../domain.ts';
+import type { MaintenanceStore } from '../../../ports/state.ts';
+import type { Collections, InboxDoc, ReceiptDoc } from './collections.ts';
+import { receiptFields, receiptOf } from './conversations.ts';
+import { counterExpiry, tidyCounter } from './metering.ts';
+import { change, chunksOf, day, hour, stepRows, trim, twice, within } from './queries.ts';
+import type { Threads } from './threads.ts';
+
+/** Text of settled events is kept this long, for edits and for a look at what went wrong. */
+const textFor = 72 * hour;
+/** A platform may deliver again late; reason codes answer "why did it not answer?" as long. */
+export const inboxFor = 31 * day;
+/** Thumbs under an old answer still find it. */
+const outboxFor = 90 * day;
+const jobsFor = 30 * day;
+
+/** Steps of one kind in one sweep; what is left waits for the next, half a minute later. */
+const maxSteps = 200;
+
+type Step = () => Promise<boolean>;
+
+/** Repeats a step while it says that there may be more. */
+const drain = async (step: Step): Promise<void> => {
+  for (let round = 0; round < maxSteps; round += 1) if (!(await step())) return;
+};
+
+export const maintenanceVerbs = (
+  collections: Collections,
+  threads: Threads,
+): Pick<MaintenanceStore, 'sweep' | 'forgetMember' | 'check'> => ({
+  sweep: (now) => sweep(collections, threads, now),
+  forgetMember: (tenantId, memberId, pseudonym) => forgetMember(collections, tenantId, memberId, pseudonym),
+  // A real write, waiting for the majority: a full disk and a lost majority answer reads as if nothing were wrong.
+  check: async () => {
+    await twice(() => collections.meta.updateOne({ _id: 'health' }, { $inc: { checks: 1 } }, { upsert: true }));
+  },
+});
+
+const sweep = async (collections: Collections, threads: Threads, now: number): Promise<void> => {
+  const { settlements, counters, windows, answerCache, codes, inbox, outbox, jobs } = collections;
+  await tidyCounters(collections, now);
+  const steps: readonly Step[] = [
+    () => trim(settlements, { expiresAt: { $lte: now } }),
+    () => trim(counters, { expiresAt: { $lte: counterExpiry(now) } }),
+    () => trim(windows, { expiresAt: { $lte: now } }),
+    () => trim(answerCache, { expiresAt: { $lte: now } }),
+    () => trim(codes, { expiresAt: { $lte: now } }),
+    () => stripInbox(collections, { settledAt: { $lte: now - textFor } }),
+    () => trim(inbox, { state: 'settled', settledAt: { $lte: now - inboxFor } }),
+    () =>
+      trim(collections.threads, {
+        waiting: false,
+        servedAt: { $lte: now - inboxFor },
+        leaseUntil: { $lte: now - inboxFor },
+      }),
+    () =>
+      change(outbox, { state: 'sent', final: { $ne: null }, sentAt: { $lte: now - textFor } }, () => ({
+        $set: { final: null },
+      })),
+    () => trim(outbox, { openedAt: { $lte: now - outboxFor } }),
+    () => trim(jobs, { state: { $in: ['done', 'failed'] }, finishedAt: { $lte: now - jobsFor } }),
+  ];
+  for (const step of steps) await drain(step);
+  await keepNoText(collections);
+  await retain(collections, now);
+  await threads.repair(now, maxSteps * stepRows);
+};
+
+/** Page by page through the counters that have holds or marks. */
+const tidyCounters = async (collections: Collections, now: number): Promise<void> => {
+  let after = '';
+  await drain(async () => {
+    const docs = await collections.counters
+      .find({ busy: 1, _id: { $gt: after } }, within)
+      .sort({ _id: 1 })
+      .limit(stepRows)
+      .toArray();
+    for (const doc of docs) await tidyCounter(collections, doc, now);
+    after = docs.at(-1)?._id ?? after;
+    return docs.length === stepRows;
+  });
+};
+
+const stripInbox = ({ inbox }: Collections, where: object): Promise<boolean> =>
+  change(inbox, { state: 'settled', stripped: false, ...where }, (row) => ({
+    $set: { event: withoutText(row), stripped: true },
+  }));
+
+const withoutText = (row: Pick<InboxDoc, 'event'>, authorId?: string): string => {
+  const { feedback, ...event } = JSON.parse(row.event) as InboundEvent;
+  const stripped: InboundEvent = {
+    ...event,
+    text: '',
+    attachments: [],
+    author: { id: authorId ?? event.author.id, isBot: event.author.isBot, isSelf: event.author.isSelf },
+    handle: {},
+    ...(feedback === undefined ? {} : { feedback: withoutComment(feedback) }),
+  };
+  return JSON.stringify(stripped);
+};
+
+const withoutComment = <T extends { readonly comment?: string }>({ comment: _, ...rest }: T): Omit<T, 'comment'> =>
+  rest;
+
+/** Tenants that keep no text at all. */
+const keepNoText = async (collections: Collections): Promise<void> => {
+  const strict = await collections.tenants
+    .find({ keepText: false }, within)
+    .project<{ _id: string }>({ _id: 1 })
+    .toArray();
+  for (const ids of chunksOf(strict.map((doc) => doc._id)))
+    await drain(() => stripInbox(collections, { tenantId: { $in: [...ids] } }));
+};
+
+/** Receipts and conversations older than their tenant keeps them. */
+const retain = async ({ tenants, receipts, turns }: Collections, now: number): Promise<void> => {
+  const strict = await tenants
+    .find({ retentionDays: { $gt: 0 }, deletedAt: null }, within)
+    .project<{ _id: string; retentionDays: number }>({ retentionDays: 1 })
+    .toArray();
+  for (const { _id, retentionDays } of strict) {
+    const old = { tenantId: _id, at: { $lt: now - retentionDays * day } };
+    await drain(() => trim(receipts, old));
+    await drain(() => trim(turns, old));
+  }
+};
+
+/**
+ * The receipts come last: through them everything else of the person is found, so that a call that broke off anywhere is
+ * simply made again. Steps here have no bound but the verb's own time, for half a forgetting is none.
+ */
+const forgetMember = async (
+  collections: Collections,
+  tenantId: string,
+  memberId: string,
+  pseudonym: string,
+): Promise<void> => {
+  if (memberId === pseudonym) return;
+  const { outbox, answerCache, ledger } = collections;
+  const mine = { tenantId, memberId };
+  // A delivery under way is given up rather than sent to somebody who asked to be forgotten.
+  while (
+    await change(outbox, mine, (row) => ({
+      $set: { final: null, state: 'sent' as const, sentAt: row.sentAt ?? row.openedAt, memberId: null },
+    }))
+  );
+  await forgetTurns(collections, mine);
+  while (await forgetInbox(collections, tenantId, memberId, pseudonym));
+  while (await trim(answerCache, mine));
+  while (await change(ledger, mine, () => ({ $set: { memberId: pseudonym } })));
+  while (await change(collections.receipts, mine, (row) => ({ $set: forgottenReceipt(row, pseudonym) })));
+};
+
+/** Turns are found through the receipts, whose member is about to be changed. */
+const forgetTurns = async (
+  { receipts, turns }: Collections,
+  mine: { readonly tenantId: string; readonly memberId: string },
+): Promise<void> => {
+  let after = '';
+  for (;;) {
+    const page = await receipts
+      .find({ ...mine, answerId: { $gt: after } }, within)
+      .project<{ answerId: string }>({ answerId: 1 })
+      .sort({ answerId: 1 })
+      .limit(stepRows)
+      .toArray();
+    const last = page.at(-1);
+    if (last === undefined) return;
+    await turns.deleteMany({ tenantId: mine.tenantId, answerId: { $in: page.map((doc) => doc.answerId) } });
+    after = last.answerId;
+  }
+};
+
+/** A member id is `platform:userId`; an inbox row knows the two apart. */
+const forgetInbox = (
+  { inbox }: Collections,
+  tenantId: string,
+  memberId: string,
+  pseudonym: string,
+): Promise<boolean> => {
+  const split = memberId.indexOf(':');
+  return change(
+    inbox,
+    { tenantId, authorId: memberId.slice(split + 1), platform: memberId.slice(0, Math.max(0, split)) },
+    (row) => ({ $set: { event: withoutText(row, pseudonym), authorId: pseudonym, stripped: true } }),
+  );
+};
+
+/** What was retrieved and cited stays, being the documents' and not the person's; quotas and the thread named the person. */
+const forgottenReceipt = (doc: ReceiptDoc, pseudonym: string): Partial<ReceiptDoc> => {
+  const { condensedQuestion: _, threadId: __, messageId: ___, ...receipt } = receiptOf(doc);
+  const forgotten: Receipt = {
+    ...receipt,
+    question: '',
+    answer: '',
+    memberId: pseudonym,
+    quotaBuckets: receipt.quotaBuckets.filter((bucket) => !bucket.startsWith('member:')),
+  };
+  const verdicts = receipt.feedback.map(({ rating, at }, n) => [`forgotten${n}`, { rating, at }]);
+  return { ...receiptFields(forgotten), feedback: Object.fromEntries(verdicts) };
+};

@@ -1,0 +1,74 @@
+import type { OutboxRecord, OutboxStore } from '../../../ports/state.ts';
+import { type Collections, keyOf, type OutboxDoc } from './collections.ts';
+import { parsed, twice, within } from './queries.ts';
+
+/** Messages that one answer may have on a platform. */
+const maxPosted = 500;
+
+const recordOf = (doc: OutboxDoc): OutboxRecord => ({
+  id: doc.id,
+  tenantId: doc.tenantId,
+  state: doc.state,
+  attempts: doc.attempts,
+  answerId: doc.answerId,
+  postedIds: doc.postedIds,
+  ...(doc.final === null ? {} : { final: parsed<NonNullable<OutboxRecord['final']>>(doc.final) }),
+});
+
+export const outboxVerbs = ({ outbox }: Collections): OutboxStore => ({
+  open: async (tenantId, id, answerId, now) => {
+    const doc = await twice(() =>
+      outbox.findOneAndUpdate(
+        { _id: keyOf(tenantId, id) },
+        {
+          $inc: { attempts: 1 },
+          $setOnInsert: {
+            tenantId,
+            id,
+            answerId,
+            state: 'open',
+            openedAt: now,
+            sentAt: null,
+            memberId: null,
+            final: null,
+            postedIds: [],
+          },
+        },
+        { upsert: true, returnDocument: 'after' },
+      ),
+    );
+    if (doc === null) throw new Error('an upsert returned no document');
+    return recordOf(doc);
+  },
+  posted: async (tenantId, id, messageId) => {
+    await outbox.updateOne(
+      { _id: keyOf(tenantId, id), [`postedIds.${maxPosted - 1}`]: { $exists: false } },
+      { $addToSet: { postedIds: messageId } },
+    );
+  },
+  // The first final answer stands: a second attempt must deliver the same words and settle the same amounts.
+  finalize: async (tenantId, id, final) => {
+    await outbox.updateOne(
+      { _id: keyOf(tenantId, id), state: 'open' },
+      { $set: { state: 'final', final: JSON.stringify(final), memberId: final.receipt.memberId ?? null } },
+    );
+  },
+  sent: async (tenantId, id, now) => {
+    await outbox.updateOne(
+      { _id: keyOf(tenantId, id), state: { $in: ['open', 'final'] } },
+      { $set: { state: 'sent', sentAt: now } },
+    );
+  },
+  get: async (tenantId, id) => {
+    const doc = await outbox.findOne({ _id: keyOf(tenantId, id) }, within);
+    return doc === null ? null : recordOf(doc);
+  },
+  byPostedId: async (tenantId, messageId) => {
+    const [doc] = await outbox
+      .find({ tenantId, postedIds: messageId }, within)
+      .sort({ openedAt: -1 })
+      .limit(1)
+      .toArray();
+    return doc === undefined ? null : recordOf(doc);
+  },
+});

@@ -1,0 +1,150 @@
+import type { Source } from '../../../domain.ts';
+import type { DocumentStore, SourceStore, StoredDocument } from '../../../ports/state.ts';
+import { type Collections, type DocumentDoc, keyOf, type SourceDoc } from './collections.ts';
+import { contentVerbs } from './contents.ts';
+import { chunksOf, pageOf, parsed, present, replaceAll, rowLimit, twice, within } from './queries.ts';
+import { deadTenants } from './tenants.ts';
+
+const sourceOf = ({ _id, settings, ...doc }: SourceDoc): Source =>
+  present<Source>({ id: _id, ...doc, settings: parsed<Source['settings']>(settings) } as Source);
+
+export const sourceVerbs = (collections: Collections): SourceStore => {
+  const { sources } = collections;
+  const get = async (tenantId: string, sourceId: string): Promise<Source | null> => {
+    const doc = await sources.findOne({ _id: sourceId, tenantId }, within);
+    return doc === null ? null : sourceOf(doc);
+  };
+  /** The running of a source is no edit: its revision stays, or a person's form would go stale under their hands. */
+  const note = async (tenantId: string, sourceId: string, patch: Partial<SourceDoc>): Promise<void> => {
+    await sources.updateOne({ _id: sourceId, tenantId }, { $set: patch });
+  };
+  return {
+    create: async (source) => {
+      await sources.insertOne({
+        _id: source.id,
+        tenantId: source.tenantId,
+        kind: source.kind,
+        name: source.name,
+        settings: JSON.stringify(source.settings),
+        schedule: source.schedule ?? null,
+        nextRunAt: source.nextRunAt ?? null,
+        cursor: source.cursor ?? null,
+        createdAt: source.createdAt,
+        lastSyncedAt: source.lastSyncedAt ?? null,
+        rev: source.rev,
+      });
+    },
+    get,
+    list: async (tenantId) =>
+      (await sources.find({ tenantId }, within).sort({ createdAt: 1, _id: 1 }).toArray()).map(sourceOf),
+    update: async (tenantId, sourceId, rev, { settings, ...patch }) => {
+      const doc = await sources.findOneAndUpdate(
+        { _id: sourceId, tenantId, rev },
+        { $set: { ...patch, ...(settings === undefined ? {} : { settings: JSON.stringify(settings) }), rev: rev + 1 } },
+        { returnDocument: 'after' },
+      );
+      if (doc !== null) return sourceOf(doc);
+      return (await get(tenantId, sourceId)) === null ? null : 'stale';
+    },
+    remove: async (tenantId, sourceId) => (await sources.deleteOne({ _id: sourceId, tenantId })).deletedCount === 1,
+    due: async (now, limit) =>
+      (
+        await sources
+          .find({ nextRunAt: { $lte: now }, tenantId: { $nin: await deadTenants(collections) } }, within)
+          .sort({ nextRunAt: 1, _id: 1 })
+          .limit(rowLimit(limit))
+          .toArray()
+      ).map(sourceOf),
+    reschedule: async (tenantId, sourceId, from, to) =>
+      (await sources.updateOne({ _id: sourceId, tenantId, nextRunAt: from }, { $set: { nextRunAt: to } }))
+        .matchedCount === 1,
+    saveCursor: (tenantId, sourceId, cursor) => note(tenantId, sourceId, { cursor }),
+    markSynced: (tenantId, sourceId, now) => note(tenantId, sourceId, { lastSyncedAt: now }),
+  };
+};
+
+const documentOf = (doc: DocumentDoc): StoredDocument => ({
+  ...parsed<StoredDocument>(doc.record),
+  ...(doc.seenIn === null ? {} : { seenIn: doc.seenIn }),
+});
+
+const fieldsOf = (tenantId: string, { seenIn, ...document }: StoredDocument): Omit<DocumentDoc, '_id'> => ({
+  tenantId,
+  id: document.id,
+  sourceId: document.sourceId,
+  seenIn: seenIn ?? null,
+  record: JSON.stringify({ ...document, tenantId }),
+});
+
+export const documentVerbs = (collections: Collections): DocumentStore => {
+  const { documents, contents } = collections;
+  const keysOf = (tenantId: string, ids: readonly string[]): string[] => ids.map((id) => keyOf(tenantId, id));
+  const put = async (tenantId: string, document: StoredDocument): Promise<void> => {
+    const _id = keyOf(tenantId, document.id);
+    await twice(() => documents.replaceOne({ _id }, fieldsOf(tenantId, document), { upsert: true }));
+  };
+  return {
+    put: (document) => put(document.tenantId, document),
+    putMany: async (tenantId, all) => {
+      for (const chunk of chunksOf(all)) {
+        await replaceAll<DocumentDoc>(
+          documents,
+          chunk.map((one) => ({ _id: keyOf(tenantId, one.id), ...fieldsOf(tenantId, one) })),
+        );
+      }
+    },
+    get: async (tenantId, documentId) => {
+      const doc = await documents.findOne({ _id: keyOf(tenantId, documentId) }, within);
+      return doc === null ? null : documentOf(doc);
+    },
+    getMany: async (tenantId, documentIds) => {
+      const found: DocumentDoc[] = [];
+      for (const chunk of chunksOf(keysOf(tenantId, documentIds)))
+        found.push(...(await documents.find({ _id: { $in: [...chunk] } }, within).toArray()));
+      return found.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map(documentOf);
+    },
+    list: (tenantId, { sourceId }, page) =>
+      pageOf(
+        page,
+        (after, limit) =>
+          documents
+            .find(
+              {
+                tenantId,
+                ...(sourceId === undefined ? {} : { sourceId }),
+                id: { $gt: String(after?.[0] ?? '') },
+              },
+              within,
+            )
+            .sort({ id: 1 })
+            .limit(limit)
+            .toArray(),
+        (doc) => [doc.id],
+        documentOf,
+      ),
+    remove: async (tenantId, documentIds) => {
+      let removed = 0;
+      for (const chunk of chunksOf(keysOf(tenantId, documentIds))) {
+        await contents.deleteMany({ _id: { $in: [...chunk] } });
+        removed += (await documents.deleteMany({ _id: { $in: [...chunk] } })).deletedCount;
+      }
+      return removed;
+    },
+    markSeen: async (tenantId, documentIds, runId) => {
+      for (const chunk of chunksOf(keysOf(tenantId, documentIds)))
+        await documents.updateMany({ _id: { $in: [...chunk] } }, { $set: { seenIn: runId } });
+    },
+    unseen: async (tenantId, sourceId, runId, limit) =>
+      (
+        await documents
+          .find({ tenantId, sourceId, seenIn: { $ne: runId } }, within)
+          .project<{ id: string }>({ id: 1 })
+          .sort({ id: 1 })
+          .limit(rowLimit(limit))
+          .toArray()
+      ).map((doc) => doc.id),
+    count: (tenantId, sourceId) =>
+      documents.countDocuments({ tenantId, ...(sourceId === undefined ? {} : { sourceId }) }, within),
+    ...contentVerbs(collections),
+  };
+};

@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import type { MongoClient } from 'mongodb';
+import type { Clock, Log } from '../../../ports/runtime.ts';
+import type { StateStore } from '../../../ports/state.ts';
+import { backupInto } from './backup.ts';
+import { type Collections, collectionsIn } from './collections.ts';
+import { connect, createClient, databaseOf, defaultLimits, type MongoLimits } from './connect.ts';
+import { auditVerbs, channelVerbs, connectionVerbs, leaseVerbs } from './connections.ts';
+import { answerCacheVerbs, conversationVerbs, receiptVerbs } from './conversations.ts';
+import { unavailableFrom } from './faults.ts';
+import { guarded } from './guard.ts';
+import { inboxVerbs } from './inbox.ts';
+import { jobVerbs } from './jobs.ts';
+import { ledgerVerbs } from './ledger.ts';
+import { inboxFor, maintenanceVerbs } from './maintenance.ts';
+import { meteringVerbs } from './metering.ts';
+import { outboxVerbs } from './outbox.ts';
+import { prepareSchema } from './schema.ts';
+import { documentVerbs, sourceVerbs } from './sources.ts';
+import { keyVerbs, memberVerbs, tenantVerbs } from './tenants.ts';
+import { createThreads } from './threads.ts';
+
+export type MongoStateOptions = {
+  /** The database is the URI's path, `footnote` without one. */
+  readonly uri: string;
+  /** Shown in the server's logs. */
+  readonly appName?: string;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** Longest waits and the size of the pool; see `defaultLimits`. */
+  readonly limits?: Partial<MongoLimits>;
+  /** TTL indexes as a second net behind the sweep (default true); tests with a clock of their own turn them off. */
+  readonly ttlIndexes?: boolean;
+};
+
+/**
+ * The state store of several machines: MongoDB 4.4 or newer, every verb one conditional change of one document or safe to
+ * repeat, every write confirmed by the majority's journal. Throws AppError `config` (URI, server version, a database that
+ * a newer Footnote has changed) or `store-unavailable` (unreachable, credentials, an index that cannot be made).
+ */
+export const openMongoState = async (options: MongoStateOptions): Promise<StateStore> => {
+  const { log, clock } = options;
+  const limits: MongoLimits = { ...defaultLimits, ...options.limits };
+  const client = createClient(options.uri, options.appName ?? 'footnote', limits);
+  const database = databaseOf(options.uri);
+  const collections = collectionsIn(client.db(database));
+  try {
+    await connect(client, database, clock, log);
+    await prepareSchema({ collections, clock, log, owner: randomUUID(), ttl: options.ttlIndexes ?? true });
+  } catch (error) {
+    await client.close().catch(() => undefined);
+    throw unavailableFrom(error);
+  }
+  return storeOver({ client, collections, database, limits, log, clock });
+};
+
+type Parts = {
+  readonly client: MongoClient;
+  readonly collections: Collections;
+  readonly database: string;
+  readonly limits: MongoLimits;
+  readonly log: Log;
+  readonly clock: Clock;
+};
+
+const storeOver = ({ client, collections, database, limits, log, clock }: Parts): StateStore => {
+  const threads = createThreads(collections);
+  const { drained, ...inbox } = inboxVerbs({ collections, threads, log, keptForMs: inboxFor });
+  return {
+    name: 'mongodb',
+    tenants: guarded(tenantVerbs(collections), limits),
+    keys: guarded(keyVerbs(collections), limits),
+    members: guarded(memberVerbs(collections), limits),
+    sources: guarded(sourceVerbs(collections), limits),
+    documents: guarded(documentVerbs(collections), limits),
+    jobs: guarded(jobVerbs(collections), limits),
+    inbox: guarded(inbox, limits),
+    outbox: guarded(outboxVerbs(collections), limits),
+    conversations: guarded(conversationVerbs(collections), limits),
+    receipts: guarded(receiptVerbs(collections), limits),
+    answerCache: guarded(answerCacheVerbs(collections), limits),
+    metering: guarded(meteringVerbs(collections, clock), limits),
+    ledger: guarded(ledgerVerbs(collections), limits),
+    channels: guarded(channelVerbs(collections), limits),
+    connections: guarded(connectionVerbs(collections), limits),
+    leases: guarded(leaseVerbs(collections), limits),
+    audit: guarded(auditVerbs(collections), limits),
+    maintenance: guarded(
+      {
+        ...maintenanceVerbs(collections, threads),
+        backup: (folder: string) => backupInto(collections, database, folder, clock.now),
+        close: async () => {
+          await drained();
+          await client.close();
+        },
+      },
+      limits,
+    ),
+  };
+};
