@@ -11,6 +11,7 @@ import { createHttpApp } from './console/app.tsx';
 import { type Auth, createAuth } from './console/auth/auth.ts';
 import { type Config, parseConfig } from './core/config.ts';
 import { type Core, type CoreParts, createCore } from './core/core.ts';
+import type { Role, TenantId } from './core/domain.ts';
 import { openSqliteChunks } from './core/drivers/chunks/sqlite/chunks.ts';
 import { createFolderSource } from './core/drivers/sources/folder.ts';
 import { pushSource } from './core/drivers/sources/push.ts';
@@ -32,14 +33,18 @@ const drainForMs = 25_000;
 /** How long open connections may take to end after the listener was closed. */
 const closeForMs = 3_000;
 
+export type Guest = { readonly email: string; readonly role: Role; readonly tenantId: TenantId | null };
+
 export type Opened = {
   readonly config: Config;
   readonly runtime: Runtime;
   readonly core: Core;
   metricsText(): Promise<string>;
   openAuth(): Auth;
-  /** A new one-time link for the owner. */
-  signInUrl(): Promise<string>;
+  /** A new one-time link: for the owner, or for somebody who is given this role. */
+  signInUrl(guest?: Guest): Promise<string>;
+  /** The `demo` tenant with its sample documents, unless DEMO is off, it was filled before, or it was deleted. */
+  fillDemo(): Promise<void>;
   /** Everything that a restore needs, into an empty folder. */
   backup(folder: string, signal: AbortSignal): Promise<void>;
 };
@@ -93,13 +98,19 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
       return metrics.text();
     },
     openAuth,
-    signInUrl: async () => {
+    signInUrl: async (guest) => {
       const auth = openAuth();
       try {
-        return (await auth.ownerLink(core.members)).url;
+        if (guest === undefined) return (await auth.ownerLink(core.members)).url;
+        const link = await auth.issueSignInLink(guest.email);
+        await core.members.put(link.userId, guest.tenantId, guest.role);
+        return link.url;
       } finally {
         auth.close();
       }
+    },
+    fillDemo: async () => {
+      if (config.DEMO === 'on') await fillDemoTenant(core, log);
     },
     backup: async (folder, signal) => {
       await core.backup(folder, signal);
@@ -161,7 +172,7 @@ export const startFootnote = async (given: Environment = process.env, options: S
   const opened = await openCore(env);
   const { config, runtime, core } = opened;
   const auth = opened.openAuth();
-  if (config.DEMO === 'on') await fillDemoTenant(core, runtime.log);
+  await opened.fillDemo();
   const { connections } = core;
   const platforms = await createPlatforms(config, {
     runtime,

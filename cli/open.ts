@@ -10,9 +10,8 @@ export const openDoor = async (env: Environment): Promise<Door> => {
   const main = await import('../main.ts');
   // Standard output belongs to the verb's own words; LOG_LEVEL=debug brings the log back.
   const isLogLevelSet = Boolean(env.LOG_LEVEL || env.LOG_LEVEL_FILE);
-  const { core, config, backup, signInUrl } = await main.openCore({
+  return main.openCore({
     ...env,
     ...(isLogLevelSet ? {} : { LOG_LEVEL: 'silent' }),
   });
-  return { core, config, backup, signInUrl };
 };

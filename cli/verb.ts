@@ -1,7 +1,7 @@
 import type { ParseArgsOptionDescriptor } from 'node:util';
 import type { Config } from '../core/config.ts';
 import type { Core } from '../core/core.ts';
-import type { Tenant } from '../core/domain.ts';
+import type { Role, Tenant, TenantId } from '../core/domain.ts';
 
 /** What a verb may touch outside: two streams, the keyboard, the person's patience. */
 export type Terminal = {
@@ -21,8 +21,14 @@ export type Door = {
   readonly config: Config;
   /** Consistent copy of every store into a folder, with the key of sealed credentials when it was generated here. */
   backup(folder: string, signal: AbortSignal): Promise<void>;
-  /** A new one-time link for an owner. */
-  signInUrl(): Promise<string>;
+  /** A new one-time link: for the owner, or for somebody who is given this role. */
+  signInUrl(guest?: {
+    readonly email: string;
+    readonly role: Role;
+    readonly tenantId: TenantId | null;
+  }): Promise<string>;
+  /** The `demo` tenant with its sample documents, unless it is switched off, was filled before, or was deleted. */
+  fillDemo(): Promise<void>;
 };
 
 export type VerbOption = ParseArgsOptionDescriptor & { readonly about: string };
@@ -61,14 +67,24 @@ export const tenantOption = {
   tenant: { type: 'string', default: 'demo', about: 'slug of the tenant (demo)' },
 } as const satisfies Record<string, VerbOption>;
 
-/** The tenant of --tenant. Throws UsageError when there is none of that name. */
+/** The tenant of --tenant; `demo` is filled when it is asked for before the first start. Throws UsageError for no such tenant. */
 export const tenantOf = async (call: Call, core: Core): Promise<Tenant> => {
-  const slug = call.text('tenant') ?? 'demo';
-  const tenant = await core.tenants.bySlug(slug);
+  const slug = call.text('tenant') ?? demoSlug;
+  const tenant = (await core.tenants.bySlug(slug)) ?? (slug === demoSlug ? await filledDemo(call, core) : null);
   if (tenant !== null) return tenant;
   const hint =
-    slug === 'demo' ? 'It is filled at the first `footnote serve`.' : `Create it: footnote tenant create ${slug}`;
+    slug === demoSlug
+      ? 'It was deleted, or DEMO is off. Name another one with --tenant.'
+      : `Create it: footnote tenant create ${slug}`;
   throw new UsageError(`There is no tenant “${slug}”. ${hint}`);
+};
+
+const demoSlug = 'demo';
+
+const filledDemo = async (call: Call, core: Core): Promise<Tenant | null> => {
+  if (call.terminal.isTerminal) call.terminal.err('Filling the demo tenant with its sample documents …\n');
+  await (await call.open()).fillDemo();
+  return core.tenants.bySlug(demoSlug);
 };
 
 /** One line of JSON; what scripts read. */

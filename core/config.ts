@@ -1,12 +1,28 @@
 import { readFileSync } from 'node:fs';
+import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import { AppError } from './errors.ts';
 
 /** The only schema of the environment. Every variable may also come as NAME_FILE, a path whose content is the value. */
 
-const port = z.coerce.number().int().min(0).max(65_535);
-const count = z.coerce.number().int().positive();
-const url = z.url({ protocol: /^https?$/ }).transform((value) => value.replace(/\/+$/, ''));
+const wholeNumber = (atLeast: number, atMost: number, sentence: string) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, sentence)
+    .transform(Number)
+    .refine((value) => value >= atLeast && value <= atMost, sentence);
+const port = wholeNumber(0, 65_535, 'needs a port number, 0 to 65535');
+const count = wholeNumber(1, Number.MAX_SAFE_INTEGER, 'needs a whole number above 0');
+const url = z
+  .url({ protocol: /^https?$/, error: 'needs an http or https address, such as https://footnote.example.com' })
+  .transform((value) => value.replace(/\/+$/, ''));
+/** Our routes stand at the root, so that nothing but an origin can be the public address. */
+const origin = url.refine((value) => {
+  const { pathname, search, hash, username, password } = new URL(value);
+  return pathname === '/' && `${search}${hash}${username}${password}` === '';
+}, 'needs an address without a path, such as https://footnote.example.com');
+/** What fits into an Authorization header; anything else could never be sent back to us. */
+const bearer = z.string().regex(/^[\x21-\x7e]{1,512}$/, 'needs 1 to 512 printable characters without spaces');
 const secret = z.string().min(1);
 const list = z.string().transform((value) =>
   value
@@ -15,16 +31,21 @@ const list = z.string().transform((value) =>
     .filter((item) => item !== ''),
 );
 
+const isAddressRange = (text: string): boolean => ipaddr.isValid(text) || ipaddr.isValidCIDR(text);
+const hostAndPort = /^(\[[0-9a-f:.]+\]|[^\s:/@]+):\d{1,5}$/i;
+
 /** Description and default appear in .env.example, which a test compares with this schema. */
 export const environment = {
-  PORT: { schema: port.default(3000), about: 'port to listen on' },
+  PORT: { schema: port.prefault('3000'), about: 'port to listen on' },
   HOST: { schema: z.string().default('127.0.0.1'), about: 'address to listen on (0.0.0.0 in the image)' },
   PUBLIC_URL: {
-    schema: url.optional(),
+    schema: origin.optional(),
     about: 'address under which people and platforms reach this deployment (default: http://localhost:PORT)',
   },
   TRUSTED_PROXIES: {
-    schema: list.default([]),
+    schema: list
+      .refine((items) => items.every(isAddressRange), 'needs IP addresses or CIDR ranges, such as 10.0.0.0/8,::1')
+      .prefault(''),
     about: 'comma-separated addresses or CIDR ranges whose forwarded headers count',
   },
   DATA_DIR: {
@@ -36,7 +57,7 @@ export const environment = {
     about: 'fill a `demo` tenant with sample documents at the first start',
   },
   FOOTNOTE_ADMIN_TOKEN: {
-    schema: z.string().min(16, 'needs at least 16 characters').optional(),
+    schema: bearer.min(16, 'needs at least 16 characters').optional(),
     about: "operator's bearer token for the API (none: operator API off)",
   },
   FOOTNOTE_SECRET_KEY: {
@@ -49,7 +70,7 @@ export const environment = {
       .optional(),
     about: '32 bytes base64, seals stored credentials (generated into DATA_DIR when absent)',
   },
-  METRICS_TOKEN: { schema: secret.optional(), about: 'bearer token for /metrics (none: loopback callers only)' },
+  METRICS_TOKEN: { schema: bearer.optional(), about: 'bearer token for /metrics (none: loopback callers only)' },
   OPENAI_API_KEY: {
     schema: secret.optional(),
     about: 'key of an OpenAI-compatible endpoint (none: extractive answers, quoted from the documents)',
@@ -87,7 +108,9 @@ export const environment = {
     about: 'comma-separated folders that `folder` sources may read (none: only the command line may ingest a folder)',
   },
   FETCH_ALLOW: {
-    schema: list.default([]),
+    schema: list
+      .refine((items) => items.every((item) => hostAndPort.test(item)), 'needs host:port, such as wiki.internal:443')
+      .prefault(''),
     about: 'comma-separated host:port that guarded fetches may reach although private',
   },
   LOG_LEVEL: {
@@ -106,15 +129,29 @@ const notYet: Readonly<Record<string, string>> = {
   WEAVIATE_URL: 'the Weaviate driver',
   WEAVIATE_GRPC_URL: 'the Weaviate driver',
   WEAVIATE_API_KEY: 'the Weaviate driver',
+  WEAVIATE_TENANCY: 'the Weaviate driver',
+  WEAVIATE_REPLICAS: 'the Weaviate driver',
   RERANK_URL: 'reranking',
+  RERANK_MODEL: 'reranking',
   OCR_URL: 'reading scanned pages',
   SLACK_CLIENT_ID: 'Slack installation by OAuth',
   SLACK_CLIENT_SECRET: 'Slack installation by OAuth',
   DISCORD_BOT_TOKEN: 'Discord',
+  DISCORD_APPLICATION_ID: 'Discord',
+  DISCORD_PUBLIC_KEY: 'Discord',
+  DISCORD_API_URL: 'Discord',
+  DISCORD_MESSAGE_CONTENT: 'Discord',
   TEAMS_APP_ID: 'Microsoft Teams',
   TEAMS_APP_PASSWORD: 'Microsoft Teams',
+  TEAMS_TENANT_ID: 'Microsoft Teams',
+  TEAMS_OPENID_METADATA_URL: 'Microsoft Teams',
+  TEAMS_ALLOW_UNAUTHENTICATED_LOOPBACK: 'Microsoft Teams',
+  DEFAULT_TENANT_WORKSPACES: 'Discord and Microsoft Teams',
   SMTP_URL: 'mail',
+  MAIL_FROM: 'mail',
   OIDC_ISSUER: 'single sign-on',
+  OIDC_CLIENT_ID: 'single sign-on',
+  OIDC_CLIENT_SECRET: 'single sign-on',
   OTEL_EXPORTER_OTLP_ENDPOINT: 'traces',
 };
 
@@ -131,7 +168,7 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     const raw = readVariable(env, name, problems);
     const parsed = schema.safeParse(raw);
     if (parsed.success) values[name] = parsed.data;
-    else for (const issue of parsed.error.issues) problems.push(`${name}: ${issue.message}`);
+    else problems.push(`${name}: ${parsed.error.issues[0]?.message ?? 'does not fit'}`);
   }
   for (const [name, what] of Object.entries(notYet)) {
     if (readVariable(env, name, []) !== undefined)
@@ -164,7 +201,9 @@ const readVariable = (
       return undefined;
     }
   }
-  return direct === '' ? undefined : direct;
+  // A line of an .env file written on Windows ends in a carriage return, which no value means.
+  const value = direct?.trim();
+  return value === '' ? undefined : value;
 };
 
 const contradictions = (values: Readonly<Record<string, unknown>>): string[] => {

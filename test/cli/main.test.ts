@@ -34,6 +34,11 @@ describe('the command line', () => {
     [['usage', '--from', '2026-02-31'], '--from needs a day'],
     [['usage', '--from', '2026-03-02', '--to', '2026-03-01'], '--to lies before'],
     [['backup'], 'Give the folder'],
+    [['sign-in', 'ada@example.com'], '--email'],
+    [['sign-in', '--email', 'ada'], 'no e-mail address'],
+    [['sign-in', '--tenant', 'demo'], '--email'],
+    [['sign-in', '--email', 'ada@example.com', '--role', 'viewer'], '--tenant'],
+    [['sign-in', '--email', 'ada@example.com', '--tenant', 'demo', '--role', 'operator'], 'no role operator'],
     [['restore', '/nowhere/at/all'], 'no complete backup'],
   ])('exits 2 with a sentence for: footnote %j', async (line, sentence) => {
     const { code, out, err } = await footnote(line);
@@ -66,6 +71,20 @@ describe('ask', () => {
     const { out } = await footnote(['ask', '--json', 'By train?']);
     expect(out.trim()).not.toContain('\n');
     expect(JSON.parse(out)).toMatchObject({ kind: 'answered', citations: [{ n: 1, externalId: 'travel.md' }] });
+  });
+
+  it('fills the demo tenant when it is asked for before the first start', async () => {
+    const { core } = createFakeCore();
+    const filled = core.tenants.bySlug;
+    let isFilled = false;
+    core.tenants.bySlug = async (slug) => (isFilled ? filled(slug) : null);
+    const fillDemo = async () => {
+      isFilled = true;
+    };
+    expect((await footnote(['ask', 'By', 'train?'], { core, fillDemo })).code).toBe(0);
+    isFilled = false;
+    const { code, err } = await footnote(['ask', 'By', 'train?'], { core });
+    expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining('DEMO is off') });
   });
 
   it('shows the passages with their scores on request', async () => {
@@ -101,6 +120,13 @@ describe('tenants, keys, links and usage', () => {
     });
     expect((await footnote(['key', 'create', 'bot', '--scope', 'ask,ingest'])).out).toBe('fn_secret\n');
     expect((await footnote(['sign-in'])).out).toMatch(/\/console\/sign-in\/token\n$/);
+  });
+
+  it('prints a link for anybody: an operator, or somebody with a role in one tenant', async () => {
+    const { out } = await footnote(['sign-in', '--email', 'ada@example.com']);
+    expect(out).toContain('{"email":"ada@example.com","tenantId":null,"role":"operator"}');
+    const inside = await footnote(['sign-in', '--email', 'ada@example.com', '--tenant', 'demo', '--role', 'owner']);
+    expect(inside.out).toContain('"tenantId":"t_0123456789abcdef01234567","role":"owner"');
   });
 
   it('shows money exactly, unknown prices as unknown, and disarms formulas in CSV', async () => {

@@ -157,6 +157,7 @@ type Options = {
   readonly input?: string;
   readonly isTerminal?: boolean;
   readonly backup?: Door['backup'];
+  readonly fillDemo?: Door['fillDemo'];
 };
 
 /** Runs one command line as a person would, and tells what was printed. */
@@ -182,7 +183,9 @@ export const footnote = async (line: readonly string[], options: Options = {}) =
       core: options.core ?? createFakeCore().core,
       config: parseConfig(env),
       backup: options.backup ?? (async () => {}),
-      signInUrl: async () => 'http://localhost:3000/console/sign-in/token',
+      signInUrl: async (guest) =>
+        `http://localhost:3000/console/sign-in/${guest === undefined ? 'token' : JSON.stringify(guest)}`,
+      fillDemo: options.fillDemo ?? (async () => {}),
     }),
   });
   return { code, out, err };

@@ -15,7 +15,8 @@ describe('the configuration', () => {
   });
 
   it('takes an empty variable for an absent one', () => {
-    expect(parseConfig({ PORT: '', METRICS_TOKEN: '' })).toMatchObject({ PORT: 3000 });
+    expect(parseConfig({ PORT: '', METRICS_TOKEN: '', HOST: ' ' })).toMatchObject({ PORT: 3000, HOST: '127.0.0.1' });
+    expect(parseConfig({ PORT: '4000\r' })).toMatchObject({ PORT: 4000 });
   });
 
   it('lists every problem in one message', () => {
@@ -48,6 +49,16 @@ describe('the configuration', () => {
     [{ SLACK_BOT_TOKEN: 'xoxb-1', DEFAULT_TENANT: 'demo' }, 'needs SLACK_SIGNING_SECRET'],
     [{ FOOTNOTE_SECRET_KEY: 'c2hvcnQ=' }, '32 bytes'],
     [{ FOOTNOTE_ADMIN_TOKEN: 'short' }, '16 characters'],
+    [{ FOOTNOTE_ADMIN_TOKEN: 'words that no header can carry' }, 'without spaces'],
+    [{ METRICS_TOKEN: 'schlüssel' }, 'printable characters'],
+    [{ TRUSTED_PROXIES: '10.0.0.0/8, proxy' }, 'TRUSTED_PROXIES: needs IP addresses'],
+    [{ FETCH_ALLOW: 'http://wiki.internal' }, 'FETCH_ALLOW: needs host:port'],
+    [{ PUBLIC_URL: 'https://example.com/footnote' }, 'PUBLIC_URL: needs an address without a path'],
+    [{ PUBLIC_URL: 'example.com' }, 'PUBLIC_URL: needs an http or https address'],
+    [{ PORT: '80a' }, 'PORT: needs a port number'],
+    [{ PORT: '65536' }, 'PORT: needs a port number'],
+    [{ CHAT_RPM: '-1' }, 'CHAT_RPM: needs a whole number'],
+    [{ OIDC_CLIENT_ID: 'x' }, 'single sign-on is not part of this version'],
   ])('says what is missing: %j', (env, sentence) => {
     expect(() => parseConfig(env)).toThrow(sentence);
   });
