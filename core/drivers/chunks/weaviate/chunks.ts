@@ -6,7 +6,7 @@ import type { ChunkStore, IndexRef } from '../../../ports/chunks.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
 import { type Connection, connect, defaultTimeouts, type Timeouts } from './connection.ts';
 import { createFacts } from './facts.ts';
-import { cancelled } from './faults.ts';
+import { cancelled, faultError } from './faults.ts';
 import { createNames } from './names.ts';
 import { chunkObjectIds, chunkOf, contentProperties } from './objects.ts';
 import { collectionPlacement, labelOf, nativePlacement, type Place } from './placement.ts';
@@ -92,7 +92,9 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
     } catch (error) {
       if (isAppError(error) && error.code === 'not-found') {
         forget(ref);
-        throw absentIndex(ref);
+        if ((await placement.find(ref, signal)) === undefined) throw absentIndex(ref);
+        // It is there: the server has only just started and does not know it yet, or it was made anew this moment.
+        throw faultError('busy', connection.at, undefined);
       }
       throw error;
     }

@@ -44,6 +44,11 @@ export type Connection = {
   grpc<T>(call: Call, work: (client: WeaviateClient, signal: AbortSignal) => Promise<T>): Promise<T>;
   /** The same over REST. Statuses up to 399, and those in `expect`, are answers; the rest are thrown. */
   rest(call: Call, method: string, path: string, body?: unknown, expect?: readonly number[]): Promise<RestAnswer>;
+  /**
+   * Whether something stands in the schema, and what. A server that is still starting answers 404 for everything, so
+   * only one that says it is ready is believed.
+   */
+  look(path: string, signal?: AbortSignal): Promise<RestAnswer | undefined>;
   close(): Promise<void>;
 };
 
@@ -124,10 +129,22 @@ export const connect = async (options: ConnectionOptions): Promise<Connection> =
   }
   log.info('weaviate_connected', { version, url: at.url, grpc: at.grpc });
 
+  const look: Connection['look'] = async (path, signal) => {
+    const call = { kind: 'query', signal } as const;
+    // Under native tenancy a tenant that is not there is 422.
+    for (const isReady of [false, true]) {
+      if (isReady) await rest(call, 'GET', '/.well-known/ready');
+      const answer = await rest(call, 'GET', path, undefined, [404, 422]);
+      if (answer.status < 400) return answer;
+    }
+    return undefined;
+  };
+
   return {
     at,
     version,
     rest,
+    look,
     grpc: (call, work) =>
       persist(call, async (signal) => {
         const used = link();

@@ -74,12 +74,13 @@ export const collectionPlacement = ({ connection, names, settings, maxTenants }:
   const find: Placement['find'] = async (ref, signal) => {
     const collection = names.collection(ref);
     // Not the client's exists() or listAll(): both download the whole schema, and exists() is blind to aliases and case.
-    const found = await rest(query(signal), 'GET', `/schema/${collection}`, undefined, [404]);
-    if (found.status === 404) return undefined;
+    const found = await connection.look(`/schema/${collection}`, signal);
+    if (found === undefined) return undefined;
     return { ref, collection, tenant: undefined, profile: profileOf(collection, found.body, false) };
   };
 
   const list = async (): Promise<IndexRef[]> => {
+    await rest(query(), 'GET', '/.well-known/ready');
     const { body } = await rest(query(), 'GET', '/schema');
     return classNames(body).flatMap((name) => names.refOf(name) ?? []);
   };
@@ -133,6 +134,7 @@ export const nativePlacement = ({ connection, names, settings, maxTenants }: Pla
   const { rest } = connection;
 
   const sharedCollections = async (signal?: AbortSignal): Promise<string[]> => {
+    await rest(query(signal), 'GET', '/.well-known/ready');
     const { body } = await rest(query(signal), 'GET', '/schema');
     return classNames(body).filter(names.isShared);
   };
@@ -140,16 +142,14 @@ export const nativePlacement = ({ connection, names, settings, maxTenants }: Pla
   const profileIn = async (collection: string, signal?: AbortSignal): Promise<IndexProfile | undefined> => {
     const known = profiles.get(collection);
     if (known) return known;
-    const found = await rest(query(signal), 'GET', `/schema/${collection}`, undefined, [404]);
-    if (found.status === 404) return undefined;
+    const found = await connection.look(`/schema/${collection}`, signal);
+    if (found === undefined) return undefined;
     const profile = profileOf(collection, found.body, true);
     profiles.set(collection, profile);
     return profile;
   };
-  const holds = async (collection: string, tenant: string, signal?: AbortSignal): Promise<boolean> => {
-    const found = await rest(query(signal), 'GET', `/schema/${collection}/tenants/${tenant}`, undefined, [404, 422]);
-    return found.status < 400;
-  };
+  const holds = async (collection: string, tenant: string, signal?: AbortSignal): Promise<boolean> =>
+    (await connection.look(`/schema/${collection}/tenants/${tenant}`, signal)) !== undefined;
 
   const find: Placement['find'] = async (ref, signal) => {
     const tenant = names.nativeTenant(ref);

@@ -82,8 +82,7 @@ export const createWriting = (parts: WritingParts): Writing => {
       place.tenant === undefined
         ? `/schema/${place.collection}`
         : `/schema/${place.collection}/tenants/${place.tenant}`;
-    const { status } = await connection.rest({ kind: 'query', signal }, 'GET', path, undefined, [404, 422]);
-    if (status >= 400) throw faultError('no-index', connection.at, undefined);
+    if ((await connection.look(path, signal)) === undefined) throw faultError('no-index', connection.at, undefined);
   };
 
   /** Weaviate answers 200 for a batch of which some objects failed, so each one is looked at, and tried again by itself. */

@@ -156,6 +156,48 @@ describe('a backup', () => {
   });
 });
 
+describe('a server that is still starting', () => {
+  it('is not believed when it says that there is no such index', async () => {
+    let starting = true;
+    const names = createNames('test');
+    const server = await emptyWeaviate({
+      rest: (request) => {
+        if (starting && request === 'GET /v1/.well-known/ready') return { status: 503, answer: '' };
+        if (!starting && request === `GET /v1/schema/${names.collection(ref)}`) {
+          return { status: 200, answer: JSON.stringify(classOf('X', profile, defaultSettings, false)) };
+        }
+        return undefined;
+      },
+      grpc: (request) =>
+        !starting && request.startsWith('/weaviate')
+          ? { status: 0, answer: Buffer.alloc(5).toString('base64') }
+          : undefined,
+    });
+    const store = await openWeaviateChunks({
+      ...server,
+      deploymentId: 'test',
+      tenancy: 'collection',
+      replicas: 1,
+      maxTenants: 1,
+      clock: systemClock,
+      log: createTestRuntime().log,
+      timeouts: { totalMs: 300 },
+    });
+    try {
+      const present = () => store.presentDocuments(ref, ['d'], never);
+      await expect(present()).rejects.toMatchObject({ code: 'store-unavailable', retryable: true });
+      starting = false;
+      expect(await present()).toEqual([]);
+      // Known to be there; now the server restarts and its gRPC answers before its schema is back.
+      starting = true;
+      await expect(present()).rejects.toMatchObject({ code: 'store-unavailable', retryable: true });
+    } finally {
+      await store.close();
+      await server.close();
+    }
+  });
+});
+
 describe('objects that fail inside a batch that succeeds', () => {
   const closers: (() => Promise<void>)[] = [];
   afterEach(async () => {
