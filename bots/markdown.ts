@@ -126,14 +126,14 @@ export const renderFootnotes = (citations: readonly Citation[]): string =>
   citations.map((citation) => `- [${citation.n}] ${footnote(citation)}`).join('\n');
 
 const footnote = (citation: Citation): string => {
-  const title = escapeText(oneLine(citation.title)) || 'Document';
+  const title = escapeText(inert(oneLine(citation.title))) || 'Document';
   const page = citation.page === undefined ? '' : `, p. ${citation.page}`;
   const url = linkTarget(citation.url);
   if (url !== null) return `[${title}](${url})${page}`;
   const quote = oneLine(citation.quote);
   return quote === ''
     ? `${title}${page}`
-    : `${title}${page}: “${escapeText(quote.length > 200 ? `${quote.slice(0, 199).trimEnd()}…` : quote)}”`;
+    : `${title}${page}: “${escapeText(inert(quote.length > 200 ? `${quote.slice(0, 199).trimEnd()}…` : quote))}”`;
 };
 
 /** Only http and https, and nothing that could end the link early. */
@@ -146,6 +146,18 @@ const linkTarget = (url: string | undefined): string | null => {
     (character) => `%${character.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`,
   );
 };
+
+/**
+ * Titles and quotes are a document's own words. An invisible character inside addresses, mentions and tags leaves them to
+ * be read and takes away what a client would make of them: the only link of a footnote is its own.
+ */
+const inert = (text: string): string =>
+  text
+    .replace(/:(?=\/\/)/g, ':\u200b')
+    .replace(/(?<=[\p{L}\p{N}])\.(?=\p{L}{2,})/gu, '.\u200b')
+    .replace(/[@＠](?=[\p{L}\p{N}])/gu, '$&\u200b')
+    .replace(/(?<=\b(?:mailto|tel|sms|javascript|data)):/giu, ':\u200b')
+    .replace(/<(?=[a-z/!?@#])/giu, '<\u200b');
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
 const escapeText = (text: string): string => text.replace(/[\\`*_[\]~|]/g, '\\$&');

@@ -51,7 +51,8 @@ const standingOf = (message: unknown, where: SlackHandle, deliveryId: string, se
   if (!isRecord(message) || typeof message.ts !== 'string' || message.ts <= where.ts) return null;
   const metadata = isRecord(message.metadata) ? message.metadata : null;
   if (metadata === null || metadata.event_type === undefined) {
-    const ours = self !== null && message.user === self;
+    // Streams are replies: at the top level of a direct message what has no label is some other word of ours.
+    const ours = self !== null && message.user === self && where.thread !== undefined;
     return ours ? { ts: message.ts, sealed: false } : null;
   }
   const payload = isRecord(metadata.event_payload) ? metadata.event_payload : {};

@@ -13,6 +13,7 @@ import { promptVersion } from './prompt.ts';
 import { relevant } from './relevant.ts';
 import { selectPassages, toPassage } from './retrieve.ts';
 import { createSteps } from './steps.ts';
+import { termsOf } from './terms.ts';
 import { textsFor } from './texts.ts';
 import { type Outcome, reserve, says, type Work } from './work.ts';
 
@@ -69,6 +70,7 @@ const run = async (work: Work, flights: Flights): Promise<Receipt> => {
     tenant: request.tenant,
     // Without a model a follow-up may lean on the last answered turn: then that is part of what was asked.
     meaning: parts.chat === null ? (withSubject(meaning, request.turns) ?? meaning) : meaning,
+    history: parts.chat === null ? [] : request.turns.slice(-settings.turns).map((turn) => `${turn.role} ${turn.text}`),
     sourceIds: request.sourceIds,
     instructions: request.instructions,
     language: request.language,
@@ -145,7 +147,12 @@ const find = async (work: Work, meaning: string): Promise<Outcome> => {
 
   const refusal = await reserve(work, 0, 0);
   if (refusal !== null) return refusal;
-  const asked = { question: found.query, terms: found.text.terms, totalChunks: found.text.totalChunks };
+  const asked = {
+    question: found.query,
+    terms: found.text.terms,
+    totalChunks: found.text.totalChunks,
+    ...(found.query === meaning ? {} : { own: termsOf(meaning) }),
+  };
   const { markdown, citations } = await steps.time('compose', async () =>
     extract(asked, passages.slice(0, 6), texts.quoted),
   );

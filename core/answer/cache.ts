@@ -5,6 +5,8 @@ export type CacheKeyParts = {
   readonly tenant: Tenant;
   /** As understood: condensed, or with the subject that a follow-up leans on. */
   readonly meaning: string;
+  /** What was said before and stands in the prompt: an answer that read it is for this conversation alone. */
+  readonly history: readonly string[];
   readonly sourceIds: readonly string[] | undefined;
   readonly instructions: string | undefined;
   readonly language: string | undefined;
@@ -30,6 +32,7 @@ export const cacheKeyOf = (parts: CacheKeyParts): string =>
     parts.embeddingModel,
     parts.promptVersion,
     normaliseQuestion(parts.meaning),
+    ...parts.history,
   );
 
 /** Case, spacing and closing punctuation do not make another question; everything else does. */

@@ -26,18 +26,27 @@ export const cleanCharacters = (text: string): string => text.replace(/\r\n?/g, 
 
 // ── mentions and addresses ──────────────────────────────────────────────────────────────────────────────────────────
 
-const platformMention = /<(?:[@#!][^<>\s][^<>]{0,80}|at(?:\s[^<>]{0,80})?|\/at)>/giu;
-const broadcast = /[@＠](everyone|here|channel|all|team)(?![\w/-])/giu;
+const platformMention = /<(?:[@#!][^<>\s][^<>]{0,400}|at(?:\s[^<>]{0,80})?|\/at)>/giu;
+/** Some clients find `@everyone` in the middle of a word too; `@team/package` is a name. */
+const broadcast = /[@＠﹫]+(everyone|here(?![\p{L}/-])|(?:channel|all|team)(?![\w/-]))/giu;
 
-const withoutMentions = (text: string): string => text.replace(platformMention, '').replace(broadcast, '$1');
+/** Until nothing is left: what is taken out may have stood between the halves of another one. */
+const withoutMentions = (text: string): string => {
+  const without = text.replace(platformMention, '').replace(broadcast, '$1');
+  return without === text ? text : withoutMentions(without);
+};
 
 const scheme = String.raw`(?:[a-z][a-z0-9+.-]{1,20}:[\\/]{1,3}|(?:mailto|javascript|data|vbscript|tel|sms|file|blob|slack|msteams|discord):)[^\s<>"'“”‘’]+`;
 const email = String.raw`[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+`;
+/** What chat clients turn into links without a scheme, as far as it is no usual word after a full stop. */
 const topLevel =
-  'com|net|org|io|dev|app|ai|co|info|biz|xyz|me|gov|edu|mil|eu|uk|de|fr|es|it|nl|ch|at|us|ca|au|jp|cn|ru|br|in|site|online|shop|top|cloud|link|click|example|test|invalid|gg|ly|to|sh|so|tv|cc|ws|zip|mov';
+  'com|net|org|io|dev|app|ai|co|info|biz|xyz|me|gov|edu|mil|int|eu|uk|de|fr|es|it|nl|be|ch|at|pt|se|no|dk|fi|ie|cz|hu|ro|bg|gr|tr|ua|us|ca|mx|ar|cl|au|nz|jp|cn|hk|tw|kr|sg|my|th|vn|id|ph|ru|su|br|in|pk|za|ng|ke|il|ae|tk|ml|ga|cf|gq|pw|cx|nu|la|fm|im|is|gl|gd|vc|ag|site|online|shop|store|top|cloud|link|click|win|vip|club|icu|live|life|world|today|news|media|agency|digital|email|support|team|tools|page|pages|web|host|website|space|tech|blog|wiki|art|chat|city|codes|company|computer|design|download|exchange|expert|express|finance|fun|fund|games|global|group|guru|help|ink|kim|land|loan|lol|marketing|mobi|monster|network|ninja|one|party|photos|pizza|plus|porn|press|pro|quest|review|rocks|run|sbs|science|services|sex|software|solutions|stream|studio|systems|trade|training|university|video|watch|work|works|wtf|zone|bid|buzz|bar|cam|cfd|example|test|invalid|onion|gg|ly|to|tv|cc|ws|mov';
+/** Endings of files that are countries too: shown as code, which nobody can click. */
+const fileEnding = 'md|rs|py|pl|sh|so|ps|zip';
 const host = String.raw`(?:www\.)?(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?\.)+`;
-const bare = String.raw`(?<![\p{L}\p{N}@./\\-])(?:www\.[^\s<>"']+|${host}(?:${topLevel})(?![\p{L}\p{N}-])(?::\d+)?(?:[/?#][^\s<>"']*)?|${host}\p{L}{2,24}(?::\d+)?\/[^\s<>"']*|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\/[^\s<>"']*)`;
+const bare = String.raw`(?<![\p{L}\p{N}])(?:www\.[^\s<>"']+|${host}(?:${topLevel}|${fileEnding})(?![\p{L}\p{N}-])(?::\d+)?(?:[/?#][^\s<>"']*)?|${host}\p{L}{2,24}(?::\d+)?\/[^\s<>"']*|\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\/[^\s<>"']*)`;
 const address = new RegExp(`${scheme}|${email}|${bare}`, 'giu');
+const isFileName = new RegExp(`^[\\p{L}\\p{N}.-]+\\.(?:${fileEnding})$`, 'iu');
 /** Punctuation that ends the sentence and not the address. */
 const trailing = /[.,;:!?)\]}*_…]+$/u;
 
@@ -48,6 +57,7 @@ const addressAsText = (found: string, containment: Containment): string => {
   // Backslashes and backticks have no place in an address that is to be shown.
   const shown =
     containment.knows(plain, false) && !/^[a-z][a-z0-9+.-]*:(?!\d)/iu.test(readable) && !/[`\\]/.test(readable);
+  if (isFileName.test(plain)) return `\`${plain}\`${escapeText(tail)}`;
   return `${shown ? `\`${readable}\`` : '(link removed)'}${escapeText(tail)}`;
 };
 
@@ -58,7 +68,7 @@ const escapeText = (text: string): string =>
   text
     .replace(/\\(?=[!-/:-@[-`{-~])/g, '\\\\')
     .replace(/&(?=#?\w+;)/g, '\\&')
-    .replace(/<(?=[a-z/!?@#])/giu, '\\<')
+    .replace(/<(?=[a-z/!?@#]|$)/giu, '\\<')
     .replace(/[*`]/g, '\\$&')
     .replace(/(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}_])/gu, '\\_')
     .replace(/\](?=[([])/g, '] ');
@@ -87,7 +97,8 @@ const renderText = (text: string, containment: Containment): string => {
 const markerAhead = (text: string): boolean => /^\[\^?\d{1,3}(?:\s*[,;]\s*\^?\d{1,3})*\]/.test(text);
 
 const renderWords = (text: string, containment: Containment): string => {
-  const words = withoutMentions(text);
+  // Once more: entities are decoded only now.
+  const words = withoutMentions(cleanCharacters(text));
   let out = '';
   let at = 0;
   for (const match of words.matchAll(address)) {
@@ -119,8 +130,22 @@ const inlineOnly = {
 
 const parseInline = (markdown: string): readonly PhrasingContent[] =>
   fromMarkdown(markdown, { extensions: [inlineOnly] }).children.flatMap((node) =>
-    node.type === 'paragraph' ? node.children : [],
+    node.type === 'paragraph' ? withoutTags(node.children) : [],
   );
+
+/** What is left out must not hide what it stands in: `@<i></i>everyone` and `evil.<i></i>example` are read as one text. */
+const withoutTags = (nodes: readonly PhrasingContent[]): PhrasingContent[] => {
+  const kept: PhrasingContent[] = [];
+  for (const node of nodes) {
+    const own: PhrasingContent = node.type === 'html' && /^<br/i.test(node.value) ? { type: 'text', value: ' ' } : node;
+    const last = kept.at(-1);
+    if (own.type === 'html' || own.type === 'image' || own.type === 'imageReference') continue;
+    if (own.type === 'text' && last?.type === 'text')
+      kept[kept.length - 1] = { type: 'text', value: last.value + own.value };
+    else kept.push('children' in own ? { ...own, children: withoutTags(own.children) as never } : own);
+  }
+  return kept;
+};
 
 /** The words of inline Markdown without its syntax, parted at its footnote markers: n markers, n + 1 segments. */
 export const partAtMarkers = (
@@ -141,7 +166,7 @@ export const partAtMarkers = (
         at = match.index + match[0].length;
       }
       add(node.value.slice(at));
-    } else if (node.type === 'html' || node.type === 'image' || node.type === 'break') add(' ');
+    } else if (node.type === 'break') add(' ');
     else if ('value' in node) add(node.value);
     else if ('children' in node) node.children.forEach(walk);
   };
@@ -176,10 +201,6 @@ const renderInline = (node: PhrasingContent, containment: Containment): string =
       return codeSpan(containCode(node.value, containment));
     case 'break':
       return '\n';
-    case 'html':
-      return /^<br/i.test(node.value) ? ' ' : '';
-    case 'image':
-      return '';
     default:
       return inside();
   }
@@ -200,7 +221,7 @@ const codeSpan = (code: string): string => {
 
 /** Code stays as it is, addresses in it only where a passage before us has the very same ones: nothing can be smuggled out in them. */
 export const containCode = (code: string, containment: Containment): string =>
-  withoutMentions(code).replace(new RegExp(scheme, 'giu'), (found) => {
+  withoutMentions(cleanCharacters(code)).replace(new RegExp(scheme, 'giu'), (found) => {
     const tail = trailing.exec(found)?.[0] ?? '';
     const plain = found.slice(0, found.length - tail.length);
     const harmless = !/^(?:mailto|javascript|data|vbscript|tel|sms|blob|slack|msteams|discord):/iu.test(plain);

@@ -15,6 +15,8 @@ export type Extract = { readonly markdown: string; readonly citations: readonly 
 export type QuestionTerms = {
   readonly question: string;
   readonly terms: readonly { readonly term: string; readonly documentFrequency: number }[];
+  /** The terms that were asked for now; the others are the subject of an earlier turn and count for less. Absent: all. */
+  readonly own?: ReadonlySet<string>;
   readonly totalChunks: number;
 };
 
@@ -72,19 +74,29 @@ const kindOf = (question: string): Kind => {
   return /^\W*(what|who|was|wer|que|qui|qué|quién)\b/i.test(question) ? 'what' : 'other';
 };
 
-type Weigh = { of(covered: ReadonlySet<string>): number; among(words: string): ReadonlySet<string> };
+/** Of "and in London?" after a question about Paris, London is what matters. */
+const borrowed = 0.5;
+
+type Weigh = {
+  of(covered: ReadonlySet<string>): number;
+  among(words: string): ReadonlySet<string>;
+  /** Nothing of what is asked now, only of what was spoken of before. */
+  misses(covered: ReadonlySet<string>): boolean;
+};
 
 /** Share of the question's weight; terms that no document holds cannot be met by any sentence and count little. */
-const weigher = ({ terms, totalChunks }: QuestionTerms): Weigh => {
+const weigher = ({ terms, totalChunks, own }: QuestionTerms): Weigh => {
   const weights = new Map(
     terms.map(({ term, documentFrequency }) => [
       term,
-      documentFrequency === 0 ? 0.2 : idfOf(documentFrequency, totalChunks),
+      (documentFrequency === 0 ? 0.2 : idfOf(documentFrequency, totalChunks)) *
+        (own === undefined || own.has(term) ? 1 : borrowed),
     ]),
   );
   const mass = [...weights.values()].reduce((sum, value) => sum + value, 0) || 1;
   return {
     of: (covered) => [...covered].reduce((sum, term) => sum + (weights.get(term) ?? 0), 0) / mass,
+    misses: (covered) => own !== undefined && ![...covered].some((term) => own.has(term)),
     among: (words) => new Set([...termsOf(words)].filter((term) => weights.has(term))),
   };
 };
@@ -104,7 +116,8 @@ const bestSpan = (passage: Passage, rank: number, weigh: Weigh, kind: Kind): Spa
     }
     const near = nearby(unit, before, weigh);
     const around = new Set([...outer, ...inner, ...near].filter((term) => !own.has(term)));
-    const score = weigh.of(own) + 0.55 * weigh.of(around) + manner(unit, kind) - 0.03 * rank;
+    const score =
+      weigh.of(own) + 0.55 * weigh.of(around) + manner(unit, kind) - (weigh.misses(own) ? 0.3 : 0) - 0.03 * rank;
     before = { unit, own, score, covers: new Set([...own, ...around]) };
     return before;
   });
