@@ -7,6 +7,7 @@ import { chat } from './verbs/chat.ts';
 import { doctor } from './verbs/doctor.ts';
 import { ingest } from './verbs/ingest.ts';
 import { keyCreate } from './verbs/key-create.ts';
+import { reindex } from './verbs/reindex.ts';
 import { restore } from './verbs/restore.ts';
 import { serve } from './verbs/serve.ts';
 import { signIn } from './verbs/sign-in.ts';
@@ -23,6 +24,7 @@ export const verbs: readonly Verb[] = [
   usage,
   backup,
   restore,
+  reindex,
   tenantCreate,
   keyCreate,
   signIn,

@@ -28,6 +28,7 @@ import type {
 } from './domain.ts';
 import { AppError } from './errors.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
+import type { GenerationView } from './ingest/manage-reindex.ts';
 import { createMetering, type Metering } from './metering/metering.ts';
 import type { ChunkStore } from './ports/chunks.ts';
 import type { ChatModel, Embedder } from './ports/model.ts';
@@ -128,6 +129,16 @@ export type Core = {
     chunks(tenantId: TenantId, documentId: string, signal: AbortSignal): Promise<readonly Chunk[]>;
   };
 
+  readonly reindex: {
+    /** A new generation of the tenant's index beside the live one. Throws `conflict` while another re-index is under way. */
+    start(tenantId: TenantId): Promise<Job>;
+    /** Back to another generation while it exists. Throws `not-found` for one that is gone, `conflict`. */
+    activate(tenantId: TenantId, generation: number): Promise<Job>;
+    generations(tenantId: TenantId): Promise<readonly GenerationView[]>;
+    /** Lets this process take jobs without serving: for a command line that may have no service beside it. */
+    workHere(): void;
+  };
+
   readonly answers: {
     get(tenantId: TenantId, answerId: string): Promise<Receipt | null>;
     list(
@@ -200,6 +211,8 @@ export type Core = {
   /** Consistent copy of every store into an empty folder, while others write. */
   backup(folder: string, signal: AbortSignal): Promise<void>;
 };
+
+export type { GenerationView };
 
 export type AskInput = {
   readonly question: string;
@@ -283,8 +296,8 @@ const sweepEveryMs = 30_000;
 export const createCore = (parts: CoreParts): Core => {
   const { state, chunks, chat, embedder, sources, sealer, runtime, owner } = parts;
   const metering: Metering = createMetering({ state, runtime });
-  const answering: Answering = createAnswering({ state, chunks, chat, embedder, metering, runtime });
   const ingest: Ingest = createIngest({ state, chunks, embedder, metering, sources, runtime });
+  const answering: Answering = createAnswering({ state, ...ingest.forQuestions, chat, metering, runtime });
   const connections = createConnections({ state, sealer, runtime });
   const conversations: Conversations = createConversations({
     state,
@@ -380,6 +393,12 @@ export const createCore = (parts: CoreParts): Core => {
         const tenant = await requireTenant(state, tenantId);
         return chunks.documentChunks({ tenantId, generation: tenant.activeGeneration }, documentId, signal);
       },
+    },
+    reindex: {
+      start: async (tenantId) => ingest.reindex(await requireTenant(state, tenantId)),
+      activate: async (tenantId, generation) => ingest.activate(await requireTenant(state, tenantId), generation),
+      generations: async (tenantId) => ingest.generations(await requireTenant(state, tenantId)),
+      workHere: () => ingest.start(),
     },
     answers: {
       get: (tenantId, answerId) => state.receipts.get(tenantId, answerId),

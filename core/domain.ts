@@ -84,7 +84,10 @@ export type Document = {
   readonly metadata?: Readonly<Record<string, unknown>>;
   /** SHA-256 of the bytes; equal hash and equal settings mean nothing to do. */
   readonly contentHash: string;
-  /** What the chunks were made with (parser, chunker, embedding model); another fingerprint means work to do. */
+  /**
+   * What the text was made with (parser, given title and address); another fingerprint means work to do. What the index
+   * was made with (chunker, analyser, embedding model) is the generation's.
+   */
   readonly fingerprint: string;
   readonly bytes: number;
   readonly chunkCount: number;
@@ -132,8 +135,10 @@ export type JobError = { readonly documentId?: string; readonly problem: string 
 export type Job = {
   readonly id: string;
   readonly tenantId: TenantId;
-  readonly kind: 'sync' | 'drop-tenant';
+  readonly kind: 'sync' | 'drop-tenant' | 'reindex';
   readonly sourceId?: string;
+  /** Re-index only: into a new generation, or back to the one that is named. Automatic: not when the live index fits by then. */
+  readonly reindex?: { readonly activate?: number; readonly automatic?: boolean };
   readonly state: JobState;
   readonly counts: JobCounts;
   /** The newest 200. */

@@ -1,5 +1,7 @@
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Core } from '../../core/core.ts';
+import type { Tenant } from '../../core/domain.ts';
 import { isAppError } from '../../core/errors.ts';
 import { type Call, renderJson, type Verb } from '../verb.ts';
 
@@ -55,6 +57,7 @@ const examine = async (call: Call): Promise<Finding[]> => {
             .join(', ')}${items.length > 5 ? ', …' : ''}`
         : 'none yet; run footnote serve once, or footnote tenant create',
     );
+    add('Index', ...(await examineIndexes(core, items)));
     add('Slack', ...(await examineSlack(config.DEFAULT_TENANT, config.SLACK_BOT_TOKEN, core.tenants.bySlug)));
     add('Service', ...(await examineService(config.HOST, config.PORT, call.terminal.signal)));
   } catch (error) {
@@ -79,6 +82,22 @@ const examineFolder = async (folder: string): Promise<Verdict> => {
   } catch (error) {
     return [false, `${folder} cannot be written: ${error instanceof Error ? error.message : String(error)}`];
   }
+};
+
+/** Not wrong as such: it answers by its words, and is built anew by itself. But a person should know. */
+const examineIndexes = async (core: Core, tenants: readonly Tenant[]): Promise<Verdict> => {
+  const notes: string[] = [];
+  for (const { id, slug } of tenants) {
+    const live = (await core.reindex.generations(id)).find(({ state }) => state === 'live');
+    if (live === undefined || live.fits) continue;
+    const filledWith = live.profile.embeddingModel ?? 'no embedding model';
+    notes.push(
+      live.held
+        ? `${slug}: went back to generation ${live.number} (${filledWith}); run: footnote reindex --tenant ${slug}`
+        : `${slug}: was filled with other settings (${filledWith}); answers by keywords until the service has built it anew, or run: footnote reindex --tenant ${slug}`,
+    );
+  }
+  return [notes.length === 0, notes.length === 0 ? 'filled as configured' : notes.join('\n')];
 };
 
 const examineSlack = async (

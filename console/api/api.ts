@@ -6,6 +6,7 @@ import { addDocuments } from './documents.ts';
 import { addQuotas, addUsage } from './metering.ts';
 import { createOperations } from './operation.ts';
 import { addAnswers, addQuestions } from './questions.ts';
+import { addReindex } from './reindex.ts';
 import { addJobs, addSources } from './sources.ts';
 import { addTenants } from './tenants.ts';
 
@@ -16,6 +17,7 @@ export const addApi = (app: OpenAPIHono<Env>, parts: Doors, declared: DeclaredRo
   addSources(operations, parts);
   addDocuments(operations, parts);
   addJobs(operations, parts);
+  addReindex(operations, parts);
   addQuestions(operations, parts);
   addAnswers(operations, parts);
   addConnections(operations, parts);

@@ -1,4 +1,4 @@
-import type { Core } from '../../core/core.ts';
+import type { Core, GenerationView } from '../../core/core.ts';
 import type {
   ApiKey,
   Citation,
@@ -46,6 +46,17 @@ export const renderSource = (source: Source) => ({
   createdAt: iso(source.createdAt),
   lastSyncedAt: isoOrNull(source.lastSyncedAt),
   nextRunAt: isoOrNull(source.nextRunAt),
+});
+
+export const renderGeneration = (generation: GenerationView) => ({
+  number: generation.number,
+  state: generation.state,
+  ...generation.profile,
+  createdAt: iso(generation.createdAt),
+  fits: generation.fits,
+  held: generation.held,
+  jobId: generation.jobId ?? null,
+  goneAt: isoOrNull(generation.sweepAt),
 });
 
 export const renderJob = (job: Job) => ({

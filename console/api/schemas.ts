@@ -26,6 +26,7 @@ export const sourcePath = tenantPath.extend({ source: id });
 export const documentPath = tenantPath.extend({ document: id });
 export const sourceDocumentPath = sourcePath.extend({ id });
 export const jobPath = tenantPath.extend({ job: id });
+export const generationPath = tenantPath.extend({ generation: z.coerce.number().int().min(0).max(1e9) });
 export const answerPath = tenantPath.extend({ answer: id });
 export const connectionPath = tenantPath.extend({ connection: id });
 export const channelPath = tenantPath.extend({
@@ -132,6 +133,21 @@ export const job = z
   .openapi('Job');
 export const jobStarted = z.object({ job: z.object({ id: z.string() }) });
 export const jobs = z.object({ jobs: z.array(job), nextCursor });
+const generation = z
+  .object({
+    number: z.int(),
+    state: z.enum(['live', 'building', 'previous']),
+    analyser: z.string(),
+    chunker: z.string(),
+    embeddingModel: z.string().nullable(),
+    createdAt: z.string(),
+    fits: z.boolean(),
+    held: z.boolean(),
+    jobId: z.string().nullable(),
+    goneAt: z.string().nullable(),
+  })
+  .openapi('Generation');
+export const generations = z.object({ generations: z.array(generation), nextCursor });
 
 const metadata = z.record(z.string().max(200), z.unknown()).optional();
 export const documentInput = z.object({

@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
-import type { Document, EmbeddedChunk, Tenant } from '../domain.ts';
+import type { Chunk, Document, EmbeddedChunk, Tenant } from '../domain.ts';
 import { AppError, toAppError } from '../errors.ts';
 import { documentIdOf, hashOf } from '../ids.ts';
-import type { Metering } from '../metering/metering.ts';
-import type { ChunkStore, IndexRef } from '../ports/chunks.ts';
-import type { Embedder } from '../ports/model.ts';
+import type { ChunkStore } from '../ports/chunks.ts';
 import type { Runtime } from '../ports/runtime.ts';
-import type { StateStore, StoredDocument } from '../ports/state.ts';
-import { analyserVersion } from '../text/analyse.ts';
-import { chunkerVersion } from './chunk.ts';
+import type { DocumentContents, StateStore, StoredDocument } from '../ports/state.ts';
+import { stampOf } from './contents.ts';
+import type { EmbedChunks } from './embed-chunks.ts';
+import { fillIndex } from './fill-index.ts';
+import type { Generations, LiveIndex } from './generations.ts';
 import { parserVersion } from './parse/parse.ts';
 import type { ParsePool } from './parse-pool.ts';
 
@@ -28,7 +28,12 @@ export type Incoming = {
 /** What is to be written for one document. Nothing has been written yet. */
 export type Prepared =
   | { readonly outcome: 'unchanged'; readonly row: StoredDocument; readonly write: boolean }
-  | { readonly outcome: 'created' | 'updated'; readonly row: StoredDocument; readonly chunks: readonly EmbeddedChunk[] }
+  | {
+      readonly outcome: 'created' | 'updated';
+      readonly row: StoredDocument;
+      readonly chunks: readonly Chunk[];
+      readonly contents: Uint8Array;
+    }
   | { readonly outcome: 'failed'; readonly row: StoredDocument; readonly problem: string };
 
 export type Indexer = {
@@ -42,7 +47,10 @@ export type Indexer = {
     incoming: readonly Incoming[],
     signal: AbortSignal,
   ): Promise<readonly Prepared[]>;
-  /** Embeds and writes; searchable when it resolves. */
+  /**
+   * Embeds and writes; searchable when it resolves. With an embedder one document after the other: a crash makes no more
+   * than one be paid for twice.
+   */
   commit(tenant: Tenant, sourceId: string, prepared: readonly Prepared[], signal: AbortSignal): Promise<void>;
   /** Out of the index first, then out of the list. Returns how many there were. */
   remove(tenant: Tenant, documentIds: readonly string[]): Promise<number>;
@@ -51,23 +59,23 @@ export type Indexer = {
 type Parts = {
   readonly state: StateStore;
   readonly chunks: ChunkStore;
-  readonly embedder: Embedder | null;
-  readonly metering: Metering;
+  readonly generations: Generations;
+  readonly embed: EmbedChunks;
   readonly pool: ParsePool;
   readonly runtime: Runtime;
+  /** The live index is not what this process would fill: it should be built again. */
+  onMisfit(tenant: Tenant): void;
 };
 
-/** Texts sent to the embedder in one call; it makes batches of its own below that. */
-const embedAtOnce = 512;
 /** Once the index is being changed, the rest is finished even when the caller goes away; this bounds it. */
 const finishWithinMs = 60_000;
 
-export const createIndexer = ({ state, chunks: index, embedder, metering, pool, runtime }: Parts): Indexer => {
-  const made = [parserVersion, chunkerVersion, analyserVersion, embedder?.name ?? 'no-embedding'].join('/');
+export const createIndexer = (parts: Parts): Indexer => {
+  const { state, chunks: index, generations, embed, pool, runtime } = parts;
 
   /** The given title and address stand in every chunk, so another title is another fingerprint. */
   const fingerprintOf = (incoming: Incoming): string =>
-    `${made}/${hashOf(incoming.title ?? '', incoming.url ?? '', incoming.mediaType ?? '').slice(0, 12)}`;
+    `${parserVersion}/${hashOf(incoming.title ?? '', incoming.url ?? '', incoming.mediaType ?? '').slice(0, 12)}`;
 
   const prepareOne = async (
     tenant: Tenant,
@@ -119,7 +127,12 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
         bytes: byteLength(content),
         chunkCount: parsed.chunks.length,
       });
-      return { outcome: stored === undefined ? 'created' : 'updated', row, chunks: parsed.chunks };
+      return {
+        outcome: stored === undefined ? 'created' : 'updated',
+        row,
+        chunks: parsed.chunks,
+        contents: parsed.contents,
+      };
     } catch (error) {
       const problem = problemOf(error, signal);
       return {
@@ -182,76 +195,72 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
     }
   };
 
-  const refOf = (tenant: Tenant): IndexRef => ({ tenantId: tenant.id, generation: tenant.activeGeneration });
-
-  /** Each call that a provider charges for is one line of the ledger, also when a crash makes it happen twice. */
-  const embed = async (
+  /** Into the live index, and into the one after it when the pointer moved meanwhile. */
+  const commitGroup = async (
     tenant: Tenant,
     sourceId: string,
-    chunks: readonly EmbeddedChunk[],
+    prepared: readonly Prepared[],
+    live: LiveIndex,
     signal: AbortSignal,
-  ): Promise<readonly EmbeddedChunk[]> => {
-    if (embedder === null) return chunks;
-    const embedded: EmbeddedChunk[] = [];
-    for (let at = 0; at < chunks.length; at += embedAtOnce) {
-      const part = chunks.slice(at, at + embedAtOnce);
-      const result = await timed('embed', () =>
-        embedder.embed(part.map(embeddedText), 'document', { signal, tenantId: tenant.id }),
+  ): Promise<LiveIndex> => {
+    const changed = prepared.filter((one) => 'chunks' in one);
+    const rows = prepared.filter((one) => one.outcome !== 'unchanged' || one.write).map((one) => one.row);
+    const plain = changed.flatMap((one) => one.chunks);
+    let embedded: readonly EmbeddedChunk[] | undefined;
+    const fill = async (target: LiveIndex, ids: readonly string[]): Promise<void> => {
+      // Once the rows stand, the rest is finished even when the caller goes away.
+      const isFirst = target === live;
+      if (target.takesVectors) embedded ??= await embed(tenant, plain, isFirst ? signal : finishSignal(), sourceId);
+      if (isFirst) signal.throwIfAborted();
+      const wanted = new Set(ids);
+      const chunks = (target.takesVectors && embedded !== undefined ? embedded : plain).filter((chunk) =>
+        wanted.has(chunk.documentId),
       );
-      if (result.vectors.length !== part.length)
-        throw new AppError(
-          'model-failed',
-          'The embedding model gave back another number of vectors than it was asked for.',
-        );
-      await metering.record(tenant.id, [
-        {
-          id: `embedding:${runtime.random.hex(12)}`,
-          kind: 'embedding',
-          model: result.model,
-          promptTokens: 0,
-          completionTokens: 0,
-          embeddingTokens: result.tokens,
-          tenant,
-          platform: 'api',
-          sourceId,
-        },
-      ]);
-      for (const [offset, chunk] of part.entries()) {
-        const vector = result.vectors[offset];
-        embedded.push(vector === undefined ? chunk : { ...chunk, vector });
-      }
+      await timed('index', () => fillIndex({ index, generations }, target, ids, chunks, finishSignal()));
+      if (!target.fits) parts.onMisfit(tenant);
+      // Before the rows: a crash from here on leaves rows that are not up to date, so everything, also this, is
+      // done again. After them, answers of the old documents could be given from the cache for ever.
+      await state.tenants.bumpContentRevision(tenant.id);
+    };
+    const all = changed.map((one) => one.row.id);
+    if (changed.length > 0) {
+      await fill(live, all);
+      const contents = changed.map(
+        ({ row, contents: data }): DocumentContents => ({ documentId: row.id, stamp: stampOf(row), data }),
+      );
+      await timed('contents', () => state.documents.putContents(tenant.id, contents));
     }
-    return embedded;
-  };
-
-  const replace = async (
-    tenant: Tenant,
-    documentIds: readonly string[],
-    chunks: readonly EmbeddedChunk[],
-  ): Promise<void> => {
-    const ref = refOf(tenant);
-    const signal = AbortSignal.timeout(finishWithinMs);
-    // Without a chunk nobody knows the vectors' dimensions, which an index is made for; and there is nothing to add.
-    if (chunks.length === 0) return index.removeDocuments(ref, documentIds, signal);
-    const byDocument = new Map<string, EmbeddedChunk[]>(documentIds.map((id) => [id, []]));
-    for (const chunk of chunks) byDocument.get(chunk.documentId)?.push(chunk);
-    await index.ensureIndex(ref, {
-      analyser: analyserVersion,
-      embeddingModel: embedder?.name ?? null,
-      dimensions: chunks[0]?.vector?.length ?? null,
-    });
-    await index.replaceDocuments(
-      ref,
-      [...byDocument].map(([documentId, own]) => ({ documentId, chunks: own })),
-      signal,
-    );
+    if (rows.length > 0) await timed('rows', () => state.documents.putMany(tenant.id, rows));
+    if (changed.length === 0) return live;
+    let written = live;
+    for (;;) {
+      const now = await generations.settled(tenant.id, written);
+      if (!now.moved) return now;
+      // What somebody else has written since is newer than ours.
+      const stamps = new Map((await state.documents.getMany(tenant.id, all)).map((row) => [row.id, stampOf(row)]));
+      const ours = changed.filter((one) => stamps.get(one.row.id) === stampOf(one.row)).map((one) => one.row.id);
+      if (ours.length > 0) await fill(now, ours);
+      written = now;
+    }
   };
 
   const remove = async (tenant: Tenant, documentIds: readonly string[]): Promise<number> => {
     if (documentIds.length === 0) return 0;
-    await index.removeDocuments(refOf(tenant), documentIds, AbortSignal.timeout(finishWithinMs));
+    let written = await generations.live(tenant.id);
+    await index.removeDocuments(written.ref, documentIds, finishSignal());
     await state.tenants.bumpContentRevision(tenant.id);
     const removed = await state.documents.remove(tenant.id, documentIds);
+    for (;;) {
+      const now = await generations.settled(tenant.id, written);
+      if (!now.moved) break;
+      const back = new Set((await state.documents.getMany(tenant.id, documentIds)).map((row) => row.id));
+      const gone = documentIds.filter((id) => !back.has(id));
+      if (gone.length > 0) {
+        await index.removeDocuments(now.ref, gone, finishSignal());
+        await state.tenants.bumpContentRevision(tenant.id);
+      }
+      written = now;
+    }
     runtime.metrics.count('documents_total', { outcome: 'removed' }, removed);
     return removed;
   };
@@ -263,7 +272,9 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
       // An index may have lost documents (restored from an older copy, deleted by hand): what it lacks is made again.
       const expected = [...stored.values()].filter((row) => row.chunkCount > 0).map((row) => row.id);
       const present = new Set(
-        expected.length === 0 ? [] : await index.presentDocuments(refOf(tenant), expected, signal).catch(absent),
+        expected.length === 0
+          ? []
+          : await index.presentDocuments((await generations.live(tenant.id)).ref, expected, signal).catch(absent),
       );
       const isIndexed = (id: string): boolean => (stored.get(id)?.chunkCount ?? 0) === 0 || present.has(id);
       return mapBounded(incoming, pool.size * 2, (one) =>
@@ -272,28 +283,9 @@ export const createIndexer = ({ state, chunks: index, embedder, metering, pool, 
     },
 
     async commit(tenant, sourceId, prepared, signal) {
-      const changed = prepared.filter((one) => 'chunks' in one);
-      const embedded = await embed(
-        tenant,
-        sourceId,
-        changed.flatMap((one) => one.chunks),
-        signal,
-      );
-      signal.throwIfAborted();
-      if (changed.length > 0) {
-        await timed('index', () =>
-          replace(
-            tenant,
-            changed.map((one) => one.row.id),
-            embedded,
-          ),
-        );
-        // Before the rows: a crash from here on leaves rows that are not up to date, so everything, also this, is
-        // done again. After them, answers of the old documents could be given from the cache for ever.
-        await state.tenants.bumpContentRevision(tenant.id);
-      }
-      const rows = prepared.filter((one) => one.outcome !== 'unchanged' || one.write).map((one) => one.row);
-      if (rows.length > 0) await timed('rows', () => state.documents.putMany(tenant.id, rows));
+      let live = await generations.live(tenant.id);
+      for (const group of groupsOf(prepared, live.takesVectors))
+        live = await commitGroup(tenant, sourceId, group, live, signal);
       for (const one of prepared) {
         const outcome = one.outcome === 'created' || one.outcome === 'updated' ? 'upserted' : one.outcome;
         runtime.metrics.count('documents_total', { outcome });
@@ -321,10 +313,13 @@ const refreshed = (stored: StoredDocument, incoming: Incoming): StoredDocument =
   };
 };
 
-/** A passage is understood by where it stands, so title and headings are embedded with it. */
-const embeddedText = (chunk: EmbeddedChunk): string => {
-  const place = [chunk.title, ...chunk.headingPath].filter((part, at, all) => part !== '' && part !== all[at - 1]);
-  return `${place.join(' > ')}\n\n${chunk.text}`;
+const finishSignal = (): AbortSignal => AbortSignal.timeout(finishWithinMs);
+
+/** What is paid for is written before the next is paid for; all else goes in one. */
+const groupsOf = (prepared: readonly Prepared[], isPaidFor: boolean): readonly (readonly Prepared[])[] => {
+  if (!isPaidFor) return [prepared];
+  const free = prepared.filter((one) => !('chunks' in one));
+  return [...(free.length > 0 ? [free] : []), ...prepared.filter((one) => 'chunks' in one).map((one) => [one])];
 };
 
 const byteLength = (content: string | Uint8Array): number =>

@@ -7,13 +7,18 @@ import type { Embedder } from '../ports/model.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { SourceDriver } from '../ports/source.ts';
 import type { StateStore } from '../ports/state.ts';
+import { createEmbedChunks } from './embed-chunks.ts';
+import { createGenerations } from './generations.ts';
 import { createIndexer } from './index-documents.ts';
 import { createJobWorker, defaultJobLimits, type JobContext, type JobLimits } from './jobs.ts';
+import { createReindexManager, type GenerationView } from './manage-reindex.ts';
 import { createSourceManager } from './manage-sources.ts';
 import { defaultParseLimits, type ParseLimits } from './parse/outline.ts';
 import { createParsePool } from './parse-pool.ts';
 import { createDocumentDoor } from './put-documents.ts';
+import { defaultReindexLimits, type ReindexLimits, type ReindexStep, runReindex } from './reindex.ts';
 import { type Progress, runSync } from './sync.ts';
+import { createVectorGate } from './vector-gate.ts';
 
 /** The path of a document: sync, parse, chunk, embed, replace. */
 export type Ingest = {
@@ -37,6 +42,13 @@ export type Ingest = {
     signal: AbortSignal,
   ): Promise<BatchResult>;
   remove(tenant: Tenant, sourceId: string, externalId: string, signal: AbortSignal): Promise<boolean>;
+  /** Builds the next generation of the tenant's index beside the live one. Throws `conflict` while another is under way. */
+  reindex(tenant: Tenant): Promise<Job>;
+  /** Back to another generation while it exists, brought up to date first. Throws `not-found`, `conflict`. */
+  activate(tenant: Tenant, generation: number): Promise<Job>;
+  generations(tenant: Tenant): Promise<readonly GenerationView[]>;
+  /** The chunk store and the embedder as questions may use them: vectors of two models are never compared. */
+  readonly forQuestions: { readonly chunks: ChunkStore; readonly embedder: Embedder | null };
   /** Everything of a deleted tenant, repeated until it is gone. */
   dropTenant(tenantId: TenantId): Promise<void>;
   readonly kinds: readonly { readonly kind: string; readonly label: string; readonly syncs: boolean }[];
@@ -56,9 +68,12 @@ export type IngestParts = {
   readonly limits?: {
     readonly parse?: Partial<ParseLimits>;
     readonly jobs?: Partial<JobLimits>;
+    readonly reindex?: Partial<ReindexLimits>;
     /** Threads that read documents. Default: one a core, at most four. */
     readonly parseWorkers?: number;
   };
+  /** For tests: told before a re-index goes on past a named point. */
+  reached?(step: ReindexStep): void | Promise<void>;
 };
 
 const choresEveryMs = 10_000;
@@ -69,7 +84,15 @@ export const createIngest = (parts: IngestParts): Ingest => {
   const { clock, log } = runtime;
   const drivers = new Map(parts.sources.map((driver) => [driver.kind, driver]));
   const pool = createParsePool({ ...defaultParseLimits, ...parts.limits?.parse }, parts.limits?.parseWorkers);
-  const indexer = createIndexer({ ...parts, pool });
+  const generations = createGenerations(parts);
+  const embed = createEmbedChunks(parts);
+  const indexer = createIndexer({
+    ...parts,
+    generations,
+    embed,
+    pool,
+    onMisfit: (tenant) => reindexes.misfit(tenant.id),
+  });
   const sources = createSourceManager({ state, indexer, runtime, drivers });
   const door = createDocumentDoor({ state, indexer, drivers });
 
@@ -77,6 +100,10 @@ export const createIngest = (parts: IngestParts): Ingest => {
     if (job.kind === 'drop-tenant') {
       await erase(job.tenantId);
       return { counts: job.counts, errors: [] };
+    }
+    if (job.kind === 'reindex') {
+      const limits = { ...defaultReindexLimits, ...parts.limits?.reindex };
+      return runReindex({ ...parts, generations, embed, pool, limits }, job, context);
     }
     const tenant = await state.tenants.get(job.tenantId);
     const source =
@@ -87,6 +114,8 @@ export const createIngest = (parts: IngestParts): Ingest => {
     return runSync({ job, tenant, source, connector, state, indexer, runtime, ...context });
   };
   const jobs = createJobWorker({ state, runtime }, { ...defaultJobLimits, ...parts.limits?.jobs }, work);
+
+  const reindexes = createReindexManager({ state, chunks, generations, runtime, wake: jobs.wake });
 
   const erase = async (tenantId: TenantId): Promise<void> => {
     await chunks.dropTenant(tenantId);
@@ -99,8 +128,12 @@ export const createIngest = (parts: IngestParts): Ingest => {
 
   /** Due sources are started, and what a crash left of deleted tenants is removed. */
   const chores = async (stop: AbortSignal): Promise<void> => {
+    let hasLooked = false;
     while (!stop.aborted) {
       try {
+        if (!hasLooked) await reindexes.look(stop);
+        hasLooked = true;
+        await reindexes.tick();
         if ((await sources.startDue()) > 0) jobs.wake();
         for (const tenantId of await state.tenants.deleted(10)) await dropTenant(tenantId);
       } catch (error) {
@@ -140,6 +173,10 @@ export const createIngest = (parts: IngestParts): Ingest => {
     put: door.put,
     putBatch: door.putBatch,
     remove: door.remove,
+    reindex: reindexes.start,
+    activate: reindexes.activate,
+    generations: reindexes.list,
+    forQuestions: createVectorGate({ ...parts, generations }),
     dropTenant,
     kinds: parts.sources.map(({ kind, label, open }) => ({ kind, label, syncs: open !== undefined })),
     start() {

@@ -9,13 +9,21 @@ export type ParseRequest = {
   readonly documentId: string;
   readonly sourceId: string;
   readonly externalId: string;
+  /** The document's bytes, or, with `kept`, what `packContents` made of it. */
   readonly content: string | Uint8Array;
+  readonly kept?: true;
   readonly title?: string;
   readonly mediaType?: string;
   readonly url?: string;
 };
 export type ParseJob = ParseRequest & { readonly id: number };
-export type ParsedDocument = { readonly title: string; readonly mediaType: string; readonly chunks: readonly Chunk[] };
+export type ParsedDocument = {
+  readonly title: string;
+  readonly mediaType: string;
+  readonly chunks: readonly Chunk[];
+  /** To be kept in the state store; empty when too large, or when it came from there. */
+  readonly contents: Uint8Array<ArrayBuffer>;
+};
 export type ParseReply =
   | ({ readonly id: number; readonly ok: true } & ParsedDocument)
   | { readonly id: number; readonly ok: false; readonly problem: string };
@@ -130,7 +138,8 @@ export const createParsePool = (
       new Promise((resolve, reject) => {
         if (ended) return reject(new AppError('internal', 'The document path has been stopped.'));
         if (signal.aborted) return reject(cancelled());
-        if (request.content.length > limits.maxBytes) return reject(refusals.tooLarge(limits.maxBytes));
+        if (request.kept === undefined && request.content.length > limits.maxBytes)
+          return reject(refusals.tooLarge(limits.maxBytes));
         const onAbort = (): void => cancel(task);
         const task: Waiting = {
           job: { ...request, id: nextId++ },

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { AppError } from '../errors.ts';
 import { chunkDocument } from './chunk.ts';
+import { type Contents, packContents, unpackContents } from './contents.ts';
 import type { ParseLimits } from './parse/outline.ts';
 import { parseDocument } from './parse/parse.ts';
 import type { ParseJob, ParseReply } from './parse-pool.ts';
@@ -22,23 +23,34 @@ const titleFromId = (externalId: string): string => {
   return folder !== undefined && /^(?:readme|index|changelog|license)$/i.test(name) ? `${folder} ${name}` : name;
 };
 
+const read = async (job: ParseJob): Promise<Contents> => {
+  if (job.kept === true && typeof job.content !== 'string') return unpackContents(job.content);
+  const parsed = await parseDocument(
+    job.content,
+    job.mediaType === undefined ? {} : { mediaType: job.mediaType },
+    limits,
+  );
+  return {
+    ...parsed,
+    title: job.title ?? parsed.title ?? titleFromId(job.externalId),
+    ...(job.url === undefined ? {} : { url: job.url }),
+  };
+};
+
 const work = async (job: ParseJob): Promise<ParseReply> => {
   try {
-    const parsed = await parseDocument(
-      job.content,
-      job.mediaType === undefined ? {} : { mediaType: job.mediaType },
-      limits,
-    );
-    const title = job.title ?? parsed.title ?? titleFromId(job.externalId);
+    const contents = await read(job);
+    const { title, url, mediaType } = contents;
     const { documentId, sourceId, externalId } = job;
-    const chunks = chunkDocument(parsed, {
+    const chunks = chunkDocument(contents, {
       documentId,
       sourceId,
       externalId,
       title,
-      ...(job.url === undefined ? {} : { url: job.url }),
+      ...(url === undefined ? {} : { url }),
     });
-    return { id: job.id, ok: true, title, mediaType: parsed.mediaType, chunks };
+    const kept = job.kept === true ? new Uint8Array() : packContents(contents);
+    return { id: job.id, ok: true, title, mediaType, chunks, contents: kept };
   } catch (error) {
     const problem = error instanceof AppError ? error.message : 'The document cannot be read.';
     return { id: job.id, ok: false, problem };
@@ -49,5 +61,5 @@ const work = async (job: ParseJob): Promise<ParseReply> => {
 process.on('unhandledRejection', () => undefined);
 
 parentPort?.on('message', (job: ParseJob) => {
-  void work(job).then((reply) => parentPort?.postMessage(reply));
+  void work(job).then((reply) => parentPort?.postMessage(reply, reply.ok ? [reply.contents.buffer] : []));
 });

@@ -82,6 +82,47 @@ export type TenantStore = {
   erase(tenantId: TenantId): Promise<void>;
   /** Deleted tenants whose chunks or rows may still stand. */
   deleted(limit: number): Promise<readonly TenantId[]>;
+  /** What is known of the tenant's index generations, by number; gone with the tenant. */
+  generations(tenantId: TenantId): Promise<readonly Generation[]>;
+  /** Inserts unless there is one of this number. Returns the one that stands; null for an unknown or deleted tenant. */
+  addGeneration(tenantId: TenantId, generation: Generation): Promise<Generation | null>;
+  /** Merges; null takes a field away. False when there is none of this number. */
+  updateGeneration(tenantId: TenantId, number: number, patch: GenerationPatch): Promise<boolean>;
+  removeGeneration(tenantId: TenantId, number: number): Promise<void>;
+  /** Of living tenants: those whose `sweepAt` has come and that are not the active one. */
+  generationsDue(
+    now: number,
+    limit: number,
+  ): Promise<readonly { readonly tenantId: TenantId; readonly number: number }[]>;
+};
+
+/** What filled a generation of the chunk index. */
+export type GenerationProfile = {
+  readonly analyser: string;
+  readonly chunker: string;
+  readonly embeddingModel: string | null;
+};
+
+/** One generation of a tenant's chunk index. Which one answers is the tenant's `activeGeneration` alone. */
+export type Generation = {
+  readonly number: number;
+  readonly profile: GenerationProfile;
+  readonly createdAt: number;
+  /** The job that builds it, or switched to it. */
+  readonly jobId?: string;
+  /** `switching` from just before the pointer moves until nothing is left to replay: writers wait for its end. */
+  readonly phase?: 'building' | 'switching' | 'dropped';
+  /** After this it goes, unless it is the active one. */
+  readonly sweepAt?: number;
+  /** Marks (`BuiltDocument`) of this generation tell what it held when the pointer moved: what a roll-back starts from. */
+  readonly base?: number;
+  /** Something was written into it without its vectors: it does not fit any more, whatever is configured. */
+  readonly incomplete?: boolean;
+  /** People went back to it: it is not re-indexed unasked. */
+  readonly held?: boolean;
+};
+export type GenerationPatch = {
+  readonly [K in Exclude<keyof Generation, 'number'>]?: Generation[K] | null;
 };
 
 export type KeyStore = {
@@ -139,12 +180,39 @@ export type DocumentStore = {
   get(tenantId: TenantId, documentId: string): Promise<StoredDocument | null>;
   getMany(tenantId: TenantId, documentIds: readonly string[]): Promise<readonly StoredDocument[]>;
   list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<StoredDocument>>;
-  /** Returns how many there were. */
+  /** Their contents go with them (first, where that is two steps). Returns how many rows there were. */
   remove(tenantId: TenantId, documentIds: readonly string[]): Promise<number>;
   markSeen(tenantId: TenantId, documentIds: readonly string[], runId: string): Promise<void>;
   /** Documents of the source that the run has not seen, by id. */
   unseen(tenantId: TenantId, sourceId: string, runId: string, limit: number): Promise<readonly string[]>;
   count(tenantId: TenantId, sourceId?: string): Promise<number>;
+  /** Kept before the row is: what is newer than its row is a write that was cut short. Replaces by document id. */
+  putContents(tenantId: TenantId, contents: readonly DocumentContents[]): Promise<void>;
+  /** In no order; without those that there are none of. */
+  contents(tenantId: TenantId, documentIds: readonly string[]): Promise<readonly DocumentContents[]>;
+  /** Replaces by document id. Marks outlive their documents, so that a build finds what was removed. */
+  markBuilt(tenantId: TenantId, built: readonly BuiltDocument[]): Promise<void>;
+  builtOf(tenantId: TenantId, documentIds: readonly string[]): Promise<readonly BuiltDocument[]>;
+  /** The marks of one generation. */
+  built(tenantId: TenantId, generation: number, page: Page): Promise<Paged<BuiltDocument>>;
+  removeBuilt(tenantId: TenantId, documentIds: readonly string[]): Promise<void>;
+};
+
+/** A document's text as chunks are cut from it. Opaque to the store, compressed, at most 12 MiB. */
+export type DocumentContents = {
+  readonly documentId: string;
+  /** Says which version of the document it is; equal to its row's once that is written. */
+  readonly stamp: string;
+  /** Empty: too large to be kept. */
+  readonly data: Uint8Array;
+};
+
+/** What a re-index has put into a generation. */
+export type BuiltDocument = {
+  readonly documentId: string;
+  readonly generation: number;
+  readonly stamp: string;
+  readonly chunks: number;
 };
 
 /** Proof of holding a lease. Every later write repeats owner and fence; a false answer means the lease is lost. */

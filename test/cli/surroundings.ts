@@ -2,8 +2,8 @@ import { Readable } from 'node:stream';
 import { run } from '../../cli/main.ts';
 import type { Door } from '../../cli/verb.ts';
 import { parseConfig } from '../../core/config.ts';
-import type { Core, DocumentInput } from '../../core/core.ts';
-import type { Document, Receipt, Source, Tenant } from '../../core/domain.ts';
+import type { Core, DocumentInput, GenerationView } from '../../core/core.ts';
+import type { Document, Job, Receipt, Source, Tenant } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 
 export const demo: Tenant = {
@@ -62,6 +62,20 @@ export const receiptOf = (question: string, conversationId: string): Receipt => 
   feedback: [],
 });
 
+export const generationOf = (
+  number: number,
+  state: GenerationView['state'],
+  over: Partial<GenerationView> = {},
+): GenerationView => ({
+  number,
+  state,
+  profile: { analyser: 'a1', chunker: 'c1', embeddingModel: null },
+  createdAt: 0,
+  fits: true,
+  held: false,
+  ...over,
+});
+
 type Stored = { readonly sourceId: string; readonly input: DocumentInput };
 
 /** A core that keeps documents in a map: enough to see what the command line asks of the real one. */
@@ -70,6 +84,19 @@ export const createFakeCore = () => {
   const documents = new Map<string, Stored>();
   const asked: { question: string; conversationId: string | undefined }[] = [];
   let isClosed = false;
+  let isReindexing = false;
+  const reindexed: string[] = [];
+  const generations: GenerationView[] = [generationOf(1, 'previous'), generationOf(2, 'live')];
+  const job: Job = {
+    id: 'j_1',
+    tenantId: demo.id,
+    kind: 'reindex',
+    state: 'queued',
+    counts: { seen: 0, upserted: 0, unchanged: 0, removed: 0, failed: 0 },
+    errors: [],
+    createdAt: 0,
+    attempts: 0,
+  };
   const core = {
     ask: async (_tenantId: string, input: { question: string; conversationId?: string }) => {
       asked.push({ question: input.question, conversationId: input.conversationId });
@@ -120,6 +147,26 @@ export const createFakeCore = () => {
       list: async () => ({ items: [...documents.keys()].map((externalId) => ({ externalId }) as Document) }),
       remove: async (_tenantId: string, _sourceId: string, externalId: string) => documents.delete(externalId),
     },
+    reindex: {
+      start: async () => {
+        if (isReindexing) throw new AppError('conflict', 'A re-index of this tenant is under way (job j_1).');
+        reindexed.push('start');
+        return job;
+      },
+      activate: async (_tenantId: string, generation: number) => {
+        reindexed.push(`activate ${generation}`);
+        return job;
+      },
+      generations: async () => generations,
+      workHere: () => {},
+    },
+    jobs: {
+      watch: async function* () {
+        yield { ...job, state: 'running' };
+        yield { ...job, state: 'done', counts: { ...job.counts, seen: 3, upserted: 3 } };
+      },
+    },
+    drain: async () => {},
     usage: {
       report: async () => [
         {
@@ -148,7 +195,18 @@ export const createFakeCore = () => {
       isClosed = true;
     },
   };
-  return { core: core as unknown as Core, sources, documents, asked, isClosed: () => isClosed };
+  return {
+    core: core as unknown as Core,
+    sources,
+    documents,
+    asked,
+    isClosed: () => isClosed,
+    reindexed,
+    generations,
+    setReindexing: (is: boolean) => {
+      isReindexing = is;
+    },
+  };
 };
 
 type Options = {

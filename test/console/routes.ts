@@ -17,6 +17,7 @@ export const idsOf = (tenant: Furnished): Readonly<Record<string, string>> => ({
   platform: 'slack',
   channel: 'C1',
   member: 'slack:U1',
+  generation: '1',
 });
 
 /** Parameters that name something of a tenant, which another tenant may know by name. */

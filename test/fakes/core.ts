@@ -354,6 +354,38 @@ export const createFakeCore = (): FakeCore => {
         ),
       chunks: async () => [],
     },
+    reindex: {
+      async start(tenantId) {
+        const tenant = need(tenants.get(tenantId) ?? null);
+        const job: Job = {
+          id: next('j'),
+          tenantId: tenant.id,
+          kind: 'reindex',
+          state: 'queued',
+          counts: noCounts,
+          errors: [],
+          createdAt: testStart,
+          attempts: 0,
+        };
+        jobs.set(job.id, job);
+        return job;
+      },
+      async activate(tenantId, generation) {
+        if (generation !== 1) throw new AppError('not-found', 'There is no such generation to go back to.');
+        return core.reindex.start(tenantId);
+      },
+      generations: async () => [
+        {
+          number: 2,
+          state: 'live',
+          profile: { analyser: 'a1', chunker: 'c1', embeddingModel: null },
+          createdAt: testStart,
+          fits: true,
+          held: false,
+        },
+      ],
+      workHere: () => undefined,
+    },
     answers: {
       get: async (tenantId, id) => own(receipts, tenantId, id),
       list: async (tenantId, { outcome, q }, page) =>

@@ -153,4 +153,25 @@ CREATE TABLE audit (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, tenant_id 
 CREATE INDEX audit_newest ON audit (tenant_id, at, id);
 `,
   },
+  {
+    step: 2,
+    name: 'contents of documents, generations of the index',
+    // Contents apart from the rows, which are listed and compared far more often than a text is read again.
+    sql: `
+CREATE TABLE contents (
+  seq INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, document_id TEXT NOT NULL, stamp TEXT NOT NULL, data BLOB NOT NULL,
+  UNIQUE (tenant_id, document_id)
+) STRICT;
+
+CREATE TABLE built (
+  tenant_id TEXT NOT NULL, document_id TEXT NOT NULL, generation INTEGER NOT NULL, stamp TEXT NOT NULL, chunks INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, document_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE generations (
+  tenant_id TEXT NOT NULL, number INTEGER NOT NULL, sweep_at INTEGER, record TEXT NOT NULL, PRIMARY KEY (tenant_id, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX generations_due ON generations (sweep_at) WHERE sweep_at IS NOT NULL;
+`,
+  },
 ];

@@ -1,5 +1,6 @@
 import type { Source } from '../../../domain.ts';
 import type { DocumentStore, SourceStore, StoredDocument } from '../../../ports/state.ts';
+import { contentVerbs } from './contents.ts';
 import { pageOf, rowLimit } from './cursors.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
@@ -127,12 +128,19 @@ export const documentVerbs = (sql: Sql): SyncGroup<DocumentStore> => {
         (row) => [row.id],
         documentOf,
       ),
-    remove: (tenantId, documentIds) =>
+    remove: (tenantId, documentIds) => {
+      const ids = JSON.stringify(documentIds);
       sql.run(
+        'DELETE FROM contents WHERE tenant_id = ? AND document_id IN (SELECT value FROM json_each(?))',
+        tenantId,
+        ids,
+      );
+      return sql.run(
         'DELETE FROM documents WHERE tenant_id = ? AND id IN (SELECT value FROM json_each(?))',
         tenantId,
-        JSON.stringify(documentIds),
-      ),
+        ids,
+      );
+    },
     markSeen: (tenantId, documentIds, runId) => {
       sql.run(
         'UPDATE documents SET seen_in = ? WHERE tenant_id = ? AND id IN (SELECT value FROM json_each(?))',
@@ -160,5 +168,6 @@ export const documentVerbs = (sql: Sql): SyncGroup<DocumentStore> => {
             sourceId,
           )
       )?.n ?? 0,
+    ...contentVerbs(sql),
   };
 };

@@ -1,5 +1,5 @@
 import type { ApiKey, Membership, Role, Tenant, TenantSettings } from '../../../domain.ts';
-import type { KeyStore, MemberStore, TenantStore } from '../../../ports/state.ts';
+import type { Generation, KeyStore, MemberStore, TenantStore } from '../../../ports/state.ts';
 import { pageOf, rowLimit } from './cursors.ts';
 import { eraseTenant } from './maintenance.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
@@ -102,6 +102,58 @@ export const tenantVerbs = (sql: Sql): SyncGroup<TenantStore> => {
           rowLimit(limit),
         )
         .map((row) => row.id),
+    ...generationVerbs(sql),
+  };
+};
+
+type GenerationVerbs = 'generations' | 'addGeneration' | 'updateGeneration' | 'removeGeneration' | 'generationsDue';
+
+const generationVerbs = (sql: Sql): Pick<SyncGroup<TenantStore>, GenerationVerbs> => {
+  const get = (tenantId: string, number: number) =>
+    readRecord<Generation>(
+      sql.one<Recorded>('SELECT record FROM generations WHERE tenant_id = ? AND number = ?', tenantId, number),
+    );
+  return {
+    generations: (tenantId) =>
+      readRecords<Generation>(
+        sql.all<Recorded>('SELECT record FROM generations WHERE tenant_id = ? ORDER BY number', tenantId),
+      ),
+    addGeneration: (tenantId, generation) => {
+      sql.run(
+        `INSERT INTO generations (tenant_id, number, sweep_at, record)
+         SELECT id, ?, ?, ? FROM tenants WHERE id = ? AND deleted_at IS NULL ON CONFLICT DO NOTHING`,
+        generation.number,
+        generation.sweepAt ?? null,
+        JSON.stringify(generation),
+        tenantId,
+      );
+      return get(tenantId, generation.number);
+    },
+    updateGeneration: (tenantId, number, patch) => {
+      const before = get(tenantId, number);
+      if (before === null) return false;
+      const after = patched(before, patch);
+      sql.run(
+        'UPDATE generations SET sweep_at = ?, record = ? WHERE tenant_id = ? AND number = ?',
+        after.sweepAt ?? null,
+        JSON.stringify(after),
+        tenantId,
+        number,
+      );
+      return true;
+    },
+    removeGeneration: (tenantId, number) => {
+      sql.run('DELETE FROM generations WHERE tenant_id = ? AND number = ?', tenantId, number);
+    },
+    generationsDue: (now, limit) =>
+      sql
+        .all<{ readonly tenant_id: string; readonly number: number }>(
+          `SELECT tenant_id, number FROM generations JOIN tenants ON tenants.id = tenant_id
+           WHERE sweep_at <= ? AND deleted_at IS NULL AND number <> active_generation ORDER BY sweep_at LIMIT ?`,
+          now,
+          rowLimit(limit),
+        )
+        .map((row) => ({ tenantId: row.tenant_id, number: row.number })),
   };
 };
 

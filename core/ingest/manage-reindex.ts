@@ -1,0 +1,180 @@
+import type { Job, Tenant, TenantId } from '../domain.ts';
+import { AppError, toAppError } from '../errors.ts';
+import type { ChunkStore } from '../ports/chunks.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { GenerationProfile, StateStore } from '../ports/state.ts';
+import type { Generations } from './generations.ts';
+import { reindexLeaseOf } from './reindex.ts';
+
+/** One generation of a tenant's index, as people see it. */
+export type GenerationView = {
+  readonly number: number;
+  readonly state: 'live' | 'building' | 'previous';
+  readonly profile: GenerationProfile;
+  readonly createdAt: number;
+  /** Live: as this process is configured, and whole. */
+  readonly fits: boolean;
+  /** People went back to it: not re-indexed unasked. */
+  readonly held: boolean;
+  readonly jobId?: string;
+  /** Until then one can go back to it. */
+  readonly sweepAt?: number;
+};
+
+export type ReindexManager = {
+  /** Throws AppError `conflict` while another one waits or runs. */
+  start(tenant: Tenant): Promise<Job>;
+  /** Back (or forth) to another generation. Throws `not-found` for one that is gone, `conflict` like `start`. */
+  activate(tenant: Tenant, generation: number): Promise<Job>;
+  list(tenant: Tenant): Promise<readonly GenerationView[]>;
+  /** A write met an index that this process would not fill like that. */
+  misfit(tenantId: TenantId): void;
+  /** Looks at every tenant once: at start. */
+  look(stop: AbortSignal): Promise<void>;
+  /** Asks for what is due and sweeps what is over. Called again and again. */
+  tick(): Promise<void>;
+};
+
+/** After an automatic re-index failed, the next one waits for so long: embedding costs money. */
+const againAfterMs = 10 * 60_000;
+const sweepLeaseMs = 120_000;
+
+export const createReindexManager = (parts: {
+  readonly state: StateStore;
+  readonly chunks: ChunkStore;
+  readonly generations: Generations;
+  readonly runtime: Runtime;
+  /** There may be a job to claim. */
+  wake(): void;
+}): ReindexManager => {
+  const { state, chunks, generations, runtime } = parts;
+  const { clock, random, log } = runtime;
+  const startedAt = clock.now();
+  /** Tenants whose index does not fit, and when this process last asked for a new one. */
+  const misfits = new Map<TenantId, number>();
+
+  const enqueue = (tenantId: TenantId, reindex: NonNullable<Job['reindex']>): Promise<Job> =>
+    state.jobs.enqueue({
+      id: `j_${random.hex(12)}`,
+      tenantId,
+      kind: 'reindex',
+      reindex,
+      state: 'queued',
+      counts: { seen: 0, upserted: 0, unchanged: 0, removed: 0, failed: 0 },
+      errors: [],
+      createdAt: clock.now(),
+      attempts: 0,
+    });
+
+  const openJob = async (tenantId: TenantId): Promise<Job | undefined> => {
+    const { items } = await state.jobs.list(tenantId, {}, { limit: 100 });
+    return items.find((job) => job.kind === 'reindex' && (job.state === 'queued' || job.state === 'running'));
+  };
+
+  const request = async (tenantId: TenantId, reindex: NonNullable<Job['reindex']>): Promise<Job> => {
+    const other = await openJob(tenantId);
+    const job = other ?? (await enqueue(tenantId, reindex));
+    // Two that ask at the same time get the same job, and it does what the first one asked for.
+    if (other !== undefined || job.reindex?.activate !== reindex.activate)
+      throw new AppError('conflict', `A re-index of this tenant is under way (job ${job.id}). Wait for its end.`);
+    parts.wake();
+    return job;
+  };
+
+  const trigger = async (tenantId: TenantId): Promise<void> => {
+    const { fits, record, ref } = await generations.live(tenantId);
+    if (fits || record.held === true) return void misfits.delete(tenantId);
+    // Made by somebody who started later, with other settings: during a rolling deploy the older process gives way.
+    if (record.createdAt > startedAt && record.incomplete !== true) return void misfits.delete(tenantId);
+    if (clock.now() < (misfits.get(tenantId) ?? 0) + againAfterMs) return;
+    misfits.set(tenantId, clock.now());
+    if ((await openJob(tenantId)) !== undefined) return;
+    const job = await enqueue(tenantId, { automatic: true });
+    log.warn('reindex.needed', {
+      tenantId,
+      jobId: job.id,
+      generation: ref.generation,
+      filledWith: wordsOf(record.profile),
+      configured: wordsOf(generations.configured),
+    });
+    parts.wake();
+  };
+
+  const sweepOne = async (tenantId: TenantId, number: number): Promise<void> => {
+    // A job that is going back to it holds this.
+    const owner = `sweep-${random.hex(8)}`;
+    const lease = await state.leases.acquire(reindexLeaseOf(tenantId), owner, clock.now(), sweepLeaseMs);
+    if (lease === null) return;
+    try {
+      const isDue = (await state.tenants.generationsDue(clock.now(), 1_000)).some(
+        (one) => one.tenantId === tenantId && one.number === number,
+      );
+      if (!isDue) return;
+      await chunks.dropGeneration({ tenantId, generation: number });
+      await state.tenants.updateGeneration(tenantId, number, { phase: 'dropped', sweepAt: null });
+      log.info('reindex.swept', { tenantId, generation: number });
+    } finally {
+      await state.leases.release(lease);
+    }
+  };
+
+  return {
+    start: (tenant) => request(tenant.id, {}),
+    async activate(tenant, generation) {
+      const record = (await state.tenants.generations(tenant.id)).find(({ number }) => number === generation);
+      if (tenant.activeGeneration === generation)
+        throw new AppError('conflict', `Generation ${generation} is the one that answers already.`);
+      if (record?.base === undefined || record.phase !== undefined)
+        throw new AppError('not-found', 'There is no such generation to go back to.');
+      return request(tenant.id, { activate: generation });
+    },
+    async list(tenant) {
+      const live = await generations.live(tenant.id);
+      return (await state.tenants.generations(tenant.id))
+        .filter((record) => record.phase !== 'dropped')
+        .map((record) => ({
+          number: record.number,
+          state: record.number === live.ref.generation ? 'live' : record.phase === undefined ? 'previous' : 'building',
+          profile: record.profile,
+          createdAt: record.createdAt,
+          fits: generations.isFit(record),
+          held: record.held === true,
+          ...(record.jobId === undefined ? {} : { jobId: record.jobId }),
+          ...(record.sweepAt === undefined ? {} : { sweepAt: record.sweepAt }),
+        }));
+    },
+    misfit(tenantId) {
+      if (misfits.has(tenantId)) return;
+      misfits.set(tenantId, Number.NEGATIVE_INFINITY);
+      trigger(tenantId).catch((error: unknown) =>
+        log.warn('reindex.not-asked-for', { tenantId, code: toAppError(error).code }),
+      );
+    },
+    async look(stop) {
+      let cursor: string | undefined;
+      do {
+        const { items, nextCursor } = await state.tenants.list({
+          limit: 100,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        for (const tenant of items) {
+          if (stop.aborted) return;
+          if (!(await generations.live(tenant.id)).fits) misfits.set(tenant.id, Number.NEGATIVE_INFINITY);
+        }
+        cursor = nextCursor;
+      } while (cursor !== undefined);
+    },
+    async tick() {
+      for (const tenantId of [...misfits.keys()])
+        await trigger(tenantId).catch((error: unknown) => {
+          if (toAppError(error).code !== 'not-found') throw error;
+          misfits.delete(tenantId);
+        });
+      for (const { tenantId, number } of await state.tenants.generationsDue(clock.now(), 20))
+        await sweepOne(tenantId, number);
+    },
+  };
+};
+
+const wordsOf = ({ analyser, chunker, embeddingModel }: GenerationProfile): string =>
+  `${analyser}, ${chunker}, ${embeddingModel ?? 'no embedding model'}`;
