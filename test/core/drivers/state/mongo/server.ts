@@ -21,3 +21,16 @@ export const dropDatabase = async (uri: string): Promise<void> => {
     await client.close();
   }
 };
+
+/** Host and port, when the URI names one host. */
+export const addressOf = (uri: string): { readonly host: string; readonly port: number } | null => {
+  const match = /^mongodb:\/\/(?:[^@/]*@)?([^:/,]+)(?::(\d+))?(?:[/?]|$)/.exec(uri);
+  return match === null ? null : { host: match[1] ?? '', port: Number(match[2] ?? 27017) };
+};
+
+/** The URI by way of a local port; directly, or a replica set would tell its own address. */
+export const through = (uri: string, port: number): string =>
+  `${uri
+    .replace(/^(mongodb:\/\/(?:[^@/]*@)?)[^/?]+/, `$1127.0.0.1:${port}`)
+    .replace(/([?&])replicaSet=[^&]*&?/, '$1')
+    .replace(/[?&]$/, '')}${uri.includes('?') ? '&' : '?'}directConnection=true`.replace('?&', '?');
