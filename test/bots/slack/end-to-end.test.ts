@@ -212,6 +212,40 @@ describe('a question in Slack, over real sockets', () => {
     expect(world.answering.charged.size).toBe(0);
   });
 
+  it('a deletion that does not say in which thread still stops the answer, and is worked off once', async () => {
+    const bot = await world.instance();
+    const [thread, ts] = [world.fake.nextTs(), world.fake.nextTs()];
+    world.answering.next(
+      (_request, hooks) =>
+        new Promise((_, reject) => hooks.signal.addEventListener('abort', () => reject(hooks.signal.reason))),
+    );
+    await bot.sender.send(mention('leave?', ts, { thread }));
+    await until(() => expect(world.answering.asked).toHaveLength(1));
+    const gone = JSON.parse(JSON.stringify(world.payloads.remove({ ts, thread }, world.fake.nextTs())));
+    delete gone.event.previous_message;
+    await bot.sender.send(gone);
+    await settled(ts, ['cancelled', 'question-deleted']);
+    expect(world.fake.answers()).toEqual([]);
+  });
+
+  it('an answer that was charged before its question was deleted leaves a receipt without words', async () => {
+    const bot = await world.instance();
+    const ts = world.fake.nextTs();
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    world.fake.fault('chat.postMessage', { kind: 'slow', untilReleased: held });
+    const posting = world.fake.nextCall('chat.postMessage');
+    await bot.sender.send(mention('leave?', ts));
+    await posting;
+    await bot.sender.send(world.payloads.remove({ ts }, world.fake.nextTs()));
+    await until(async () => expect(await reasonsOf(world, ts)).toContain('cancelled'));
+    release();
+    const { items } = await world.state.receipts.list(tenantId, {}, { limit: 10 });
+    expect(items).toMatchObject([{ reasonCode: 'question-deleted', question: '', answer: '' }]);
+  });
+
   it('thumbs are stored with the receipt, the second verdict of a person replaces the first', async () => {
     const bot = await world.instance();
     const ts = world.fake.nextTs();
@@ -293,6 +327,9 @@ describe('a question in Slack, over real sockets', () => {
       await bot.sender.send(mention('again?', next));
       await settled(next, ['answered']);
       expect(bot.runtime.logged.find((line) => line.event === 'answer-undeliverable')?.fields.at).toBe(error);
+      // It was charged: why it never came can be looked up, and the thread does not remember words that nobody read.
+      const receipts = await world.state.receipts.list(tenantId, {}, { limit: 10 });
+      expect(receipts.items.map((receipt) => receipt.reasonCode).sort()).toEqual(['answered', 'failed']);
     },
   );
 
@@ -336,6 +373,52 @@ describe('a question in Slack, over real sockets', () => {
     await settled(ts, [reason]);
     expect(shown()).toHaveLength(1);
     expect(shown()[0]).toContain(sentence);
+  });
+
+  it('a question with a file along is answered, and says that the file was not read', async () => {
+    const bot = await world.instance();
+    const ts = world.fake.nextTs();
+    await bot.sender.send(
+      world.payloads.message({
+        text: 'how many days of leave?',
+        ts,
+        channel: 'D0DIRECT',
+        channelType: 'im',
+        more: { subtype: 'file_share', files: [{ name: 'scan.pdf', size: 7 }] },
+      }),
+    );
+    await settled(ts, ['answered'], 'D0DIRECT');
+    expect(shown()[0]).toContain('Leave is 30 days.');
+    expect(shown()[0]).toContain('I cannot read attached files yet');
+  });
+
+  it('a model that hangs once and then again is told to the person within a minute', async () => {
+    let ahead = 0;
+    const bot = await world.instance({ ahead: () => ahead, settings: { leaseForMs: 600_000 } });
+    const ts = world.fake.nextTs();
+    world.answering.next(async () => {
+      ahead += 55_000;
+      throw new AppError('model-timeout', 'The language model took too long to answer.', { retryable: true });
+    });
+    await bot.sender.send(mention('leave?', ts));
+    await settled(ts, ['model-failed']);
+    expect(world.answering.asked).toHaveLength(1);
+    expect(shown()[0]).toContain('took too long');
+  });
+
+  it('a second try has only the time that the first one left', async () => {
+    let ahead = 0;
+    const bot = await world.instance({ ahead: () => ahead, settings: { leaseForMs: 600_000 } });
+    const ts = world.fake.nextTs();
+    world.answering.next(async () => {
+      ahead += 25_000;
+      throw new AppError('model-failed', 'It broke.', { retryable: true, retryAfterMs: 20 });
+    });
+    await bot.sender.send(mention('leave?', ts));
+    await settled(ts, ['answered']);
+    expect(world.answering.asked[0]?.withinMs).toBeUndefined();
+    expect(world.answering.asked[1]?.withinMs).toBeLessThanOrEqual(32_000);
+    expect(world.answering.asked[1]?.withinMs).toBeGreaterThan(20_000);
   });
 
   it('only an attachment gets a sentence that names what cannot be read', async () => {

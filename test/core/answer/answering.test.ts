@@ -241,6 +241,40 @@ describe('with a chat model', () => {
     expect(world.cache.size).toBe(0);
   });
 
+  it('keeps the lines of calls that the provider answered before the failure, and charges nobody for them', async () => {
+    const chat: ChatModel = {
+      name: 'broken',
+      async *stream(request) {
+        if (request.size !== 'small') throw new AppError('model-failed', 'It broke.');
+        yield { type: 'delta', text: 'How many days of annual leave do full-time employees get?' };
+        const usage = { promptTokens: 50, completionTokens: 9, estimated: false };
+        yield { type: 'end', finish: 'stop', model: 'small-one', usage };
+      },
+    };
+    const world = createWorld(handbook, { chat });
+    const turns = turnsOf('Tell me about full-time employees and annual leave', 'They get 30 days [1].');
+    await expect(world.ask('How many days do they get?', { turns })).rejects.toMatchObject({ code: 'model-failed' });
+    expect(world.till.recorded).toMatchObject([
+      { id: 'a_1:1:1', kind: 'condense', model: 'small-one', promptTokens: 50 },
+    ]);
+    expect(world.till).toMatchObject({ released: 1, settled: [] });
+  });
+
+  it('ends earlier when a late try has less time', async () => {
+    const chat: ChatModel = {
+      name: 'slow',
+      async *stream(_request, { signal }) {
+        yield { type: 'delta', text: 'Full' };
+        await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      },
+    };
+    const world = createWorld(handbook, { chat });
+    const asked = world.ask('How many days of annual leave do full-time employees get?', { withinMs: 20_000 });
+    const failed = expect(asked).rejects.toMatchObject({ code: 'model-timeout' });
+    await world.runtime.clock.advance(20_000);
+    await failed;
+  });
+
   it('treats a stream without an end as a failure', async () => {
     const chat: ChatModel = {
       name: 'half',
@@ -365,6 +399,19 @@ describe('the cache', () => {
     expect(seen).toEqual([first.answer]);
     expect(world.till.settled[1]).toEqual({ tokens: 0, costNanos: 0 });
     expect(world.till.recorded.at(-1)).toMatchObject({ id: 'a_2:question' });
+  });
+
+  it('gives nobody an answer that was written with somebody else’s conversation before the model’s eyes', async () => {
+    const chat = createScriptedChat((request) => (request.size === 'small' ? question : echo(promptOf(request))));
+    const world = createWorld(handbook, { chat });
+    const turns = turnsOf('My salary is 90,000. How many days of annual leave do I get?', 'You get 30 days [1].');
+    await world.ask(question, { turns });
+    const mains = () => chat.requests.filter((request) => request.size === 'main').length;
+    expect((await world.ask(question)).cached).toBe(false);
+    expect(mains()).toBe(2);
+    expect((await world.ask(question, { turns })).cached).toBe(true);
+    expect((await world.ask(question, { turns: turnsOf('Hello', 'Hello.') })).cached).toBe(false);
+    expect(mains()).toBe(3);
   });
 
   it('does not answer for other documents, settings, sources, instructions or languages', async () => {
