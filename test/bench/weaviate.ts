@@ -15,7 +15,7 @@ import { chunksOfModules, createProjector, questionsFrom } from './corpus.ts';
 import { type BenchResult, quantile, renderResults, rowOf } from './result.ts';
 
 const dimensions = Number(process.env.BENCH_DIMENSIONS ?? 384);
-const sizes = [10_000, 50_000];
+const sizes = (process.env.BENCH_SIZES ?? '10000,50000').split(',').map(Number);
 const deploymentId = 'bench';
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 const { signal } = new AbortController();

@@ -93,48 +93,57 @@ export const searchText = async (
 ): Promise<TextSearch> => {
   const { facts } = parts;
   const words = analyseQuery(query, await facts.languages(place, signal));
-  const [totals, ...frequencies] = await Promise.all([
+  const most = limitOf(limit);
+  const nothing = most === 0 || words.length === 0 || sourceIds?.length === 0;
+  // Side by side: the server ranks by statistics of its own, ours are only needed for the scores.
+  const [totals, frequencies, found] = await Promise.all([
     facts.totals(place, signal),
-    ...words.map(({ variants }) => facts.frequency(place, variants, signal)),
+    Promise.all(words.map(({ variants }) => facts.frequency(place, variants, signal))),
+    nothing ? [] : findByWords(parts, place, words, { limit: most, sourceIds, signal }),
   ]);
   const terms = words.map(({ variants }, at) => ({ term: variants[0] ?? '', documentFrequency: frequencies[at] ?? 0 }));
-  const most = limitOf(limit);
-  const result = (hits: readonly TextHit[]): TextSearch => ({ hits, terms, totalChunks: totals.chunks });
-  if (most === 0 || words.length === 0 || sourceIds?.length === 0) return result([]);
+  const hits = found.map((each) => scoreOf(each, words, frequencies, totals));
+  return { hits: hits.sort(byScore).slice(0, most), terms, totalChunks: totals.chunks };
+};
 
+type Wanted = {
+  readonly limit: number;
+  readonly sourceIds: readonly string[] | undefined;
+  readonly signal: AbortSignal;
+};
+
+const findByWords = (
+  parts: SearchingParts,
+  place: Place,
+  words: readonly QueryWord[],
+  { limit, sourceIds, signal }: Wanted,
+): Promise<Found[]> => {
   const keywords = [...new Set(words.flatMap(({ variants }) => variants))].join(' ');
-  const found = await wholeDocuments(
-    parts,
-    place,
-    { limit: most, signal, rank: ({ score }) => score },
-    async (wanted) => {
-      const answer = await parts.connection.grpc({ kind: 'query', signal }, (client, stop) => {
-        const collection = handleOf(client, place, parts.consistency);
-        return collection.query.bm25(
-          keywords,
-          {
-            limit: wanted,
-            queryProperties: ['terms'],
-            operator: { operator: 'Or', minimumMatch: 1 },
-            returnMetadata: ['score'],
-            returnProperties: [...identity, ...contentProperties, 'terms', 'length'],
-            ...(sourceIds === undefined
-              ? {}
-              : { filters: collection.filter.byProperty('sourceId').containsAny([...new Set(sourceIds)]) }),
-          },
-          { abortSignal: stop },
-        );
-      });
-      return answer.objects.map(({ uuid, properties, metadata }) => ({
-        id: uuid,
-        properties,
-        score: metadata?.score ?? 0,
-        distance: 0,
-      }));
-    },
-  );
-  const scored = found.map((each) => scoreOf(each, words, frequencies, totals));
-  return result(scored.sort(byScore).slice(0, most));
+  return wholeDocuments(parts, place, { limit, signal, rank: ({ score }) => score }, async (wanted) => {
+    const answer = await parts.connection.grpc({ kind: 'query', signal }, (client, stop) => {
+      const collection = handleOf(client, place, parts.consistency);
+      return collection.query.bm25(
+        keywords,
+        {
+          limit: wanted,
+          queryProperties: ['terms'],
+          operator: { operator: 'Or', minimumMatch: 1 },
+          returnMetadata: ['score'],
+          returnProperties: [...identity, ...contentProperties, 'terms', 'length'],
+          ...(sourceIds === undefined
+            ? {}
+            : { filters: collection.filter.byProperty('sourceId').containsAny([...new Set(sourceIds)]) }),
+        },
+        { abortSignal: stop },
+      );
+    });
+    return answer.objects.map(({ uuid, properties, metadata }) => ({
+      id: uuid,
+      properties,
+      score: metadata?.score ?? 0,
+      distance: 0,
+    }));
+  });
 };
 
 type Totals = { readonly chunks: number; readonly averageLength: number };
