@@ -1,7 +1,7 @@
 import { MongoClient, type MongoClientOptions } from 'mongodb';
 import { AppError } from '../../../errors.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
-import { isBadAddress, unavailableFrom } from './faults.ts';
+import { unavailableFrom } from './faults.ts';
 
 /** How long each stage may take, in milliseconds. */
 export type MongoLimits = {
@@ -42,14 +42,19 @@ const toleratedOffsetMs = 1_000;
 const badUri =
   'MONGODB_URI cannot be read; it looks like mongodb://user:password@host:27017/footnote or mongodb+srv://… , with special characters in the password percent-encoded.';
 
+/** A name, an address or the encoded path of a socket, and a port. */
+const oneHost = /^(?:[^:[\]\s]+|\[[0-9a-f:.]+\])(?::\d{1,5})?$/i;
+
 /** `mongodb+srv://u:p@host/name?a=b` into name and options; nothing of it is ever logged. */
 const partsOf = (uri: string): { readonly database: string; readonly parameters: readonly string[] } => {
-  const match = /^mongodb(?:\+srv)?:\/\/[^/?]+(?:\/([^?]*))?(?:\?(.*))?$/s.exec(uri);
-  if (match === null) throw new AppError('config', badUri);
-  const database = decoded(match[1] ?? '');
+  const match = /^mongodb(?:\+srv)?:\/\/(?:[^/?]*@)?([^/?@]+)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(uri);
+  const hosts = (match?.[1] ?? '').split(',');
+  // A slash in a password ends the host too early; the parser would then quote half of the password.
+  if (match === null || !hosts.every((host) => oneHost.test(host))) throw new AppError('config', badUri);
+  const database = decoded(match[2] ?? '');
   return {
     database: database === '' ? defaultDatabase : database,
-    parameters: (match[2] ?? '').split('&').map((pair) => decoded(pair.split('=')[0] ?? '').toLowerCase()),
+    parameters: (match[3] ?? '').split('&').map((pair) => decoded(pair.split('=')[0] ?? '').toLowerCase()),
   };
 };
 
@@ -93,9 +98,9 @@ export const createClient = (uri: string, appName: string, limits: MongoLimits):
   };
   try {
     return new MongoClient(uri, options);
-  } catch (error) {
+  } catch {
     // The cause stays behind: a parser quotes what it could not read, and that may be a password.
-    throw isBadAddress(error) ? new AppError('config', badUri) : unavailableFrom(error);
+    throw new AppError('config', badUri);
   }
 };
 

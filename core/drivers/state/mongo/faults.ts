@@ -1,10 +1,8 @@
 import {
   MongoBulkWriteError,
   MongoCompatibilityError,
-  MongoInvalidArgumentError,
   MongoMissingCredentialsError,
   MongoNetworkError,
-  MongoParseError,
   MongoServerError,
   MongoServerSelectionError,
 } from 'mongodb';
@@ -82,12 +80,13 @@ const byCode: Readonly<Record<number, Fault>> = {
 
 const faultOf = (error: unknown): Fault => {
   if (error instanceof MongoServerError) return serverFault(error);
-  if (error instanceof MongoServerSelectionError) return causedByCredentials(error) ? credentials : unreachable;
+  if (error instanceof MongoServerSelectionError) return selectionFault(error);
   if (error instanceof MongoCompatibilityError) return wrongVersion;
   if (error instanceof MongoMissingCredentialsError) return credentials;
   if (error instanceof MongoNetworkError) return silent;
+  if (isLookup(error)) return unreachable;
   const name = error instanceof Error ? error.name : '';
-  if (/^(PoolCleared|ConnectionPoolClosed|PoolCleared|PoolClearedOnNetwork)/.test(name)) return silent;
+  if (/^MongoPool(Cleared|Closed)/.test(name)) return silent;
   if (name === 'MongoWaitQueueTimeoutError' || name === 'WaitQueueTimeoutError') return busy;
   if (name === 'MongoTopologyClosedError' || name === 'MongoNotConnectedError' || name === 'MongoClientClosedError')
     return { problem: 'The state store is closed.', retryable: false };
@@ -106,10 +105,17 @@ const serverFault = (error: MongoServerError): Fault => {
   return unknown;
 };
 
-const causedByCredentials = (error: MongoServerSelectionError): boolean => {
-  const cause = error.cause;
-  return cause instanceof MongoServerError && (cause.code === 18 || cause.code === 8000);
+/** No server was found that would do; what each of them said last tells why. */
+const selectionFault = (error: MongoServerSelectionError): Fault => {
+  const reasons = [error.cause, ...[...(error.reason?.servers?.values() ?? [])].map((server) => server.error)];
+  if (reasons.some((reason) => reason instanceof MongoCompatibilityError)) return wrongVersion;
+  const refusal = reasons.find((reason) => reason instanceof MongoServerError);
+  return refusal === undefined ? unreachable : serverFault(refusal);
 };
+
+/** The name of a `mongodb+srv` address is looked up by Node, whose errors pass the driver as they are. */
+const isLookup = (error: unknown): boolean =>
+  error instanceof Error && String((error as NodeJS.ErrnoException).syscall ?? '').startsWith('query');
 
 /** Whatever the driver threw as the one error that a caller knows. */
 export const unavailableFrom = (error: unknown): AppError => {
@@ -117,12 +123,6 @@ export const unavailableFrom = (error: unknown): AppError => {
   const { problem, retryable, config } = faultOf(error);
   return new AppError(config ? 'config' : 'store-unavailable', problem, { retryable, cause: error });
 };
-
-export const isBadAddress = (error: unknown): boolean =>
-  error instanceof MongoParseError ||
-  error instanceof MongoInvalidArgumentError ||
-  error instanceof MongoMissingCredentialsError ||
-  error instanceof TypeError;
 
 const duplicateKey = 11_000;
 
