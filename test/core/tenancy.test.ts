@@ -48,9 +48,12 @@ describe('tenants', () => {
     expect(await tenants.bySlug(acme)).toEqual(tenant);
   });
 
-  it.each(['', 'A', 'a b', '-a', 'a-', 'a/b', '../x', 'a'.repeat(64), 'é', 'a_b', 'assets', 'sign-in'])('refuse the slug %j', async (slug) => {
-    await expect(tenants.create({ slug, name: 'x' })).rejects.toMatchObject({ code: 'invalid', at: 'slug' });
-  });
+  it.each(['', 'A', 'a b', '-a', 'a-', 'a/b', '../x', 'a'.repeat(64), 'é', 'a_b', 'assets', 'sign-in'])(
+    'refuse the slug %j',
+    async (slug) => {
+      await expect(tenants.create({ slug, name: 'x' })).rejects.toMatchObject({ code: 'invalid', at: 'slug' });
+    },
+  );
 
   it('keep their slug for ever', async () => {
     const { id } = await tenants.create({ slug: acme, name: 'Acme' });
