@@ -4,7 +4,6 @@ import { instantiateScan, laneStep } from './scan-kernel.ts';
 const page = 65_536;
 /** Page 0 of the memory: the query as int16, then the results of one slab. */
 const resultsAt = 32_768;
-const maxDimensions = 16_384;
 
 const slabBytes = page;
 const growBy = 64;
