@@ -137,8 +137,11 @@ export type Job = {
   readonly tenantId: TenantId;
   readonly kind: 'sync' | 'drop-tenant' | 'reindex';
   readonly sourceId?: string;
-  /** Re-index only: into a new generation, or back to the one that is named. Automatic: not when the live index fits by then. */
-  readonly reindex?: { readonly activate?: number; readonly automatic?: boolean };
+  /**
+   * Re-index only: into a new generation, or back to the one that is named. Automatic: not when the live index fits by
+   * then. `profile` says in words what is to fill it; a process that is configured otherwise does not do it.
+   */
+  readonly reindex?: { readonly activate?: number; readonly automatic?: boolean; readonly profile?: string };
   readonly state: JobState;
   readonly counts: JobCounts;
   /** The newest 200. */

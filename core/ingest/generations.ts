@@ -56,10 +56,7 @@ export const createGenerations = (parts: {
   const switchingSince = new Map<TenantId, number>();
 
   const isFit = (record: Generation): boolean =>
-    record.incomplete !== true &&
-    record.profile.analyser === configured.analyser &&
-    record.profile.chunker === configured.chunker &&
-    record.profile.embeddingModel === configured.embeddingModel;
+    record.incomplete !== true && wordsOf(record.profile) === wordsOf(configured);
 
   /** An index from before generations were recorded tells by its documents what filled it; an empty one is ours to fill. */
   const adopt = async (tenantId: TenantId, number: number): Promise<Generation | null> => {
@@ -127,6 +124,10 @@ export const createGenerations = (parts: {
     },
   };
 };
+
+/** A profile as one reads it, and as two are compared. */
+export const wordsOf = ({ analyser, chunker, embeddingModel }: GenerationProfile): string =>
+  `${analyser}, ${chunker}, ${embeddingModel ?? 'no embedding model'}`;
 
 /** `parser/chunker/analyser/model/hash`, as fingerprints were before; a model's name may hold slashes. */
 const profileFrom = (fingerprint: string): GenerationProfile | null => {

@@ -3,7 +3,7 @@ import { AppError, toAppError } from '../errors.ts';
 import type { ChunkStore } from '../ports/chunks.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { GenerationProfile, StateStore } from '../ports/state.ts';
-import type { Generations } from './generations.ts';
+import { type Generations, wordsOf } from './generations.ts';
 import { reindexLeaseOf } from './reindex.ts';
 
 /** One generation of a tenant's index, as people see it. */
@@ -50,8 +50,9 @@ export const createReindexManager = (parts: {
   const { state, chunks, generations, runtime } = parts;
   const { clock, random, log } = runtime;
   const startedAt = clock.now();
-  /** Tenants whose index does not fit, and when this process last asked for a new one. */
-  const misfits = new Map<TenantId, number>();
+  /** Tenants whose index does not fit, and what this process has asked for last. */
+  const misfits = new Map<TenantId, { readonly jobId: string; readonly askedAt: number } | null>();
+  const profile = wordsOf(generations.configured);
 
   const enqueue = (tenantId: TenantId, reindex: NonNullable<Job['reindex']>): Promise<Job> =>
     state.jobs.enqueue({
@@ -85,17 +86,23 @@ export const createReindexManager = (parts: {
     const { fits, record, ref } = await generations.live(tenantId);
     if (fits || record.held === true) return void misfits.delete(tenantId);
     // Made by somebody who started later, with other settings: during a rolling deploy the older process gives way.
-    if (record.createdAt > startedAt && record.incomplete !== true) return void misfits.delete(tenantId);
-    if (clock.now() < (misfits.get(tenantId) ?? 0) + againAfterMs) return;
-    misfits.set(tenantId, clock.now());
+    const filledWith = wordsOf(record.profile);
+    if (filledWith !== profile && record.createdAt > startedAt) return void misfits.delete(tenantId);
+    const last = misfits.get(tenantId) ?? null;
+    if (last !== null && clock.now() < last.askedAt + againAfterMs) {
+      // Done, and yet no better: somebody took it who is configured otherwise.
+      const job = await state.jobs.get(tenantId, last.jobId);
+      if (job?.state !== 'done') return;
+    }
     if ((await openJob(tenantId)) !== undefined) return;
-    const job = await enqueue(tenantId, { automatic: true });
+    const job = await enqueue(tenantId, { automatic: true, profile });
+    misfits.set(tenantId, { jobId: job.id, askedAt: clock.now() });
     log.warn('reindex.needed', {
       tenantId,
       jobId: job.id,
       generation: ref.generation,
-      filledWith: wordsOf(record.profile),
-      configured: wordsOf(generations.configured),
+      filledWith,
+      configured: profile,
     });
     parts.wake();
   };
@@ -119,10 +126,11 @@ export const createReindexManager = (parts: {
   };
 
   return {
-    start: (tenant) => request(tenant.id, {}),
+    start: (tenant) => request(tenant.id, { profile }),
     async activate(tenant, generation) {
-      const record = (await state.tenants.generations(tenant.id)).find(({ number }) => number === generation);
-      if (tenant.activeGeneration === generation)
+      const [{ ref }, records] = await Promise.all([generations.live(tenant.id), state.tenants.generations(tenant.id)]);
+      const record = records.find(({ number }) => number === generation);
+      if (ref.generation === generation)
         throw new AppError('conflict', `Generation ${generation} is the one that answers already.`);
       if (record?.base === undefined || record.phase !== undefined)
         throw new AppError('not-found', 'There is no such generation to go back to.');
@@ -145,7 +153,7 @@ export const createReindexManager = (parts: {
     },
     misfit(tenantId) {
       if (misfits.has(tenantId)) return;
-      misfits.set(tenantId, Number.NEGATIVE_INFINITY);
+      misfits.set(tenantId, null);
       trigger(tenantId).catch((error: unknown) =>
         log.warn('reindex.not-asked-for', { tenantId, code: toAppError(error).code }),
       );
@@ -159,7 +167,7 @@ export const createReindexManager = (parts: {
         });
         for (const tenant of items) {
           if (stop.aborted) return;
-          if (!(await generations.live(tenant.id)).fits) misfits.set(tenant.id, Number.NEGATIVE_INFINITY);
+          if (!(await generations.live(tenant.id)).fits) misfits.set(tenant.id, null);
         }
         cursor = nextCursor;
       } while (cursor !== undefined);
@@ -175,6 +183,3 @@ export const createReindexManager = (parts: {
     },
   };
 };
-
-const wordsOf = ({ analyser, chunker, embeddingModel }: GenerationProfile): string =>
-  `${analyser}, ${chunker}, ${embeddingModel ?? 'no embedding model'}`;

@@ -5,7 +5,7 @@ import type { Runtime } from '../ports/runtime.ts';
 import type { BuiltDocument, DocumentContents, Generation, Lease, StateStore, StoredDocument } from '../ports/state.ts';
 import { stampOf } from './contents.ts';
 import type { EmbedChunks } from './embed-chunks.ts';
-import type { Generations } from './generations.ts';
+import { type Generations, wordsOf } from './generations.ts';
 import type { JobContext } from './jobs.ts';
 import type { ParsePool } from './parse-pool.ts';
 import type { Progress } from './sync.ts';
@@ -431,7 +431,14 @@ const createRun = (parts: ReindexParts, job: Job, context: JobContext): (() => P
       await finishSurely(before);
       return progress();
     }
-    const { activate, automatic } = job.reindex ?? {};
+    const { activate, automatic, profile } = job.reindex ?? {};
+    if (activate === undefined && profile !== undefined && profile !== wordsOf(generations.configured)) {
+      if (automatic === true) return progress();
+      throw new AppError(
+        'conflict',
+        `The process that took the job is configured otherwise (${wordsOf(generations.configured)}) than the one that asked for it (${profile}). Give both the same settings.`,
+      );
+    }
     const live = await generations.live(tenantId);
     // Done before by this very job: only its own end was not written down.
     if (live.record.jobId === job.id) return progress();

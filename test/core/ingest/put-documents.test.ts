@@ -193,14 +193,37 @@ describe('embedding', () => {
     expect(bench.metered).toMatchObject([{ kind: 'embedding', embeddingTokens: 3, model: 'tiny', sourceId: source }]);
   });
 
-  it('takes another model for a reason to embed again', async () => {
+  it('never mixes models: what comes in meanwhile is found by its words, and a new index is asked for', async () => {
     const calls: string[][] = [];
-    const source = await open();
+    const source = await open({ embedder: embedder([]) });
     await put(source, 'a', 'Descale it.');
-    const other = bench.another({ embedder: embedder(calls) });
-    const again = other.put(bench.tenant, source, { externalId: 'a', content: 'Descale it.' }, signal);
-    // The index refuses to mix; that it was asked shows that the document was not taken for unchanged.
-    await expect(again).rejects.toMatchObject({ code: 'conflict' });
-    expect(calls).toHaveLength(1);
+    const other = bench.another({ embedder: { ...embedder(calls), name: 'other' } });
+    const again = (externalId: string, content: string) =>
+      other.put(bench.tenant, source, { externalId, content }, signal);
+    expect((await again('a', 'Descale it.')).outcome).toBe('unchanged');
+    expect((await again('b', 'Rinse it well.')).outcome).toBe('created');
+    expect(calls).toEqual([]);
+    expect(await bench.find('rinse')).toEqual(['Rinse it well.']);
+    const jobs = await bench.state.jobs.list(bench.tenant.id, {}, { limit: 10 });
+    expect(jobs.items).toMatchObject([{ kind: 'reindex', state: 'queued', reindex: { automatic: true } }]);
+  });
+
+  it('writes each document before the next one is paid for', async () => {
+    const seen: { texts: number; rows: number }[] = [];
+    const paid: Embedder = {
+      name: 'paid',
+      embed: async (texts) => {
+        seen.push({ texts: texts.length, rows: await bench.state.documents.count(bench.tenant.id) });
+        return { vectors: texts.map(() => new Float32Array([1, 0])), tokens: 1, model: 'paid' };
+      },
+    };
+    const source = await open({ embedder: paid });
+    const documents = ['a', 'b', 'c'].map((externalId) => ({ externalId, content: `Words of ${externalId}.` }));
+    await bench.ingest.putBatch(bench.tenant, source, documents, signal);
+    expect(seen).toEqual([
+      { texts: 1, rows: 0 },
+      { texts: 1, rows: 1 },
+      { texts: 1, rows: 2 },
+    ]);
   });
 });

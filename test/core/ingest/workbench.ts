@@ -23,6 +23,8 @@ export type Bench = {
   readonly metered: readonly MeteredCall[];
   /** Another process's ingest over the same stores. */
   another(overrides?: Partial<IngestParts>): Ingest;
+  /** One more, that can die: from then on nothing it asks for is answered, and nothing it does arrives. */
+  mortal(overrides?: Partial<IngestParts>): { readonly ingest: Ingest; die(): void };
   /** The texts of the hits for a query, best first. */
   find(query: string): Promise<readonly string[]>;
   close(): Promise<void>;
@@ -84,6 +86,22 @@ export const openBench = async (options: {
     all.push(made);
     return made;
   };
+  const mortal: Bench['mortal'] = (overrides = {}) => {
+    let isDead = false;
+    const made = createIngest({
+      ...parts,
+      runtime: { ...runtime, random: createTestRuntime({ seed: 99 }).random },
+      ...overrides,
+      state: endingWith(() => isDead, parts.state),
+      chunks: unansweredWhen(() => isDead, overrides.chunks ?? parts.chunks),
+    });
+    return {
+      ingest: made,
+      die: () => {
+        isDead = true;
+      },
+    };
+  };
   const ingest = another();
   const signal = new AbortController().signal;
   return {
@@ -95,6 +113,7 @@ export const openBench = async (options: {
     ingest,
     metered,
     another,
+    mortal,
     find: async (query) =>
       (await chunks.searchText({ tenantId: tenant.id, generation: 1 }, query, { limit: 20, signal })).hits.map(
         (hit) => hit.chunk.text,
@@ -107,8 +126,26 @@ export const openBench = async (options: {
   };
 };
 
+const unansweredWhen = <T extends object>(isDead: () => boolean, group: T): T =>
+  Object.fromEntries(
+    Object.entries(group).map(([name, verb]) => [
+      name,
+      typeof verb === 'function'
+        ? (...args: readonly unknown[]) => (isDead() ? new Promise(() => undefined) : verb(...args))
+        : verb,
+    ]),
+  ) as T;
+
+const endingWith = (isDead: () => boolean, state: StateStore): StateStore =>
+  Object.fromEntries(
+    Object.entries(state).map(([name, group]) => [
+      name,
+      typeof group === 'object' ? unansweredWhen(isDead, group) : group,
+    ]),
+  ) as unknown as StateStore;
+
 /** Until the promise is settled the test's clock keeps pace with the work, which is real: threads and files. */
-export const whileTimePasses = async <T>(runtime: TestRuntime, work: Promise<T>): Promise<T> => {
+export const whileTimePasses = async <T>(runtime: TestRuntime, work: Promise<T>, pace = 1): Promise<T> => {
   let settled = false;
   const done = work.finally(() => {
     settled = true;
@@ -118,7 +155,7 @@ export const whileTimePasses = async <T>(runtime: TestRuntime, work: Promise<T>)
   while (!settled) {
     await new Promise<void>((resolve) => setTimeout(resolve, 5));
     const now = Date.now();
-    await runtime.clock.advance(now - last);
+    await runtime.clock.advance((now - last) * pace);
     last = now;
   }
   return done;
