@@ -55,6 +55,14 @@ export const extract = (asked: QuestionTerms, passages: readonly Passage[], head
   return { markdown: [heading, ...chosen.map((span, index) => renderSpan(span, index + 1))].join('\n\n'), citations };
 };
 
+/** For as long as the unit itself is kept. */
+const unitTerms = new WeakMap<Unit, ReadonlySet<string>>();
+const termsOfUnit = (unit: Unit): ReadonlySet<string> => {
+  const known = unitTerms.get(unit) ?? termsOf(unit.words);
+  unitTerms.set(unit, known);
+  return known;
+};
+
 // ── what is asked ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 type Kind = 'how' | 'amount' | 'what' | 'other';
@@ -80,6 +88,7 @@ const borrowed = 0.5;
 type Weigh = {
   of(covered: ReadonlySet<string>): number;
   among(words: string): ReadonlySet<string>;
+  in(unit: Unit): ReadonlySet<string>;
   /** Nothing of what is asked now, only of what was spoken of before. */
   misses(covered: ReadonlySet<string>): boolean;
 };
@@ -98,6 +107,7 @@ const weigher = ({ terms, totalChunks, own }: QuestionTerms): Weigh => {
     of: (covered) => [...covered].reduce((sum, term) => sum + (weights.get(term) ?? 0), 0) / mass,
     misses: (covered) => own !== undefined && ![...covered].some((term) => own.has(term)),
     among: (words) => new Set([...termsOf(words)].filter((term) => weights.has(term))),
+    in: (unit) => new Set([...termsOfUnit(unit)].filter((term) => weights.has(term))),
   };
 };
 
@@ -109,7 +119,7 @@ const bestSpan = (passage: Passage, rank: number, weigh: Weigh, kind: Kind): Spa
   let inner: ReadonlySet<string> = new Set();
   let before: Scored | null = null;
   const scored = units.map((unit): Scored => {
-    const own = weigh.among(unit.words);
+    const own = weigh.in(unit);
     if (unit.kind === 'heading') {
       inner = own;
       return { unit, own, score: -1, covers: own };

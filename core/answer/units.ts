@@ -27,7 +27,25 @@ const maxCharacters = 20_000;
 const longestCode = 1_200;
 const pieceLines = 6;
 
+/** Bare addresses read the same whether they are links or not, and finding them is a sixth of the work. */
+const extensions = [gfm(), { disable: { null: ['wwwAutolink', 'protocolAutolink', 'emailAutolink'] } }];
+const mdastExtensions = gfmFromMarkdown().filter((extension) => extension.transforms === undefined);
+
+/** The passages that are asked for again and again, by their text; a few megabytes at most. */
+const kept = new Map<string, readonly Unit[]>();
+const mostKept = 400;
+
 export const unitsOf = (markdown: string): readonly Unit[] => {
+  const known = kept.get(markdown);
+  if (known !== undefined) return known;
+  const units = parseUnits(markdown);
+  const oldest = kept.keys().next();
+  if (kept.size >= mostKept && !oldest.done) kept.delete(oldest.value);
+  kept.set(markdown, units);
+  return units;
+};
+
+const parseUnits = (markdown: string): readonly Unit[] => {
   const text = markdown.slice(0, maxCharacters);
   const units: Unit[] = [];
   let block = 0;
@@ -110,8 +128,7 @@ export const unitsOf = (markdown: string): readonly Unit[] => {
     } else if (node.type === 'blockquote' || node.type === 'footnoteDefinition')
       for (const child of node.children) walk(child);
   };
-  for (const node of fromMarkdown(text, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }).children)
-    walk(node);
+  for (const node of fromMarkdown(text, { extensions, mdastExtensions }).children) walk(node);
   return units;
 };
 
