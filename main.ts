@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { hostname } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { createPlatforms } from './bots/platforms.ts';
 import { createHttpApp } from './console/app.tsx';
@@ -57,7 +57,7 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
   const config = parseConfig(env);
   const dataDir = resolve(config.DATA_DIR);
   try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    makeFolder(dataDir);
   } catch (cause) {
     throw new AppError('config', `DATA_DIR ${dataDir} cannot be created. Name a folder that this user may write.`, {
       cause,
@@ -118,6 +118,18 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
         await copyFile(join(dataDir, 'secret.key'), join(folder, 'secret.key'));
     },
   };
+};
+
+/** Step by step: where the system denies a folder with ENOENT (such as in /proc), Node's own recursion never ends. */
+const makeFolder = (path: string): void => {
+  if (existsSync(path)) return;
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have been first.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
 };
 
 const modelsFrom = async (config: Config, runtime: Runtime): Promise<Pick<CoreParts, 'chat' | 'embedder'>> => {

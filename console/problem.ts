@@ -103,11 +103,10 @@ export const methodNotAllowed = (instance: string, allowed: readonly string[]): 
 });
 
 /** What a validation found, field by field. */
-export const invalid = (
-  issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[],
-  instance: string,
-): Problem => {
-  const errors = issues.slice(0, 20).map((issue) => ({ at: issue.path.map(String).join('.'), message: issue.message }));
+export const invalid = (issues: readonly Issue[], instance: string): Problem => {
+  const errors = issues
+    .slice(0, 20)
+    .map((issue) => ({ at: issue.path.map(String).join('.'), message: sentenceOf(issue) }));
   const first = errors[0];
   return {
     type: 'about:blank',
@@ -121,6 +120,30 @@ export const invalid = (
     code: 'invalid',
     errors,
   };
+};
+
+export type Issue = {
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  readonly code?: string | undefined;
+  readonly minimum?: number | bigint | undefined;
+  readonly maximum?: number | bigint | undefined;
+  readonly origin?: string | undefined;
+};
+
+/** The library's words where they are good enough, our own where a person would stumble. */
+export const sentenceOf = ({ code, message, minimum, maximum, origin }: Issue): string => {
+  const unit = origin === 'string' ? ' characters' : origin === 'array' ? ' items' : '';
+  if (code === 'too_small')
+    return unit !== '' && Number(minimum) === 1 ? 'must not be empty' : `must be at least ${minimum}${unit}`;
+  if (code === 'too_big') return `must be at most ${maximum}${unit}`;
+  if (code === 'invalid_type') {
+    const expected = /expected (\w+)/.exec(message)?.[1] ?? 'another type';
+    return /received undefined$/.test(message)
+      ? `is missing (a ${expected} is expected)`
+      : `must be of the type ${expected}`;
+  }
+  return message;
 };
 
 export const problemResponse = (body: Problem, headers: Readonly<Record<string, string>> = {}): Response =>

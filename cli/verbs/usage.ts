@@ -26,7 +26,8 @@ export const usage: Verb = {
     const tenant = await tenantOf(call, core);
     const rows = await core.usage.report(tenant.id, { from, to }, group);
     const cells = rows.map(cellsOf);
-    if (call.json) call.terminal.out(renderJson({ rows: rows.map(rowOf) }));
+    const currency = tenant.settings.prices?.[0]?.currency ?? 'USD';
+    if (call.json) call.terminal.out(renderJson({ rows: rows.map((row) => rowOf(row, currency)) }));
     else if (call.flag('csv'))
       call.terminal.out([head, ...cells].map((line) => `${line.map(csvCell).join(',')}\r\n`).join(''));
     else call.terminal.out(rows.length === 0 ? 'Nothing was asked in that time.\n' : renderTable(head, cells));
@@ -52,13 +53,11 @@ const decimal = (nanos: number): string => {
 };
 
 const costOf = (row: UsageRow): string => (row.costUnknown ? 'unknown' : decimal(row.costNanos));
-const rowOf = (
-  { costNanos: _nanos, costUnknown: _unknown, ...row }: UsageRow,
-  index: number,
-  rows: readonly UsageRow[],
-) => ({
+/** As the API renders it: money with its currency, an unknown cost as null and never as 0. */
+const rowOf = ({ costNanos, costUnknown, ...row }: UsageRow, currency: string) => ({
   ...row,
-  cost: costOf(rows[index] as UsageRow),
+  cost: costUnknown && costNanos === 0 ? null : { amount: decimal(costNanos), currency },
+  costIncomplete: costUnknown,
 });
 const cellsOf = (row: UsageRow): string[] => [
   row.key,

@@ -4,6 +4,7 @@ import type { Document } from '../../core/domain.ts';
 import { AppError, isAppError } from '../../core/errors.ts';
 import { documentIdOf } from '../../core/ids.ts';
 import { type HttpParts, isTooDeep, limits } from '../guard.ts';
+import { sentenceOf } from '../problem.ts';
 import type { Operations } from './operation.ts';
 import { found, renderDocument } from './render.ts';
 import * as schemas from './schemas.ts';
@@ -265,7 +266,7 @@ const parseLine = (
     problem:
       issue === undefined
         ? 'does not fit the schema'
-        : [issue.path.join('.'), issue.message].filter((part) => part !== '').join(': '),
+        : [issue.path.join('.'), sentenceOf(issue)].filter((part) => part !== '').join(': '),
   };
 };
 

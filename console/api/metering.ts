@@ -38,8 +38,15 @@ export const addQuotas = ({ add }: Operations, { core }: HttpParts): void => {
     },
     async ({ c, body }) => {
       const tenant = c.get('tenant');
-      const limits = body.limits.map((limit): QuotaLimit => {
+      const seen = new Set<string>();
+      const limits = body.limits.map((limit, index): QuotaLimit => {
         const { scope, id, unit, per } = limit;
+        const name = JSON.stringify([scope, id ?? null, unit, per]);
+        if (seen.has(name))
+          throw new AppError('invalid', 'The same limit is given twice; only one of them can hold.', {
+            at: `limits.${index}`,
+          });
+        seen.add(name);
         return {
           scope,
           ...defined({ id }),
@@ -157,12 +164,12 @@ const renderRow = (row: UsageRow, currency: string) => ({
 const columns = [
   'key',
   'questions',
-  'prompt_tokens',
-  'completion_tokens',
-  'embedding_tokens',
+  'promptTokens',
+  'completionTokens',
+  'embeddingTokens',
   'cost',
   'currency',
-  'cost_incomplete',
+  'costIncomplete',
 ];
 
 const renderCsv = (rows: readonly UsageRow[], currency: string): string => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { verbs } from '../../cli/main.ts';
-import { createFakeCore, footnote } from './surroundings.ts';
+import { createFakeCore, footnote, generationOf } from './surroundings.ts';
 
 describe('the command line', () => {
   it('lists every verb, and exits 2 when none was given', async () => {
@@ -131,8 +131,8 @@ describe('tenants, keys, links and usage', () => {
 
   it('shows money exactly, unknown prices as unknown, and disarms formulas in CSV', async () => {
     expect(JSON.parse((await footnote(['usage', '--json'])).out).rows).toMatchObject([
-      { cost: '1.2345' },
-      { cost: 'unknown' },
+      { cost: { amount: '1.2345', currency: 'USD' }, costIncomplete: false },
+      { cost: null, costIncomplete: true },
     ]);
     const { out } = await footnote(['usage', '--csv']);
     expect(out.split('\r\n')[1]).toBe("'=cmd(),3,10,5,0,1.2345");
@@ -140,7 +140,56 @@ describe('tenants, keys, links and usage', () => {
   });
 });
 
+describe('reindex', () => {
+  it('waits for the end and says which generation answers', async () => {
+    const fake = createFakeCore();
+    const { code, out } = await footnote(['reindex'], { core: fake.core });
+    expect({ code, out }).toEqual({ code: 0, out: 'demo: generation 2 answers now, with 3 documents\n' });
+    expect(fake.reindexed).toEqual(['start']);
+  });
+
+  it('prints JSON, for every tenant', async () => {
+    const { code, out } = await footnote(['reindex', '--all', '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toEqual({
+      tenants: [{ tenant: 'demo', generation: 2, documents: 3, problem: null, errors: [] }],
+    });
+  });
+
+  it('goes back to the generation before while there is one', async () => {
+    const fake = createFakeCore();
+    expect((await footnote(['reindex', '--rollback'], { core: fake.core })).code).toBe(0);
+    expect(fake.reindexed).toEqual(['activate 1']);
+    fake.generations.splice(0, 1);
+    const { code, err } = await footnote(['reindex', '--rollback'], { core: fake.core });
+    expect({ code, err }).toEqual({ code: 1, err: 'demo: There is no earlier generation to go back to any more.\n' });
+  });
+
+  it('exits 1 while another one is under way, and 2 for an unknown tenant', async () => {
+    const fake = createFakeCore();
+    fake.setReindexing(true);
+    expect((await footnote(['reindex'], { core: fake.core })).code).toBe(1);
+    const { code, out } = await footnote(['reindex', '--json'], { core: fake.core });
+    expect(code).toBe(1);
+    expect(JSON.parse(out)).toMatchObject({
+      tenants: [{ tenant: 'demo', problem: expect.stringContaining('under way') }],
+    });
+    expect((await footnote(['reindex', '--tenant', 'nobody'])).code).toBe(2);
+  });
+});
+
 describe('doctor', () => {
+  it('says when an index was filled with other settings, and what to do', async () => {
+    const fake = createFakeCore();
+    fake.generations.splice(0, 2, generationOf(1, 'live', { fits: false }));
+    const { out } = await footnote(['doctor', '--json'], { core: fake.core });
+    expect(JSON.parse(out).findings).toContainEqual({
+      item: 'Index',
+      ok: false,
+      says: expect.stringContaining('footnote reindex --tenant demo'),
+    });
+  });
+
   it('says what is configured and what is not, and exits 0 when nothing is wrong', async () => {
     const fake = createFakeCore();
     const { out } = await footnote(['doctor', '--json'], { core: fake.core, env: { DATA_DIR: '/tmp', PORT: '1' } });

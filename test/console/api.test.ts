@@ -137,6 +137,26 @@ describe('tenants and keys', () => {
     },
   );
 
+  test('what does not fit is said in words', async () => {
+    const path = `${base}/ask`;
+    const detail = async (body: unknown) => {
+      const response = await harness.call('POST', path, operator, body);
+      expect(response.status).toBe(422);
+      return ((await response.json()) as { detail: string }).detail;
+    };
+    expect(await detail({})).toBe('question: is missing (a string is expected)');
+    expect(await detail({ question: ' ' })).toBe('question: must not be empty');
+    expect(await detail({ question: 5 })).toBe('question: must be of the type string');
+    expect(await detail({ question: 'x'.repeat(200_001) })).toBe('question: must be at most 200000 characters');
+  });
+
+  test('a limit that is given twice is refused', async () => {
+    const limit = { scope: 'tenant', unit: 'questions', per: 'day', limit: 1 };
+    const put = (limits: unknown) => harness.call('PUT', `${base}/quotas`, operator, { limits });
+    expect((await put([limit, { ...limit, limit: 2 }])).status).toBe(422);
+    expect((await put([limit, { ...limit, per: 'month' }, { ...limit, scope: 'member' }])).status).toBe(200);
+  });
+
   test('id, slug, tenant and role in a patch are ignored', async () => {
     const patched = await harness.call('PATCH', base, admin(), {
       name: 'New name',
