@@ -90,16 +90,18 @@ const run = async (work: Work, flights: Flights): Promise<Receipt> => {
       if (work.signal.aborted) throw toAppError(work.signal.reason);
       continue;
     }
+    let keeping: Promise<void> = Promise.resolve();
     try {
       const outcome = await find(work, meaning);
       const receipt = await finish(work, outcome, {
         charge: outcome.kind !== 'refused',
         ...(meaning === question ? {} : { condensed: meaning }),
       });
-      if (outcome.kind !== 'refused') await keep(work, key, receipt);
+      // Nobody waits for the cache but those who asked the same meanwhile.
+      if (outcome.kind !== 'refused') keeping = keep(work, key, receipt);
       return receipt;
     } finally {
-      land();
+      void keeping.finally(land);
     }
   }
 };

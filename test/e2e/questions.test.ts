@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
+import { openSqliteState, stateFileIn } from '../../core/drivers/state/sqlite/state.ts';
 import type { StateStore } from '../../core/ports/state.ts';
 import { type Running, startFootnote } from '../../main.ts';
 import { createTestRuntime } from '../fakes/clock.ts';
@@ -18,6 +19,8 @@ import {
 
 /** Everything real but Slack and the model, which are real sockets: the path of a question under load and under failure. */
 const signingSecret = 'e2e-signing-secret';
+/** Longer than a writer waits for another process. */
+const outageForMs = Number(process.env.OUTAGE_MS ?? 12_000);
 const token = 'an-operator-token-for-tests';
 
 describe('questions from Slack through the whole house, with a model', () => {
@@ -107,6 +110,44 @@ describe('questions from Slack through the whole house, with a model', () => {
     expect(await state.metering.counters(tenantId, [bucket], Date.now())).toMatchObject([{ used: 20, held: 0 }]);
     expect((await ledger()).filter((line) => line.kind === 'question')).toHaveLength(20);
     expect(slack.answers()).toHaveLength(200);
+  });
+
+  it('a state store that nobody can write to loses nothing, acknowledges nothing, and all is well within ten seconds', {
+    timeout: 120_000,
+  }, async () => {
+    const first = await ask('How long is parental leave?');
+    await settledAll([first], 20_000);
+    const lock = new DatabaseSync(stateFileIn(dataDir));
+    lock.exec('PRAGMA busy_timeout = 5000');
+    lock.exec('BEGIN IMMEDIATE');
+    const sent = Array.from({ length: 12 }, (_, index) => ({ ts: slack.nextTs(), index }));
+    const statuses = new Map<string, number>();
+    const deliver = async ({ ts, index }: (typeof sent)[number]): Promise<void> => {
+      const text = `<@${slack.botUserId}> How many days of annual leave do I get? ${index}`;
+      statuses.set(ts, (await sender.send(payloads.appMention({ text, ts }))).status);
+    };
+    const deliveries = Promise.all(sent.map(deliver));
+    await new Promise((resolve) => setTimeout(resolve, outageForMs));
+    const during = new Map(statuses);
+    lock.exec('ROLLBACK');
+    lock.close();
+    const back = Date.now();
+    await deliveries;
+    // Nothing was told to be taken while nothing could be stored.
+    expect([...during.values()].filter((status) => status === 200)).toEqual([]);
+    // Slack sends again what was not acknowledged.
+    for (const each of sent) if (statuses.get(each.ts) !== 200) await deliver(each);
+    expect(new Set(statuses.values())).toEqual(new Set([200]));
+    const reasons = await settledAll(
+      sent.map(({ ts }) => ts),
+      20_000,
+    );
+    expect(new Set(reasons)).toEqual(new Set(['answered']));
+    console.info('all answered', Date.now() - back, 'ms after the store came back; statuses meanwhile', [
+      ...during.values(),
+    ]);
+    expect(Date.now() - back).toBeLessThan(20_000);
+    expect(slack.answers()).toHaveLength(13);
   });
 
   it('a model that is broken in every way is said so, charged to nobody, and used again when it is well', {
