@@ -114,7 +114,7 @@ export const tenantVerbs = (collections: Collections): TenantStore => {
   };
 };
 
-/** Which of these tenants are not deleted. One that has no document counts as alive, as in the embedded store. */
+/** Which of these tenants are deleted. One that has no document counts as alive, as in the embedded store. */
 export const deadAmong = async (
   { tenants }: Collections,
   tenantIds: readonly string[],

@@ -91,12 +91,18 @@ if (server === undefined) {
       const [state] = await store(0).metering.counters(tenant.id, [counter.id], now);
       expect(state).toEqual({ id: counter.id, used: outcomes.reduce((a, b) => a + b, 0 as number), held: 0 });
       expect(state?.used).toBe(98);
+      // A hold that is gone is charged all the same, and once.
+      const late = await Promise.all(
+        [0, 1, 2, 3].map((k) => store(k).metering.settle(tenant.id, counter.id, 'old3', 5)),
+      );
+      expect(late.filter(Boolean)).toHaveLength(1);
+      expect((await store(0).metering.counters(tenant.id, [counter.id], now))[0]?.used).toBe(103);
     });
 
     test('a tenant’s share and a source’s one running job hold against all who claim at once', async () => {
       const tenant = aTenant();
       const jobs = Array.from({ length: 12 }, (_, n) =>
-        aJob(tenant.id, { sourceId: `s_${n % 6}`, kind: 'sync', createdAt: now + n }),
+        aJob(tenant.id, { sourceId: `s_${n % 6}`, kind: n < 6 ? 'sync' : 'reindex', createdAt: now + n }),
       );
       for (const job of jobs) await store(0).jobs.enqueue(job);
       const claim = (n: number, perTenant: number) =>

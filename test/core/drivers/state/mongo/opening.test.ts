@@ -7,8 +7,10 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { collectionsIn, keyOf } from '../../../../../core/drivers/state/mongo/collections.ts';
 import { clockOffset, databaseOf } from '../../../../../core/drivers/state/mongo/connect.ts';
 import { unavailableFrom } from '../../../../../core/drivers/state/mongo/faults.ts';
+import { guarded } from '../../../../../core/drivers/state/mongo/guard.ts';
 import { migrations, prepareSchema } from '../../../../../core/drivers/state/mongo/schema.ts';
 import { openMongoState } from '../../../../../core/drivers/state/mongo/state.ts';
+import { AppError } from '../../../../../core/errors.ts';
 import { aLine, anEvent, anInboxRow, aTenant } from '../../../../contracts/rows.ts';
 import { createTestRuntime, testStart as now } from '../../../../fakes/clock.ts';
 import { dropDatabase, freshDatabase, mongodbUri } from './server.ts';
@@ -62,6 +64,30 @@ describe('the address of a MongoDB', () => {
   test('no two lists of parts have one key', () => {
     const lists = [['a', 'b'], ['a|b'], ['a%7Cb'], ['a%257Cb'], ['a', '|b'], ['a|', 'b'], ['', 'a|b'], ['a', '', 'b']];
     expect(new Set(lists.map((parts) => keyOf(...parts))).size).toBe(lists.length);
+  });
+});
+
+describe('the bound of a verb', () => {
+  const group = guarded(
+    {
+      never: () => new Promise<string>(() => undefined),
+      sweep: () => new Promise<string>((resolve) => setTimeout(resolve, 120, 'swept')),
+      throws: async () => JSON.parse('{') as string,
+      conflicts: () => Promise.reject(new AppError('conflict', 'There is one already.')),
+      adds: async (a: number, b: number) => a + b,
+    },
+    { verbMs: 40, longVerbMs: 10_000 },
+  );
+
+  test('ends what does not end, and leaves long verbs their time', async () => {
+    await expect(group.never()).rejects.toMatchObject({ code: 'store-unavailable', retryable: true });
+    expect(await group.sweep()).toBe('swept');
+    expect(await group.adds(2, 3)).toBe(5);
+  });
+
+  test('lets nothing out but errors with a sentence', async () => {
+    await expect(group.throws()).rejects.toMatchObject({ code: 'store-unavailable', retryable: false });
+    await expect(group.conflicts()).rejects.toMatchObject({ code: 'conflict' });
   });
 });
 
