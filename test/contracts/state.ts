@@ -142,6 +142,44 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await left(gone.id)).toEqual([0, 0, 0, 0, 0, 0, 0, 1]);
         expect(await left(stays.id)).toEqual([1, 1, 1, 1, 1, 1, 1, 1]);
       });
+
+      test('generations are added once, merged, due in their time, and gone with their tenant', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const profile = { analyser: 'a', chunker: 'c', embeddingModel: null };
+        const first = { number: 0, profile, createdAt: now };
+        expect(await state.tenants.addGeneration(tenant.id, first)).toEqual(first);
+        expect(await state.tenants.addGeneration(tenant.id, { ...first, createdAt: now + 1 })).toEqual(first);
+        const second = { ...first, number: 1, phase: 'building' as const, jobId: 'j_1', sweepAt: now + hour };
+        expect(await state.tenants.addGeneration(tenant.id, second)).toEqual(second);
+        expect(await state.tenants.addGeneration('t_unknown', first)).toBeNull();
+        expect(await state.tenants.generations(tenant.id)).toEqual([first, second]);
+        expect(await state.tenants.generations(other.id)).toEqual([]);
+
+        expect(await state.tenants.updateGeneration(tenant.id, 1, { phase: null, incomplete: true })).toBe(true);
+        expect(await state.tenants.updateGeneration(tenant.id, 7, { incomplete: true })).toBe(false);
+        expect(await state.tenants.updateGeneration(other.id, 1, { incomplete: true })).toBe(false);
+        const { phase: _phase, ...merged } = { ...second, incomplete: true };
+        expect((await state.tenants.generations(tenant.id))[1]).toEqual(merged);
+
+        const due = async (at: number) =>
+          (await state.tenants.generationsDue(at, 1_000)).filter((one) => one.tenantId === tenant.id);
+        expect(await due(now + hour - 1)).toEqual([]);
+        expect(await due(now + hour)).toEqual([{ tenantId: tenant.id, number: 1 }]);
+        expect(await state.tenants.switchGeneration(tenant.id, 0, 1)).toBe(true);
+        expect(await due(now + hour), 'the active one never is').toEqual([]);
+        await state.tenants.updateGeneration(tenant.id, 0, { sweepAt: now });
+        expect(await due(now)).toEqual([{ tenantId: tenant.id, number: 0 }]);
+        await state.tenants.removeGeneration(tenant.id, 0);
+        await state.tenants.removeGeneration(tenant.id, 0);
+        expect(await state.tenants.generations(tenant.id)).toEqual([merged]);
+
+        await state.tenants.updateGeneration(tenant.id, 1, { sweepAt: now });
+        await state.tenants.markDeleted(tenant.id, now);
+        expect(await due(now)).toEqual([]);
+        expect(await state.tenants.addGeneration(tenant.id, { ...first, number: 9 })).toBeNull();
+        await state.tenants.erase(tenant.id);
+        expect(await state.tenants.generations(tenant.id)).toEqual([]);
+      });
     });
 
     describe('keys and members', () => {
@@ -274,6 +312,63 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         await state.documents.markSeen(tenant.id, [seen.id], 'r1');
         expect(await state.documents.unseen(tenant.id, 's_a', 'r1', 10)).toEqual([unseen.id]);
         expect((await state.documents.get(tenant.id, seen.id))?.seenIn).toBe('r1');
+      });
+
+      test('contents are kept byte for byte, replaced, and gone with their document and their tenant', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const [first, second] = [aDocument(tenant.id, 's_a'), aDocument(tenant.id, 's_a')];
+        await state.documents.putMany(tenant.id, [first, second]);
+        const bytes = Uint8Array.from({ length: 70_000 }, (_, n) => n % 256);
+        await state.documents.putContents(tenant.id, [
+          { documentId: first.id, stamp: 'one', data: bytes },
+          { documentId: second.id, stamp: 'two', data: new Uint8Array() },
+        ]);
+        const ids = [first.id, second.id, 'd_unknown'];
+        const read = async () =>
+          new Map((await state.documents.contents(tenant.id, ids)).map((one) => [one.documentId, one]));
+        expect((await read()).size).toBe(2);
+        expect(Buffer.from((await read()).get(first.id)!.data).equals(bytes)).toBe(true);
+        expect((await read()).get(second.id)).toMatchObject({ stamp: 'two', data: { byteLength: 0 } });
+        expect(await state.documents.contents(other.id, ids)).toEqual([]);
+        await state.documents.putContents(tenant.id, [
+          { documentId: first.id, stamp: 'later', data: new Uint8Array([7]) },
+        ]);
+        expect((await read()).get(first.id)).toMatchObject({ stamp: 'later', data: { byteLength: 1 } });
+        expect(await state.documents.remove(other.id, [first.id])).toBe(0);
+        expect((await read()).size).toBe(2);
+        expect(await state.documents.remove(tenant.id, [first.id])).toBe(1);
+        expect([...(await read()).keys()]).toEqual([second.id]);
+        await state.tenants.markDeleted(tenant.id, now);
+        await state.tenants.erase(tenant.id);
+        expect(await state.documents.contents(tenant.id, ids)).toEqual([]);
+      });
+
+      test('marks of what was built outlive their documents, by generation', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const documents = Array.from({ length: 5 }, () => aDocument(tenant.id, 's_a'));
+        await state.documents.putMany(tenant.id, documents);
+        const marks = documents.map(({ id }) => ({ documentId: id, generation: 2, stamp: 'x', chunks: 3 }));
+        await state.documents.markBuilt(tenant.id, marks);
+        const again = { ...marks[0]!, generation: 3, stamp: 'y', chunks: 0 };
+        await state.documents.markBuilt(tenant.id, [again]);
+        await state.documents.remove(tenant.id, [documents[1]!.id]);
+        const of = (id: string, generation: number) =>
+          everything((cursor) => state.documents.built(id, generation, pageAt(cursor, 2)));
+        const byId = (a: { documentId: string }, b: { documentId: string }) => (a.documentId < b.documentId ? -1 : 1);
+        expect((await of(tenant.id, 2)).toSorted(byId)).toEqual(marks.slice(1).toSorted(byId));
+        expect(await of(tenant.id, 3)).toEqual([again]);
+        expect(await of(other.id, 2)).toEqual([]);
+        const two = [documents[0]!.id, documents[1]!.id, 'd_unknown'];
+        expect((await state.documents.builtOf(tenant.id, two)).toSorted(byId)).toEqual(
+          [again, marks[1]!].toSorted(byId),
+        );
+        expect(await state.documents.builtOf(other.id, two)).toEqual([]);
+        await state.documents.removeBuilt(other.id, two);
+        await state.documents.removeBuilt(tenant.id, [documents[1]!.id]);
+        expect(await of(tenant.id, 2)).toHaveLength(3);
+        await state.tenants.markDeleted(tenant.id, now);
+        await state.tenants.erase(tenant.id);
+        expect(await of(tenant.id, 2)).toEqual([]);
       });
     });
 

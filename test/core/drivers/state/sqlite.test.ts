@@ -164,8 +164,13 @@ describe('the file', () => {
 
   test('is brought forward step by step, all or nothing', async () => {
     openDatabase(file(), false, migrations).close();
-    const next = { step: 2, name: 'next', sql: 'CREATE TABLE later (id INTEGER) STRICT' };
-    const broken = { step: 3, name: 'broken', sql: 'CREATE TABLE half (id INTEGER) STRICT; CREATE TABLE nonsense (' };
+    const newest = Math.max(...migrations.map(({ step }) => step));
+    const next = { step: newest + 1, name: 'next', sql: 'CREATE TABLE later (id INTEGER) STRICT' };
+    const broken = {
+      step: newest + 2,
+      name: 'broken',
+      sql: 'CREATE TABLE half (id INTEGER) STRICT; CREATE TABLE nonsense (',
+    };
     expect(() => openDatabase(file(), false, [...migrations, next, broken])).toThrow();
     const tablesOf = (steps: typeof migrations) => {
       const database = openDatabase(file(), false, steps);
