@@ -63,18 +63,25 @@ export const createHttpApp = (given: HttpParts): HttpApp => {
   app.onError((thrown, c) => {
     const { problem, error } = problemOf(thrown, c.req.path);
     if (problem.status >= 500) {
-      const cause = isAppError(thrown) ? error.cause : thrown;
       parts.runtime.log.error('request failed', {
         requestId: c.get('requestId'),
         route: c.get('route'),
         code: error.code,
-        error: describe(cause ?? error),
+        error: isAppError(thrown) ? `${error.message} ${describeCause(error.cause)}`.trim() : describe(thrown),
       });
       parts.runtime.metrics.count('errors_total', { code: error.code });
     }
     return answerProblem(c, assets, problem, headersOf(error));
   });
   return Object.assign(app, { declaredRoutes: declared });
+};
+
+/** What others say about a failure may repeat a key or a question that we sent them: only its kind goes into the log. */
+const describeCause = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return '';
+  const { status, code } = cause as { readonly status?: unknown; readonly code?: unknown };
+  const details = [status, code].filter((part) => typeof part === 'number' || /^[A-Z_]{2,40}$/.test(String(part)));
+  return `(${[cause.name, ...details].join(' ')})`;
 };
 
 /** Stack of our own code for the operator's log; messages of unexpected errors may hold text, so only their first line. */
