@@ -45,7 +45,9 @@ const scoreKeywords = ({
   text,
   candidates,
 }: Retrieval): { readonly keywordScore: number; readonly coverage: number } => {
-  const idf = text.terms.map(({ documentFrequency }) => idfOf(documentFrequency, text.totalChunks));
+  const idf = text.terms.map(({ term, documentFrequency }) =>
+    isSeam(term) ? 0 : idfOf(documentFrequency, text.totalChunks),
+  );
   const mass = idf.reduce((sum, value) => sum + value, 0);
   const top = text.hits.slice(0, looked);
   if (mass === 0 || top.length === 0 || candidates.length === 0)
@@ -64,7 +66,7 @@ const scoreKeywords = ({
       sentences = Math.max(sentences, cover(found));
     }
   }
-  const length = Math.log(Math.min(text.terms.length, mostTerms));
+  const length = Math.log(Math.min(idf.filter((value) => value > 0).length, mostTerms));
   const keywordScore =
     weights.bias +
     weights.passage * passage +
@@ -73,6 +75,12 @@ const scoreKeywords = ({
     weights.length * length;
   return { keywordScore, coverage: passage };
 };
+
+/**
+ * Chinese and Japanese are indexed in pairs of characters, and a question is full of pairs that no text about its subject
+ * holds: particles, question words and what stands across them. They are to those languages what stop words are to others.
+ */
+const isSeam = (term: string): boolean => /^\p{Script=Hiragana}+$|[的是了在吗呢么什哪谁怎吧嗎麼誰]/u.test(term);
 
 /** For each pair of neighbouring sentences, with title and headings, the question's terms that it holds. */
 function* neighbourhoods(
