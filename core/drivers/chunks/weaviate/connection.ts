@@ -90,7 +90,7 @@ export const connect = async (options: ConnectionOptions): Promise<Connection> =
   };
 
   /*
-   * The client itself retries searches, counts and inserts, on UNAVAILABLE only, and prints each failure by console.warn. Deletes,
+   * The client itself retries searches, counts and inserts, on UNAVAILABLE only, and prints each failure as a warning. Deletes,
    * REST and other passing faults it does not retry. So all of it is done here, within one limit of time.
    */
   const persist = async <T>(call: Call, attempt: (signal: AbortSignal) => Promise<T>): Promise<T> => {

@@ -16,7 +16,7 @@ const keepAliveAfterMs = 10_000;
  * server's name and certificate checked as usual.
  *
  * grpc-js obeys grpc_proxy and http_proxy of the environment for loopback too: where one is set, no_proxy must name 127.0.0.1.
- * The client's own `proxies.grpc` is not used, because it writes to process.env.
+ * The client's own `proxies.grpc` is not used, because it writes to the environment.
  */
 export const createRelay = async (endpoint: GrpcEndpoint): Promise<Relay> => {
   const sockets = new Set<Socket>();
