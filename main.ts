@@ -30,7 +30,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /** How long a stop waits for running answers and jobs before their leases are handed back. */
 const drainForMs = 25_000;
-/** How long open connections may take to end after the listener was closed. */
+/** How long answers on open connections may take at least after everything else has stopped. */
 const closeForMs = 3_000;
 
 export type Guest = { readonly email: string; readonly role: Role; readonly tenantId: TenantId | null };
@@ -225,17 +225,27 @@ export const startFootnote = async (given: Environment = process.env, options: S
 
 const stop = async ({ core, runtime }: Opened, auth: Auth, server: Server): Promise<void> => {
   runtime.log.info('draining');
+  const endBy = runtime.clock.now() + drainForMs;
   // The listener stays open meanwhile: an event that still comes is stored, and answered by whoever works next.
   await core.drain(drainForMs);
-  await new Promise<void>((done) => {
-    server.close(() => done());
-    server.closeIdleConnections();
-    setTimeout(() => server.closeAllConnections(), closeForMs).unref();
-  });
+  await closeServer(server, Math.max(closeForMs, endBy - runtime.clock.now()));
   auth.close();
   await core.close();
   runtime.log.info('stopped');
 };
+
+/** Answers that are under way on the line are finished, within the time; a connection that only idles is not waited for. */
+const closeServer = (server: Server, withinMs: number): Promise<void> =>
+  new Promise((done) => {
+    const idle = setInterval(() => server.closeIdleConnections(), 100);
+    const enough = setTimeout(() => server.closeAllConnections(), withinMs);
+    server.close(() => {
+      clearInterval(idle);
+      clearTimeout(enough);
+      done();
+    });
+    server.closeIdleConnections();
+  });
 
 const listen = (server: Server, { HOST, PORT }: Config): Promise<void> =>
   new Promise((done, failed) => {
