@@ -301,7 +301,7 @@ const createRun = (parts: ReindexParts, job: Job, context: JobContext): (() => P
   ): Promise<void> => {
     const signal = AbortSignal.any([context.signal, AbortSignal.timeout(writeWithinMs)]);
     const ids = rows.map((row) => row.id);
-    if (chunks.length === 0) return index.removeDocuments(target.ref, ids, signal);
+    if (chunks.length === 0) return removeFrom(target, ids, signal);
     if (target.isNew) {
       const { analyser, embeddingModel } = target.record.profile;
       await index.ensureIndex(target.ref, { analyser, embeddingModel, dimensions: chunks[0]?.vector?.length ?? null });
@@ -313,13 +313,19 @@ const createRun = (parts: ReindexParts, job: Job, context: JobContext): (() => P
       else own.push(chunk);
     }
     const empty = ids.filter((id) => !lists.has(id));
-    if (empty.length > 0) await index.removeDocuments(target.ref, empty, signal);
+    if (empty.length > 0) await removeFrom(target, empty, signal);
     await index.replaceDocuments(
       target.ref,
       [...lists].map(([documentId, own]) => ({ documentId, chunks: own })),
       signal,
     );
   };
+
+  /** A new index is made with its first passage; until then there is nothing to remove from. */
+  const removeFrom = (target: Target, ids: readonly string[], signal: AbortSignal): Promise<void> =>
+    index.removeDocuments(target.ref, ids, signal).catch((error: unknown) => {
+      if (toAppError(error).code !== 'not-found') throw error;
+    });
 
   /** Marks without a row are documents that were removed since. */
   const removeGone = async (target: Target, mark: boolean): Promise<number> => {
@@ -331,7 +337,7 @@ const createRun = (parts: ReindexParts, job: Job, context: JobContext): (() => P
       const gone = ids.filter((id) => !there.has(id) && replayed.get(id) !== 'removed');
       if (gone.length === 0) continue;
       goOn();
-      await index.removeDocuments(target.ref, gone, AbortSignal.timeout(writeWithinMs));
+      await removeFrom(target, gone, AbortSignal.timeout(writeWithinMs));
       if (mark && target.isNew) await state.documents.removeBuilt(tenantId, gone);
       else for (const id of gone) replayed.set(id, 'removed');
       removed += gone.length;
