@@ -162,11 +162,14 @@ const inert = (text: string): string =>
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').trim();
 const escapeText = (text: string): string => text.replace(/[\\`*_[\]~|]/g, '\\$&');
 
+/** Made once: putting the extensions together costs as much as reading a short answer. */
+const dialect = { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] };
+
 // ── dialects ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Canonical Markdown as Slack's legacy mrkdwn: no headings, no tables, `<url|text>` links; everything else escaped. */
 export const renderMrkdwn = (markdown: string): string => {
-  const tree: Root = fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
+  const tree: Root = fromMarkdown(markdown, dialect);
   return tree.children
     .map((node) => mrkdwnBlock(node, 0))
     .filter((piece) => piece !== '')

@@ -274,7 +274,7 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
   };
 
   const conclude = async (markdown: string, feedbackId: string | undefined): Promise<void> => {
-    closing.abort();
+    closing.abort(over);
     await signs;
     if (pumping !== null) await pumping;
     const texts = splitFor('blocks', markdown);
@@ -290,7 +290,7 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
     },
     update: async (full) => {
       latest = neutralise(full);
-      begun.abort();
+      begun.abort(over);
       if (closing.signal.aborted || pumping !== null) return;
       pumping = quietly(pump()).finally(() => {
         pumping = null;
@@ -301,6 +301,9 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
     cancelled: cancelled.signal,
   };
 };
+
+/** An abort without a reason makes one, with its stack, each time. */
+const over = new AppError('cancelled', 'The answer is here.');
 
 const withFootnotes = (answer: FinishedAnswer): string =>
   neutralise(

@@ -274,6 +274,8 @@ export const containBlocks = (markdown: string, containment: Containment): strin
 
 // ── the proof ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+const everything = { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] };
+
 /** Everything in finished Markdown that would leave the text: links, images, HTML, definitions, mentions. Empty when contained. */
 export const listEscapes = (markdown: string): readonly string[] => {
   const found: string[] = [];
@@ -286,7 +288,7 @@ export const listEscapes = (markdown: string): readonly string[] => {
       found.push(`reference ${node.identifier}`);
     if ('children' in node) for (const child of node.children) walk(child);
   };
-  walk(fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] }));
+  walk(fromMarkdown(markdown, everything));
   for (const match of markdown.matchAll(platformMention)) found.push(`mention ${match[0]}`);
   for (const match of markdown.matchAll(broadcast)) found.push(`mention ${match[0]}`);
   return found;
