@@ -65,7 +65,8 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
   }
   const log = createLog({ level: config.LOG_LEVEL });
   const metrics = createMetrics();
-  const runtime: Runtime = { clock: systemClock, random: systemRandom, log, metrics };
+  const logText = config.LOG_TEXT === 'on';
+  const runtime: Runtime = { clock: systemClock, random: systemRandom, log, metrics, logText };
   const secretKey = loadSecretKey(config.FOOTNOTE_SECRET_KEY, dataDir);
   const [state, chunks] = await Promise.all([openSqliteState({ dataDir, log }), openSqliteChunks({ dataDir, log })]);
   const core = createCore({

@@ -1,5 +1,5 @@
 import type { Answering } from './answer/answering.ts';
-import { asKept } from './conversation/receipts.ts';
+import { asKept, logFieldsOf } from './conversation/receipts.ts';
 import type { AskHooks, AskInput } from './core.ts';
 import type { Receipt, TenantId } from './domain.ts';
 import { AppError } from './errors.ts';
@@ -66,18 +66,12 @@ export const createAsk =
       outcome: receipt.kind,
     });
     runtime.log.info('answer', {
-      traceId: input.traceId,
-      tenant: tenantId,
-      answer: answerId,
+      requestId: input.traceId,
       platform: input.platform,
+      tenantId,
       reason: receipt.reasonCode,
-      documents: [...new Set(receipt.retrieved.map((passage) => passage.documentId))],
-      cited: [...new Set(receipt.citations.map((citation) => citation.documentId))],
-      model: receipt.model,
-      promptTokens: receipt.usage.promptTokens,
-      completionTokens: receipt.usage.completionTokens,
-      embeddingTokens: receipt.usage.embeddingTokens,
-      ms: runtime.clock.now() - askedAt,
+      workedMs: runtime.clock.now() - askedAt,
+      ...logFieldsOf(receipt, runtime),
     });
     return receipt;
   };

@@ -1,4 +1,5 @@
 import type { InboundEvent, ReasonCode, Receipt, Tenant } from '../domain.ts';
+import type { LogFields, Runtime } from '../ports/runtime.ts';
 
 /** Outcomes that are one honest sentence instead of an answer. */
 const sentences: ReadonlySet<ReasonCode> = new Set([
@@ -68,3 +69,18 @@ export const withoutText = (receipt: Receipt): Receipt => {
     retrieved: receipt.retrieved.map((passage) => ({ ...passage, text: '' })),
   };
 };
+
+/** What the log tells of an answer: ids, counts and times; words only where the operator switched them on. */
+export const logFieldsOf = (receipt: Receipt, { logText }: Runtime): LogFields => ({
+  traceId: receipt.traceId,
+  answerId: receipt.answerId,
+  documentIds: [...new Set(receipt.retrieved.map((passage) => passage.documentId))],
+  citedIds: [...new Set(receipt.citations.map((citation) => citation.documentId))],
+  model: receipt.model,
+  promptTokens: receipt.usage.promptTokens,
+  completionTokens: receipt.usage.completionTokens,
+  embeddingTokens: receipt.usage.embeddingTokens,
+  cached: receipt.cached,
+  ...Object.fromEntries(Object.entries(receipt.timingsMs).map(([step, ms]) => [`${step}Ms`, Math.round(ms)])),
+  ...(logText === true ? { question: receipt.question, answer: receipt.answer } : {}),
+});

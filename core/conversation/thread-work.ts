@@ -2,6 +2,7 @@ import type { InboundEvent } from '../domain.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { InboxRow, Lease } from '../ports/state.ts';
 import { type Handled, type Handling, type Hold, handleRow, questionDeleted } from './handle-event.ts';
+import { logFieldsOf } from './receipts.ts';
 
 export type ThreadSettings = {
   readonly leaseForMs: number;
@@ -162,7 +163,7 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
   };
 };
 
-/** One line and the numbers for one event: ids, reasons and timings, never text. */
+/** One line and the numbers for one event: ids, reasons and timings. */
 const report = (
   parts: Handling,
   row: InboxRow,
@@ -189,15 +190,6 @@ const report = (
     attempts: row.attempts,
     waitedMs: startedAt - row.receivedAt,
     workedMs: clock.now() - startedAt,
-    ...(receipt === undefined
-      ? {}
-      : {
-          traceId: receipt.traceId,
-          documentIds: [...new Set(receipt.retrieved.map((passage) => passage.documentId))],
-          promptTokens: receipt.usage.promptTokens,
-          completionTokens: receipt.usage.completionTokens,
-          cached: receipt.cached,
-          ...Object.fromEntries(Object.entries(receipt.timingsMs).map(([step, ms]) => [`${step}Ms`, Math.round(ms)])),
-        }),
+    ...(receipt === undefined ? {} : logFieldsOf(receipt, parts.runtime)),
   });
 };

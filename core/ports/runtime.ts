@@ -67,4 +67,6 @@ export type Runtime = {
   readonly random: Random;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** LOG_TEXT: the lines of answers carry the text of question and answer (default: no). */
+  readonly logText?: boolean;
 };
