@@ -80,7 +80,8 @@ const Facts = ({ receipt }: { receipt: Receipt }) => {
   const { fields } = texts.receipt;
   const { promptTokens, completionTokens, embeddingTokens, cost } = receipt.usage;
   const tokens = promptTokens + completionTokens + embeddingTokens;
-  const place = [receipt.platform, receipt.channelId].filter((part) => part !== undefined).join(' · ');
+  // Outside the chat platforms the channel is only the platform's name again.
+  const place = [...new Set([receipt.platform, receipt.channelId])].filter((part) => part !== undefined).join(' · ');
   return (
     <dl class="facts">
       <Fact name={fields.at}>
