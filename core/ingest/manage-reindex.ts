@@ -117,8 +117,10 @@ export const createReindexManager = (parts: {
         (one) => one.tenantId === tenantId && one.number === number,
       );
       if (!isDue) return;
+      // First nobody goes back to it any more; due it stays until it is gone.
+      await state.tenants.updateGeneration(tenantId, number, { phase: 'dropped' });
       await chunks.dropGeneration({ tenantId, generation: number });
-      await state.tenants.updateGeneration(tenantId, number, { phase: 'dropped', sweepAt: null });
+      await state.tenants.updateGeneration(tenantId, number, { sweepAt: null });
       log.info('reindex.swept', { tenantId, generation: number });
     } finally {
       await state.leases.release(lease);

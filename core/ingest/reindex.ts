@@ -405,9 +405,6 @@ const createRun = (parts: ReindexParts, job: Job, context: JobContext): (() => P
   /** What was begun waits to be continued, what proved wrong goes; the live index was never touched. */
   const giveUp = async (target: Target, error: unknown): Promise<void> => {
     const { code } = toAppError(error);
-    if (code === 'not-found') {
-      if ((await state.tenants.get(tenantId)) === null) return index.dropGeneration(target.ref);
-    }
     const { number } = target.record;
     if (!target.isNew)
       await state.tenants.updateGeneration(tenantId, number, { phase: null, sweepAt: clock.now() + limits.graceMs });

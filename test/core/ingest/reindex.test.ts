@@ -188,6 +188,33 @@ describe('re-indexing', () => {
     expect(await bench.state.tenants.generations(bench.tenant.id)).toEqual([]);
     expect((await bench.state.documents.built(bench.tenant.id, 2, { limit: 10 })).items).toEqual([]);
   });
+
+  it('leaves no index behind when the tenant goes in the middle of a write', async () => {
+    let isArmed = false;
+    await open({
+      wrapChunks: (chunks) => ({
+        ...chunks,
+        ensureIndex: async (ref, profile) => {
+          if (isArmed) {
+            isArmed = false;
+            await bench.state.tenants.markDeleted(bench.tenant.id, bench.runtime.clock.now());
+            await bench.another().dropTenant(bench.tenant.id);
+          }
+          return chunks.ensureIndex(ref, profile);
+        },
+      }),
+    });
+    await fill(5);
+    const worker = bench.another(
+      at('building', () => {
+        isArmed = true;
+      }),
+    );
+    await worker.reindex(bench.tenant);
+    worker.start();
+    await until(async () => bench.runtime.logged.some(({ event }) => event.startsWith('job.')));
+    expect(await bench.chunks.generations(bench.tenant.id)).toEqual([]);
+  });
 });
 
 describe('an embedding model that is added or changed', () => {
@@ -512,6 +539,25 @@ describe('going back', () => {
     expect(await live()).toBe(2);
     expect(await find('blue')).toEqual(['d3']);
     expect(await find('valve')).toHaveLength(4);
+  });
+
+  it('brings what was written while the switch was coming to its end', async () => {
+    await open();
+    await fill(3);
+    let writing: Promise<unknown> | undefined;
+    const worker = bench.another(
+      at('retired', async () => {
+        writing ??= put('late', 'The anchor is heavy.');
+        await until(async () => (await bench.state.documents.count(bench.tenant.id)) === 4);
+      }),
+    );
+    worker.start();
+    await whileTimePasses(bench.runtime, ended(await worker.reindex(bench.tenant)));
+    await whileTimePasses(bench.runtime, Promise.resolve(writing));
+    expect(await find('anchor')).toEqual(['late']);
+    await whileTimePasses(bench.runtime, ended(await worker.activate(bench.tenant, 1)));
+    expect(await live()).toBe(1);
+    expect(await find('anchor')).toEqual(['late']);
   });
 
   it('is possible until the generation before was swept, by whoever comes by', async () => {
