@@ -308,7 +308,12 @@ export const createCore = (parts: CoreParts): Core => {
       if (event.platform === 'api' || event.platform === 'console') return null;
       const connection = await state.connections.byWorkspace(event.platform, event.workspaceId);
       if (connection !== null) {
-        await connections.heard(connection, {});
+        // A sign of life for the check-up, once a minute: no answer waits for it.
+        if (runtime.clock.now() - (connection.lastEventAt ?? 0) > 60_000) {
+          connections
+            .heard(connection, {})
+            .catch((error: unknown) => runtime.log.warn('connection-touch-failed', { error: String(error) }));
+        }
         return state.tenants.get(connection.tenantId);
       }
       return parts.defaultTenant === undefined ? null : state.tenants.bySlug(parts.defaultTenant);

@@ -4,7 +4,7 @@ import type { ChatModel } from '../ports/model.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import { countTokens } from '../text/tokens.ts';
 import { cleanCharacters } from './contain.ts';
-import { termsOf } from './terms.ts';
+import { termsOf, wordsAsked } from './terms.ts';
 
 export type Condensed = {
   readonly question: string;
@@ -94,7 +94,7 @@ const isPlausible = (
  * last one: joining all turns is known to find worse passages than the question alone.
  */
 export const withSubject = (question: string, turns: readonly Turn[]): string | null => {
-  const own = termsOf(question);
+  const own = termsOf(wordsAsked(question));
   for (let at = turns.length - 1; at > 0; at -= 1) {
     const answer = turns[at];
     const asked = turns[at - 1];

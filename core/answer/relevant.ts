@@ -1,7 +1,7 @@
 import { withSubject } from './condense.ts';
 import { judge } from './floor.ts';
 import { type Retrieval, retrieve } from './retrieve.ts';
-import { idfOf, termsOf } from './terms.ts';
+import { idfOf, termsOf, wordsAsked } from './terms.ts';
 import type { Work } from './work.ts';
 
 /**
@@ -18,7 +18,7 @@ export const relevant = async (work: Work, meaning: string): Promise<Retrieval |
   const leaning = meaning === work.question ? withSubject(meaning, request.turns) : null;
   if (leaning === null) return passes ? found : null;
   const again = await search(work, leaning);
-  const own = termsOf(meaning);
+  const own = termsOf(wordsAsked(meaning));
   if (judge(again, mode).passes && (passes ? holdsBoth(again, own) : shareMet(again, own) >= 0.4)) return again;
   return passes ? found : null;
 };

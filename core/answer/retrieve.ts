@@ -5,6 +5,7 @@ import type { Embedder, Reranker } from '../ports/model.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import { startDeadline } from './deadline.ts';
 import type { Steps } from './steps.ts';
+import { wordsAsked } from './terms.ts';
 
 export type Candidate = {
   readonly chunk: Chunk;
@@ -57,7 +58,7 @@ export const retrieve = async (parts: RetrieveParts, request: RetrieveRequest): 
     ...(request.sourceIds === undefined ? {} : { sourceIds: request.sourceIds }),
   };
   const [text, embedded] = await Promise.all([
-    steps.time('search_text', () => parts.chunks.searchText(ref, query, options)),
+    steps.time('search_text', () => parts.chunks.searchText(ref, wordsAsked(query), options)),
     embedQuery(parts, request),
   ]);
   const nearest =

@@ -3,6 +3,12 @@ import { analyse, type Language } from '../text/analyse.ts';
 /** The distinct content terms of a text, as the index has them. */
 export const termsOf = (text: string, language?: Language): ReadonlySet<string> => new Set(analyse(text, language));
 
+/**
+ * A question without the words that only ask. "How many" names no subject, yet "many" is rare enough in most documents to
+ * draw a passage by itself. For keywords only: an embedding wants the whole question.
+ */
+export const wordsAsked = (question: string): string => question.replaceAll(/\bhow (?:many|much)\b/gi, 'how');
+
 /** Lucene's idf: how much a term that `documentFrequency` of `total` chunks hold tells. Never negative. */
 export const idfOf = (documentFrequency: number, total: number): number =>
   Math.log(1 + (Math.max(total, documentFrequency) - documentFrequency + 0.5) / (documentFrequency + 0.5));
