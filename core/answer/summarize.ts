@@ -11,12 +11,13 @@ import { containInline } from './contain.ts';
 import { startDeadline } from './deadline.ts';
 import { sourcesBlock } from './prompt.ts';
 import { toPassage } from './retrieve.ts';
-import { unitsOf } from './units.ts';
+import { type Unit, unitsOf } from './units.ts';
 import { createWriter, type Written } from './writer.ts';
 
 const mostDocuments = 200;
 const mostBatches = 12;
 const leadSentences = 6;
+const mostLookedAt = 60;
 const summaryTokens = 700;
 
 /**
@@ -131,18 +132,27 @@ const hold = async (account: Account, bound: Parameters<Account['hold']>[0]): Pr
 /** The first sentence of each document, then of its further sections, until there are enough. */
 const quoteLeads = async (account: Account, passages: readonly Passage[]): Promise<Written> => {
   await hold(account, { model: null, promptTokens: 0, completionTokens: 0 });
-  const firsts = passages.filter((passage, index) => passages[index - 1]?.documentId !== passage.documentId);
-  const order = [...firsts, ...passages.filter((passage) => !firsts.includes(passage))];
+  const isFirst = (passage: Passage, index: number): boolean => passages[index - 1]?.documentId !== passage.documentId;
+  const order = [...passages.filter(isFirst), ...passages.filter((passage, index) => !isFirst(passage, index))];
   const lines: string[] = [];
   const citations: Citation[] = [];
-  for (const passage of order) {
-    if (citations.length >= leadSentences) break;
-    const lead = unitsOf(passage.text).find((unit) => unit.kind === 'sentence' && unit.words.split(' ').length >= 5);
-    if (lead === undefined) continue;
+  const cite = (passage: Passage, lead: Unit): void => {
     const quote = quoteSlice(passage.text, lead, lead.end);
     const n = citations.length + 1;
     lines.push(`- “${containInline(quote, { knows: () => false }).trim()}” [${n}]`);
     citations.push(createCitation(n, passage, quote));
+  };
+  for (const passage of order.slice(0, mostLookedAt)) {
+    if (citations.length >= leadSentences) break;
+    // Reading a passage takes milliseconds: others have their turn between two.
+    await new Promise<void>((resume) => setImmediate(resume));
+    const lead = unitsOf(passage.text).find((unit) => unit.kind === 'sentence' && unit.words.split(' ').length >= 5);
+    if (lead !== undefined) cite(passage, lead);
+  }
+  // Nothing but headings, tables or a few words: then those.
+  for (const passage of order.slice(0, leadSentences)) {
+    const [first] = citations.length === 0 ? unitsOf(passage.text.slice(0, 600)) : [];
+    if (first !== undefined) cite(passage, first);
   }
   return {
     markdown: lines.length === 0 ? '' : `Quoted from your documents:\n\n${lines.join('\n')}`,

@@ -504,6 +504,21 @@ describe('search and summaries', () => {
     );
   });
 
+  it('summarises a few words by quoting them, and a wall of text without holding up anybody', async () => {
+    const { answering } = createWorld([]);
+    const signal = new AbortController().signal;
+    expect((await answering.summarize(tenant, { texts: ['Closed on Mondays'] }, signal)).citations).toHaveLength(1);
+    let turns = 0;
+    const count = setInterval(() => {
+      turns += 1;
+    }, 0);
+    const wall = 'x'.repeat(2_000_000);
+    const summary = await answering.summarize(tenant, { texts: [wall] }, signal);
+    clearInterval(count);
+    expect(summary.citations).toHaveLength(1);
+    expect(turns).toBeGreaterThan(10);
+  });
+
   it('summarises texts with footnotes, with and without a model', async () => {
     const texts = [
       'The plant in Porto was closed in May because of the flood. Work moved to Lisbon.',
