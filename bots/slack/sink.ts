@@ -25,7 +25,12 @@ export type SinkParts = {
   self(): Promise<string | null>;
   /** Whether Slack's own streaming is known not to work there; kept over answers. */
   readonly streaming: { isOff(): boolean; turnOff(): void };
-  readonly pace: { readonly appendMs: number; readonly editMs: number; readonly statusAfterMs: number };
+  readonly pace: {
+    readonly appendMs: number;
+    readonly editMs: number;
+    readonly statusAfterMs: number;
+    readonly firstAfterMs: number;
+  };
 };
 
 /**
@@ -145,6 +150,9 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
   /** Shows the newest text, never faster than the pace; what came meanwhile is taken together. */
   const pump = async (): Promise<void> => {
     await signs;
+    // An answer that is whole in a moment (quoted, or from the cache) is one message, not a stream of one piece.
+    if (posted.length === 0 && !streamOpen && parts.pace.firstAfterMs > 0)
+      await clock.sleep(parts.pace.firstAfterMs, AbortSignal.any([closing.signal, signal]));
     while (!closing.signal.aborted && latest !== offered && latest.length <= markdownLimit) {
       const wait = nextAt - clock.now();
       if (wait > 0) await clock.sleep(wait, AbortSignal.any([closing.signal, signal]));

@@ -38,6 +38,8 @@ export type SlackSettings = SlackApiSettings & {
   readonly editMs: number;
   /** Answers that are quicker get no status line. */
   readonly statusAfterMs: number;
+  /** How long the first words wait for the rest before a stream is begun; under a blink, and one call instead of two. */
+  readonly firstAfterMs: number;
 };
 
 const defaults: SlackSettings = {
@@ -46,6 +48,7 @@ const defaults: SlackSettings = {
   appendMs: 700,
   editMs: 1300,
   statusAfterMs: 250,
+  firstAfterMs: 150,
 };
 
 /** Slack as a platform: events in over HTTP or Socket Mode, answers out through the Web API. */

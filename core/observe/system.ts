@@ -2,21 +2,23 @@ import { randomBytes } from 'node:crypto';
 import { AppError } from '../errors.ts';
 import type { Clock, Random } from '../ports/runtime.ts';
 
+/** One for all: a stack for each wait that is cut short would be a good part of an answer's cost, and tells nothing. */
+const stopped = new AppError('cancelled', 'The wait was stopped.');
+
 export const systemClock: Clock = {
   now: () => Date.now(),
-  // By hand: timers/promises builds an error with a stack for each wait that is cut short, and most heartbeats are.
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
-      const stopped = (): void => {
+      const stop = (): void => {
         clearTimeout(timer);
-        reject(new AppError('cancelled', 'The wait was stopped.'));
+        reject(stopped);
       };
-      if (signal?.aborted) return reject(new AppError('cancelled', 'The wait was stopped.'));
+      if (signal?.aborted) return reject(stopped);
       const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', stopped);
+        signal?.removeEventListener('abort', stop);
         resolve();
       }, ms);
-      signal?.addEventListener('abort', stopped, { once: true });
+      signal?.addEventListener('abort', stop, { once: true });
     }),
 };
 

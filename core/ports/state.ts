@@ -28,7 +28,8 @@ import type {
  * State: verbs of our domain, grouped by aggregate. The truth; everything else can be derived from it.
  *
  * Rules every driver keeps (and the contract suite checks):
- * - A write has reached stable storage when its promise resolves.
+ * - A write has reached stable storage when its promise resolves. Leases, holds and counts of attempts only have to
+ *   outlive the process: a power cut ends all who held them.
  * - Each verb is one conditional change of one record (MongoDB: one document), or repeats safely; no verb needs a
  *   transaction over several. What a verb may leave behind after a crash, `maintenance.sweep` repairs.
  * - Time is handed in (`now`, milliseconds), and every read of something that expires repeats the expiry in its filter.

@@ -34,7 +34,7 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
     botToken: 'xoxb-fake',
     apiUrl: fake.url,
     runtime,
-    settings: { appendMs: 1, editMs: 1, statusAfterMs: 0 },
+    settings: { appendMs: 1, editMs: 1, statusAfterMs: 0, firstAfterMs: 0 },
   });
   await platform.start(async (event) => {
     if (refusing) throw new Error('the store is down');

@@ -113,7 +113,14 @@ export const createWorld = async (): Promise<World> => {
       apiUrl: fake.url,
       runtime: own,
       ...options.slack,
-      settings: { appendMs: 5, editMs: 5, statusAfterMs: 0, timeoutMs: 2000, ...options.slack?.settings },
+      settings: {
+        appendMs: 5,
+        editMs: 5,
+        statusAfterMs: 0,
+        firstAfterMs: 0,
+        timeoutMs: 2000,
+        ...options.slack?.settings,
+      },
     });
     const slack = options.platform?.(real) ?? real;
     const conversations = createConversations({

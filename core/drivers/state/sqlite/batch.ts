@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { describeFault } from './faults.ts';
-import { type Call, type Reply, type SyncStore, unfinished, type VerbKind, verbs } from './sync.ts';
+import { type Call, isLight, kindOf, type Reply, type SyncStore, unfinished } from './sync.ts';
 
 /** A batch ends after this many calls or this long, so that another process gets its turn and no caller waits for a crowd. */
 const maxCalls = 1_000;
@@ -14,9 +14,6 @@ export type BatchResult = {
 
 type Fault = ReturnType<typeof describeFault>;
 type Run = (...args: readonly unknown[]) => unknown;
-
-const kindOf = (call: Call): VerbKind | undefined =>
-  (verbs as Readonly<Record<string, Readonly<Record<string, VerbKind>>>>)[call.group]?.[call.verb];
 
 /**
  * Runs what has queued up and commits once. Replies leave only after the commit, so every caller's write has reached the
@@ -46,6 +43,8 @@ const attempt = (
     return { replies: first.map(({ id }) => ({ ...fault, id })), left: calls.slice(first.length) };
   };
   try {
+    // In WAL mode NORMAL leaves the commit to the operating system: safe against our death, and the next FULL one syncs it too.
+    database.exec(`PRAGMA synchronous = ${first.every(isLight) ? 'NORMAL' : 'FULL'}`);
     database.exec(first.some(isWrite) ? 'BEGIN IMMEDIATE' : 'BEGIN');
     const started = performance.now();
     for (const call of first) {
@@ -69,7 +68,10 @@ const attempt = (
   }
 };
 
-const isWrite = (call: Call): boolean => kindOf(call) === 'write';
+const isWrite = (call: Call): boolean => {
+  const kind = kindOf(call);
+  return kind === 'write' || kind === 'lease';
+};
 
 const runGuarded = (database: DatabaseSync, store: SyncStore, call: Call): Reply | typeof unfinished => {
   database.exec('SAVEPOINT call');

@@ -21,10 +21,12 @@ export type SyncStore = {
 };
 
 /**
- * `write` and `read` go through the one writer, which groups them into commits; a `report` may take long and runs beside
- * it on a connection of its own, so that no page of a console delays an acknowledgement.
+ * `write` and `read` go through the one writer, which groups them into commits. A `lease` is a write that only matters
+ * while its holder lives: it survives the death of every process, but need not survive a power cut, which ends all
+ * holders, so it does not wait for the disk. A `report` may take long and runs beside the writer on a connection of its
+ * own, so that no page of a console delays an acknowledgement.
  */
-export type VerbKind = 'read' | 'write' | 'report';
+export type VerbKind = 'read' | 'write' | 'lease' | 'report';
 
 /** Every verb of the port; the proxy is generated from this list, and the compiler insists that it is complete. */
 export const verbs = {
@@ -45,7 +47,7 @@ export const verbs = {
     removeGeneration: 'write',
     generationsDue: 'read',
   },
-  keys: { create: 'write', byHash: 'read', list: 'read', revoke: 'write', touch: 'write' },
+  keys: { create: 'write', byHash: 'read', list: 'read', revoke: 'write', touch: 'lease' },
   members: { put: 'write', ofUser: 'read', ofTenant: 'read', remove: 'write', operators: 'read' },
   sources: {
     create: 'write',
@@ -79,18 +81,18 @@ export const verbs = {
     enqueue: 'write',
     get: 'read',
     list: 'read',
-    claim: 'write',
-    heartbeat: 'write',
+    claim: 'lease',
+    heartbeat: 'lease',
     finish: 'write',
-    release: 'write',
+    release: 'lease',
   },
   inbox: {
     receive: 'write',
-    claimThread: 'write',
-    heartbeatThread: 'write',
-    pending: 'write',
+    claimThread: 'lease',
+    heartbeatThread: 'lease',
+    pending: 'lease',
     settle: 'write',
-    releaseThread: 'write',
+    releaseThread: 'lease',
     byMessage: 'read',
     get: 'read',
     depth: 'read',
@@ -100,14 +102,14 @@ export const verbs = {
   receipts: { put: 'write', get: 'read', list: 'report', addFeedback: 'write' },
   answerCache: { get: 'read', put: 'write' },
   metering: {
-    reserve: 'write',
-    extend: 'write',
+    reserve: 'lease',
+    extend: 'lease',
     settle: 'write',
-    release: 'write',
+    release: 'lease',
     counters: 'read',
     limits: 'read',
     putLimits: 'write',
-    hit: 'write',
+    hit: 'lease',
   },
   ledger: { append: 'write', list: 'report', usage: 'report' },
   channels: { get: 'read', put: 'write', list: 'read' },
@@ -119,11 +121,11 @@ export const verbs = {
     list: 'read',
     setCredentials: 'write',
     remove: 'write',
-    touch: 'write',
+    touch: 'lease',
     offerCode: 'write',
     takeCode: 'write',
   },
-  leases: { acquire: 'write', renew: 'write', release: 'write' },
+  leases: { acquire: 'lease', renew: 'lease', release: 'lease' },
   audit: { append: 'write', list: 'report' },
   maintenance: { sweep: 'write', forgetMember: 'write', check: 'write' },
 } as const satisfies { readonly [Group in keyof SyncStore]: Readonly<Record<keyof SyncStore[Group], VerbKind>> };
@@ -145,5 +147,15 @@ export type FromWorker =
   | { readonly ready: true }
   | { readonly refused: string; readonly code: 'config' | 'store-unavailable'; readonly detail: string }
   | { readonly replies: readonly Reply[] };
+
+/** Whether a call waits for nothing but the processor: it goes before those that wait for the disk. */
+export const isLight = (call: Pick<Call, 'group' | 'verb'>): boolean => {
+  const kind = kindOf(call);
+  return kind === 'read' || kind === 'lease';
+};
+
+/** Undefined: no verb of the port. */
+export const kindOf = ({ group, verb }: Pick<Call, 'group' | 'verb'>): VerbKind | undefined =>
+  (verbs as Readonly<Record<string, Readonly<Record<string, VerbKind>>>>)[group]?.[verb];
 
 export type WorkerSettings = { readonly file: string; readonly readOnly: boolean };

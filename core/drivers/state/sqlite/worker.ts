@@ -4,7 +4,7 @@ import { runBatch } from './batch.ts';
 import { openDatabase } from './database.ts';
 import { createSql } from './sql.ts';
 import { createSyncStore } from './store.ts';
-import type { Call, FromWorker, ToWorker, WorkerSettings } from './sync.ts';
+import { type Call, type FromWorker, isLight, type ToWorker, type WorkerSettings } from './sync.ts';
 
 /** One connection in a thread of its own: while a commit waits for the disk, calls gather, and the next commit takes them all. */
 const serve = (port: NonNullable<typeof parentPort>, settings: WorkerSettings): void => {
@@ -28,9 +28,14 @@ const serve = (port: NonNullable<typeof parentPort>, settings: WorkerSettings): 
     scheduled = false;
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
       take(next.message);
-    if (queue.length > 0) {
-      const { replies, left } = runBatch(database, store, queue);
-      queue = left;
+    // What needs no disk goes first: it would otherwise wait for the others' commit.
+    const light = queue.filter(isLight);
+    const heavy = light.length === 0 ? queue : queue.filter((call) => !isLight(call));
+    queue = [];
+    for (const calls of [light, heavy]) {
+      if (calls.length === 0) continue;
+      const { replies, left } = runBatch(database, store, calls);
+      queue = [...queue, ...left];
       post({ replies });
     }
     if (queue.length > 0) schedule();

@@ -251,6 +251,21 @@ describe('the batch', () => {
     database.close();
   });
 
+  test('waits for the disk for every write but leases, which a power cut ends anyway', () => {
+    const database = openDatabase(file(), false);
+    const store = createSyncStore(createSql(database));
+    const synchronous = () => Number(database.prepare('PRAGMA synchronous').get()?.synchronous);
+    const [normal, full] = [1, 2];
+    const claim = callOf(1, 'inbox', 'claimThread', { owner: 'o', now: Date.now(), leaseForMs: 1_000 });
+    runBatch(database, store, [claim, callOf(2, 'tenants', 'get', 't_1')]);
+    expect(synchronous()).toBe(normal);
+    runBatch(database, store, [claim, callOf(3, 'inbox', 'receive', anInboxRow(anEvent()))]);
+    expect(synchronous()).toBe(full);
+    runBatch(database, store, [callOf(4, 'outbox', 'open', 't_1', 'd', 'a', Date.now())]);
+    expect(synchronous()).toBe(full);
+    database.close();
+  });
+
   test('leaves out calls that nobody waits for any more', () => {
     const database = openDatabase(file(), false);
     const store = createSyncStore(createSql(database));
