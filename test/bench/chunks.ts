@@ -1,5 +1,7 @@
 /** P4, P5 and P8 (search part): the embedded chunk store at 50,000 chunks, beside MiniSearch, LanceDB and the memory bandwidth. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -112,15 +114,15 @@ type Lance = {
   Index: { fts(): unknown };
 };
 
-/** LanceDB's keyword search, when somebody has installed the package. */
+/** LanceDB's keyword search, when BENCH_PEERS names a folder whose node_modules hold it. */
 const lance = async (
   folder: string,
   chunks: readonly Chunk[],
   questions: readonly string[],
 ): Promise<{ p50: number; p95: number } | undefined> => {
-  const specifier = '@lancedb/lancedb';
-  const found = await import(specifier).then((module) => module as Lance).catch(() => undefined);
-  if (!found) return undefined;
+  if (process.env.BENCH_PEERS === undefined) return undefined;
+  const load = createRequire(join(process.env.BENCH_PEERS, 'peers.cjs'));
+  const found = load('@lancedb/lancedb') as Lance;
   const table = await (await found.connect(join(folder, 'lance'))).createTable(
     'chunks',
     chunks.map(({ id, text }) => ({ id, text })),
