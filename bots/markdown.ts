@@ -242,7 +242,7 @@ const mrkdwnPhrase = (node: PhrasingContent): string => {
 };
 
 /** The three characters that are special to Slack; with them gone no `<!channel>` and no `<@U1>` can be formed. */
-const escapeSlack = (text: string): string =>
+export const escapeSlack = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 
 const plainText = (node: Nodes): string => {

@@ -1,4 +1,4 @@
-import { renderMrkdwn, splitMarkdown } from '../markdown.ts';
+import { escapeSlack, renderMrkdwn, splitMarkdown } from '../markdown.ts';
 import { feedbackActionId } from './normalise.ts';
 import { metadataType } from './reconcile.ts';
 
@@ -45,11 +45,18 @@ export const metadataOf = (
   event_payload: { delivery: deliveryId, part: part.index, of: part.of, sealed: part.sealed },
 });
 
+/**
+ * For a notification's one line and for what cannot show blocks: the words without their marks. Not parsed, because that
+ * would cost every answer more than all the rest of its sending.
+ */
 const summaryOf = (markdown: string): string => {
-  const text = renderMrkdwn(
-    markdown.length > summaryLimit ? (splitMarkdown(markdown, summaryLimit)[0] ?? '') : markdown,
-  );
-  return text === '' ? ' ' : text;
+  const words = markdown
+    .slice(0, summaryLimit)
+    .replace(/^ {0,3}(?:#{1,6} +|```.*$|~~~.*$)/gm, '')
+    .replace(/^( *)[-*+] +/gm, '$1• ')
+    .replace(/!?\[([^\]\n]*)\]\([^)\n]*\)/g, '$1')
+    .replace(/\*\*|__|`|\\(?=[\\`*_[\]~|])/g, '');
+  return escapeSlack(words).trim() || ' ';
 };
 
 /** Thumbs that carry the answer's id. https://docs.slack.dev/reference/block-kit/block-elements/feedback-buttons-element */
