@@ -48,4 +48,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`, { signal: AbortSignal.timeout(4000) }).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Node is process 1 and handles SIGTERM itself (drain); it starts no child that a reaper would be needed for.
-CMD ["node", "--max-semi-space-size=8", "bin/footnote.js", "serve"]
+CMD ["node", "--max-semi-space-size=4", "bin/footnote.js", "serve"]

@@ -1,4 +1,5 @@
-import { calcPrice } from '@pydantic/genai-prices';
+import { createRequire } from 'node:module';
+import type { calcPrice as CalcPrice } from '@pydantic/genai-prices';
 import type { Price, Tenant } from '../domain.ts';
 import { parseDecimal } from './money.ts';
 import { dayOf } from './windows.ts';
@@ -25,6 +26,15 @@ const tenantPrice = (prices: readonly Price[], model: string, at: number): Price
 
 const isUsable = (price: Price): boolean =>
   parseDecimal(price.inputPerMillion) !== null && parseDecimal(price.outputPerMillion) !== null;
+
+const require = createRequire(import.meta.url);
+let calculate: typeof CalcPrice | undefined;
+
+/** The table is 20 MB in memory: loaded with the first price that is asked for, which without a model is never. */
+const calcPrice: typeof CalcPrice = (...args) => {
+  calculate ??= (require('@pydantic/genai-prices') as { readonly calcPrice: typeof CalcPrice }).calcPrice;
+  return calculate(...args);
+};
 
 /** Only a vendor's own names are looked up: a self-hosted model of a like name has a price that only its tenant knows. */
 const builtInPrice = (model: string, at: number, promptTokens: number): Price | null => {
