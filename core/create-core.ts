@@ -1,0 +1,223 @@
+import { type Answering, createAnswering } from './answer/answering.ts';
+import { createAsk } from './ask.ts';
+import { type Conversations, createConversations } from './conversation/conversation.ts';
+import type { Core } from './core.ts';
+import { AppError } from './errors.ts';
+import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { createMetering, type Metering } from './metering/metering.ts';
+import type { ChunkStore } from './ports/chunks.ts';
+import type { ChatModel, Embedder } from './ports/model.ts';
+import type { Platform } from './ports/platform.ts';
+import type { Runtime } from './ports/runtime.ts';
+import type { SourceDriver } from './ports/source.ts';
+import type { StateStore } from './ports/state.ts';
+import type { Sealer } from './security/seal.ts';
+import { createChannels, effectiveRules, requireSources } from './tenancy/channels.ts';
+import { createConnections } from './tenancy/connections.ts';
+import { createKeys } from './tenancy/keys.ts';
+import { createTenants, requireTenant } from './tenancy/tenants.ts';
+
+export type CoreParts = {
+  readonly state: StateStore;
+  readonly chunks: ChunkStore;
+  readonly chat: ChatModel | null;
+  readonly embedder: Embedder | null;
+  readonly sources: readonly SourceDriver[];
+  readonly sealer: Sealer;
+  readonly runtime: Runtime;
+  /** FOOTNOTE_ADMIN_TOKEN; absent: the operator API is off. */
+  readonly operatorToken?: string;
+  /** Slug of the tenant that answers for workspaces without a connection of their own (single-workspace deployment). */
+  readonly defaultTenant?: string;
+  /** Names this process in leases; unique per process. */
+  readonly owner: string;
+};
+
+const sweepEveryMs = 30_000;
+
+export const createCore = (parts: CoreParts): Core => {
+  const { state, chunks, chat, embedder, sources, sealer, runtime, owner } = parts;
+  const metering: Metering = createMetering({ state, runtime });
+  const ingest: Ingest = createIngest({ state, chunks, embedder, metering, sources, runtime });
+  const answering: Answering = createAnswering({ state, ...ingest.forQuestions, chat, metering, runtime });
+  const connections = createConnections({ state, sealer, runtime });
+  const conversations: Conversations = createConversations({
+    state,
+    answering,
+    runtime,
+    owner,
+    resolveTenant: async (event) => {
+      if (event.platform === 'api' || event.platform === 'console') return null;
+      const connection = await state.connections.byWorkspace(event.platform, event.workspaceId);
+      if (connection !== null) {
+        // A sign of life for the check-up, once a minute: no answer waits for it.
+        if (runtime.clock.now() - (connection.lastEventAt ?? 0) > 60_000) {
+          connections
+            .heard(connection, {})
+            .catch((error: unknown) => runtime.log.warn('connection-touch-failed', { error: String(error) }));
+        }
+        return state.tenants.get(connection.tenantId);
+      }
+      return parts.defaultTenant === undefined ? null : state.tenants.bySlug(parts.defaultTenant);
+    },
+    rules: async (tenant, platform, channelId) =>
+      effectiveRules(tenant, await state.channels.get(tenant.id, platform, channelId)),
+  });
+  const tenants = createTenants({ state, ingest, runtime });
+  const stopping = new AbortController();
+  let hearing: readonly Platform[] = [];
+  let sweeping: Promise<void> = Promise.resolve();
+
+  /** One instance of several sweeps, often enough that no hold of a dead process outlives a minute. */
+  const sweep = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      try {
+        const now = runtime.clock.now();
+        const lease = await state.leases.acquire('sweep', owner, now, sweepEveryMs);
+        if (lease !== null) {
+          await state.maintenance.sweep(now);
+          for (const tenantId of await state.tenants.deleted(10)) await ingest.dropTenant(tenantId);
+        }
+        await runtime.clock.sleep(sweepEveryMs, stopping.signal);
+      } catch (error) {
+        if (stopping.signal.aborted) return;
+        runtime.log.warn('sweep-failed', { error: String(error) });
+        await runtime.clock.sleep(sweepEveryMs, stopping.signal).catch(() => undefined);
+      }
+    }
+  };
+
+  return {
+    receive: conversations.receive,
+    ask: createAsk({ state, answering, runtime }),
+    search: async (tenantId, { query, limit, sources: sourceIds }, signal) => {
+      const tenant = await requireTenant(state, tenantId);
+      if (sourceIds !== undefined) await requireSources(state, tenantId, sourceIds);
+      return answering.search(tenant, { query, limit, ...(sourceIds === undefined ? {} : { sourceIds }) }, signal);
+    },
+    summarize: async (tenantId, input, signal) => {
+      const tenant = await requireTenant(state, tenantId);
+      if (input.sources !== undefined) await requireSources(state, tenantId, input.sources);
+      return answering.summarize(tenant, input, signal);
+    },
+    tenants,
+    keys: createKeys({ state, runtime, operatorToken: parts.operatorToken }),
+    members: {
+      ofUser: (userId) => state.members.ofUser(userId),
+      put: (userId, tenantId, role) => state.members.put({ userId, tenantId, role, createdAt: runtime.clock.now() }),
+      operators: () => state.members.operators(),
+      forget: async (tenantId, memberId) => {
+        await requireTenant(state, tenantId);
+        await state.maintenance.forgetMember(tenantId, memberId, `forgotten:${runtime.random.hex(12)}`);
+      },
+    },
+    sources: {
+      create: async (tenantId, input) => ingest.createSource(await requireTenant(state, tenantId), input),
+      get: (tenantId, sourceId) => state.sources.get(tenantId, sourceId),
+      list: (tenantId) => state.sources.list(tenantId),
+      update: async (tenantId, sourceId, patch, rev) =>
+        ingest.updateSource(await requireTenant(state, tenantId), sourceId, patch, rev),
+      remove: async (tenantId, sourceId) =>
+        ingest.removeSource(await requireTenant(state, tenantId), sourceId, stopping.signal),
+      sync: async (tenantId, sourceId) => ingest.sync(await requireTenant(state, tenantId), sourceId),
+      kinds: ingest.kinds,
+    },
+    jobs: {
+      get: (tenantId, jobId) => state.jobs.get(tenantId, jobId),
+      list: (tenantId, filter, page) => state.jobs.list(tenantId, filter, page),
+      watch: (tenantId, jobId, signal) => ingest.watch(tenantId, jobId, signal),
+    },
+    documents: {
+      put: async (tenantId, sourceId, document, signal) =>
+        ingest.put(await requireTenant(state, tenantId), sourceId, document, signal),
+      putBatch: async (tenantId, sourceId, documents, signal) =>
+        ingest.putBatch(await requireTenant(state, tenantId), sourceId, documents, signal),
+      remove: async (tenantId, sourceId, externalId, signal) =>
+        ingest.remove(await requireTenant(state, tenantId), sourceId, externalId, signal),
+      get: (tenantId, documentId) => state.documents.get(tenantId, documentId),
+      list: (tenantId, filter, page) => state.documents.list(tenantId, filter, page),
+      chunks: async (tenantId, documentId, signal) => {
+        const tenant = await requireTenant(state, tenantId);
+        return chunks.documentChunks({ tenantId, generation: tenant.activeGeneration }, documentId, signal);
+      },
+    },
+    reindex: {
+      start: async (tenantId) => ingest.reindex(await requireTenant(state, tenantId)),
+      activate: async (tenantId, generation) => ingest.activate(await requireTenant(state, tenantId), generation),
+      generations: async (tenantId) => ingest.generations(await requireTenant(state, tenantId)),
+      workHere: () => ingest.start(),
+    },
+    answers: {
+      get: (tenantId, answerId) => state.receipts.get(tenantId, answerId),
+      list: (tenantId, filter, page) => state.receipts.list(tenantId, filter, page),
+      feedback: async (tenantId, answerId, { rating, comment, user }) => {
+        const feedback = {
+          rating,
+          at: runtime.clock.now(),
+          ...(comment === undefined ? {} : { comment }),
+          ...(user === undefined ? {} : { user }),
+        };
+        if (!(await state.receipts.addFeedback(tenantId, answerId, feedback)))
+          throw new AppError('not-found', 'There is no such answer.');
+        runtime.metrics.count('feedback_total', { rating });
+      },
+    },
+    quotas: {
+      get: (tenantId) => metering.limits(tenantId),
+      put: async (tenantId, limits) => {
+        await requireTenant(state, tenantId);
+        await metering.putLimits(tenantId, limits);
+        return metering.limits(tenantId);
+      },
+    },
+    usage: {
+      report: (tenantId, range, group) => state.ledger.usage(tenantId, range, group),
+      ledger: (tenantId, range, page) => state.ledger.list(tenantId, range, page),
+    },
+    channels: createChannels(state),
+    connections,
+    hit: (key, limit, windowMs) => state.metering.hit(key, limit, windowMs, runtime.clock.now()),
+    audit: (tenantId, actor, action, subject) =>
+      state.audit.append({
+        id: `u_${runtime.random.hex(12)}`,
+        tenantId,
+        at: runtime.clock.now(),
+        actor,
+        action,
+        ...(subject === undefined ? {} : { subject }),
+      }),
+    problems: async (signal) => {
+      if (stopping.signal.aborted) return ['This instance is draining.'];
+      const checks = await Promise.allSettled([state.maintenance.check(), chunks.check(signal)]);
+      return checks.flatMap((check) =>
+        check.status === 'rejected'
+          ? [check.reason instanceof AppError ? check.reason.message : 'A store did not answer its check.']
+          : [],
+      );
+    },
+    modes: { chatModel: chat?.name ?? null, embeddingModel: embedder?.name ?? null },
+    start: async (platforms) => {
+      ingest.start();
+      conversations.start(platforms);
+      sweeping = sweep();
+      hearing = platforms;
+      await Promise.all(platforms.map((platform) => platform.start(conversations.receive)));
+      runtime.metrics.set('up', 1);
+    },
+    drain: async (forMs) => {
+      if (stopping.signal.aborted) return;
+      stopping.abort();
+      runtime.metrics.set('up', 0);
+      await Promise.allSettled([conversations.stop(forMs), ingest.stop(forMs), sweeping]);
+      await Promise.allSettled(hearing.map((platform) => platform.stop()));
+    },
+    backup: async (folder, signal) => {
+      // State first: a document that comes in between is then an extra in the index, never a row without its chunks.
+      await state.maintenance.backup(folder);
+      await chunks.backup(folder, signal);
+    },
+    close: async () => {
+      await Promise.allSettled([chunks.close(), state.maintenance.close()]);
+    },
+  };
+};
