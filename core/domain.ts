@@ -31,6 +31,8 @@ export type TenantSettings = {
   readonly retentionDays?: number;
   /** Prices per million tokens that replace the built-in table. */
   readonly prices?: readonly Price[];
+  /** What every channel of the tenant inherits unless it says otherwise. */
+  readonly channels?: ChannelRules;
 };
 
 export type KeyScope = 'ask' | 'ingest' | 'billing' | 'admin';
@@ -55,11 +57,19 @@ export type Membership = {
 
 // ── sources, documents, chunks ──────────────────────────────────────────────────────────────────────────────────────
 
+/**
+ * Who may be shown a source's words: anybody who can write to the bot, guests and outsiders included; people of the
+ * organisation (the default); or only the channels whose rules name it.
+ */
+export type Audience = 'everybody' | 'members' | 'named';
+
 export type Source = {
   readonly id: string;
   readonly tenantId: TenantId;
   readonly kind: string;
   readonly name: string;
+  /** Absent: `members`. */
+  readonly audience?: Audience;
   /** Shape given by the source driver's schema. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Cron expression in UTC; absent: on demand only. */
@@ -167,6 +177,15 @@ export type Attachment = {
   readonly url?: string;
 };
 
+/** What people can tell the bot to do. `ask` asks; the others are about the bot itself. */
+export type CommandName = 'ask' | 'help' | 'settings' | 'connect' | 'check-up' | 'link' | 'forget-me';
+
+/** Buttons under an answer, or while it is being written. */
+export type ActionName = 'stop' | 'publish' | 'solved' | 'human';
+
+/** How a person belongs to the organisation; absent where the platform does not say. */
+export type Standing = 'member' | 'guest' | 'outsider';
+
 /** One thing that happened on a platform, in our words. Stored whole before the platform is told "ok". */
 export type InboundEvent = {
   readonly platform: PlatformName;
@@ -184,7 +203,17 @@ export type InboundEvent = {
   readonly kind: InboundKind;
   readonly scope: Scope;
   readonly addressed: Addressed;
-  readonly author: { readonly id: string; readonly isBot: boolean; readonly isSelf: boolean; readonly name?: string };
+  readonly author: {
+    readonly id: string;
+    readonly isBot: boolean;
+    readonly isSelf: boolean;
+    readonly name?: string;
+    readonly standing?: Standing;
+    /** May change the rules of this channel, where the event itself says so; else `Platform.mayManage` is asked. */
+    readonly mayManage?: boolean;
+  };
+  /** People of other organisations read this channel too (Slack Connect, a Teams shared channel). */
+  readonly shared?: boolean;
   /** Markdown, own mention removed. */
   readonly text: string;
   readonly attachments: readonly Attachment[];
@@ -194,6 +223,10 @@ export type InboundEvent = {
   /** Edit, delete, feedback, action: the message that it is about. */
   readonly targetMessageId?: string;
   readonly feedback?: { readonly rating: 'up' | 'down'; readonly comment?: string; readonly answerId?: string };
+  /** Kind `command`; `text` is what follows the command's name. `private`: the person wants the answer for themselves. */
+  readonly command?: { readonly name: CommandName; readonly private?: boolean };
+  /** Kind `action`. `stop` names the delivery that is being written, the others the answer they stand under. */
+  readonly action?: { readonly name: ActionName; readonly deliveryId?: string; readonly answerId?: string };
   /** What the platform driver needs to answer; serialisable, opaque to the core. */
   readonly handle: Readonly<Record<string, unknown>>;
 };
@@ -216,6 +249,8 @@ export type ReasonCode =
   | 'superseded' // edited or deleted before it was answered
   | 'question-deleted'
   | 'feedback-stored'
+  | 'action-done' // stop, publish, solved, human
+  | 'command-done' // help, settings, connect, check-up, link, forget-me
   | 'installed'
   | 'uninstalled'
   | 'unsupported'
@@ -241,6 +276,14 @@ export type ChannelRules = {
   readonly replies?: 'public' | 'private';
   /** Platform user ids; absent: everybody. */
   readonly whoMayAsk?: readonly string[];
+  /** Who can read the channel: public replies use only sources meant for all of them. Absent: `members`. */
+  readonly audience?: 'everybody' | 'members';
+  /** Guests and outsiders: not answered, or answered from sources meant for everybody (default). */
+  readonly guests?: 'refuse' | 'limit';
+  /** Bot users that may ask although they are bots. */
+  readonly bots?: readonly string[];
+  /** Whom "I need a human" calls: platform user ids, or one channel id. */
+  readonly humans?: readonly string[];
 };
 
 /** A workspace of a platform, mapped to exactly one tenant. */
@@ -338,6 +381,8 @@ export type Receipt = Answer & {
 
 export type Feedback = {
   readonly rating: 'up' | 'down';
+  /** `solved` comes with up, `human` (a person was called) with down. */
+  readonly mark?: 'solved' | 'human';
   readonly comment?: string;
   readonly user?: string;
   readonly at: number;

@@ -1,5 +1,5 @@
 import type { Hono } from 'hono';
-import type { Citation, Connection, InboundEvent, PlatformName, Scope } from '../domain.ts';
+import type { Attachment, Citation, Connection, InboundEvent, PlatformName, Scope } from '../domain.ts';
 
 /** What a platform can do in a scope, as data: the core decides nothing by a platform's name. */
 export type Capabilities = {
@@ -12,7 +12,20 @@ export type Capabilities = {
   readonly nativeCitations: boolean;
   readonly ephemeral: boolean;
   readonly tables: boolean;
+  /** A stop button can stand beside an answer that is being written. */
+  readonly stop?: boolean;
 };
+
+/** How an answer is to be given. Absent fields: publicly, without a stop button. */
+export type Manner = {
+  /** Only the asker sees it: ephemeral where the platform can, else a direct message. */
+  readonly private?: boolean;
+  /** Offer a button that stops this delivery while the answer is being written. */
+  readonly stoppable?: boolean;
+};
+
+/** What stands under a finished answer, for as far as the platform can. */
+export type Offer = 'thumbs' | 'solved' | 'human' | 'publish';
 
 /** Identity of one delivery: stored before the first byte leaves, so that a crash cannot answer twice. */
 export type Delivery = {
@@ -30,8 +43,26 @@ export type FinishedAnswer = {
   /** Canonical Markdown with `[n]` markers, already contained. */
   readonly markdown: string;
   readonly citations: readonly Citation[];
-  /** Present: offer thumbs, carrying this answer id. */
+  /** Present: the offers carry this answer id. */
   readonly feedbackId?: string;
+  /** Absent: thumbs, when there is a feedbackId. */
+  readonly offers?: readonly Offer[];
+};
+
+/** Where a message of our own goes: a channel, one of its threads, or a person (a direct message is opened). */
+export type Destination = {
+  readonly workspaceId: string;
+  readonly channelId?: string;
+  readonly threadId?: string;
+  readonly userId?: string;
+};
+
+/** Somebody's words in a thread before the bot was called into it. */
+export type Earlier = {
+  readonly messageId: string;
+  readonly author: InboundEvent['author'];
+  readonly text: string;
+  readonly at: number;
 };
 
 /** One answer on its way to a person. Full text each time; the sink owns pacing, splitting, fallback and seal. */
@@ -56,7 +87,26 @@ export type Platform = {
   /** Webhook routes, mounted at the root. */
   readonly routes?: Hono;
   /** `event.handle` says where. */
-  openAnswer(event: InboundEvent, delivery: Delivery, signal: AbortSignal): Promise<AnswerSink>;
+  openAnswer(event: InboundEvent, delivery: Delivery, signal: AbortSignal, manner?: Manner): Promise<AnswerSink>;
+  /**
+   * A message of our own, not an answer: calling a human, a warning, a code. `id` makes it idempotent where the platform
+   * can. `people` are pinged, nobody else is. Returns the message's id. Throws AppError `platform-failed`.
+   */
+  say?(
+    to: Destination,
+    message: { readonly id: string; readonly markdown: string; readonly people?: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<string>;
+  /** A reply only the event's author sees: for commands and for words that are nobody else's business. */
+  whisper?(event: InboundEvent, markdown: string, signal: AbortSignal): Promise<void>;
+  /** What was written in the event's thread before it, oldest first, at most `limit`; one call of the platform's API. */
+  earlier?(event: InboundEvent, limit: number, signal: AbortSignal): Promise<readonly Earlier[]>;
+  /** The bytes of a file that came with the event. Throws `too-large` past `maxBytes`, `platform-failed`. */
+  download?(event: InboundEvent, attachment: Attachment, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
+  /** May the event's author change the channel's rules or connect the workspace? (channel owner, workspace admin) */
+  mayManage?(event: InboundEvent, signal: AbortSignal): Promise<boolean>;
+  /** A link to a message, for people. */
+  permalink?(event: InboundEvent, messageId: string, signal: AbortSignal): Promise<string | null>;
   /** Remove an answer whose question was deleted; best effort. */
   retract?(event: InboundEvent, messageIds: readonly string[], signal: AbortSignal): Promise<void>;
   capabilities(scope: Scope): Capabilities;

@@ -4,7 +4,13 @@ import { AppError } from '../errors.ts';
 import type { StateStore } from '../ports/state.ts';
 import { requireTenant } from './tenants.ts';
 
-const defaults = { enabled: true, answerWhen: 'mention', replies: 'public' } as const satisfies ChannelRules;
+const defaults = {
+  enabled: true,
+  answerWhen: 'mention',
+  replies: 'public',
+  audience: 'members',
+  guests: 'limit',
+} as const satisfies ChannelRules;
 const names = [
   'enabled',
   'answerWhen',
@@ -13,11 +19,16 @@ const names = [
   'language',
   'replies',
   'whoMayAsk',
+  'audience',
+  'guests',
+  'bots',
+  'humans',
 ] as const satisfies readonly (keyof ChannelRules)[];
 
 /** Each rule with where it comes from: the channel, else the tenant's settings, else our default. */
 export const effectiveRules = (tenant: Tenant, channel: ChannelRules | null): EffectiveRules => {
   const inherited: ChannelRules = {
+    ...tenant.settings.channels,
     ...(tenant.settings.instructions === undefined ? {} : { instructions: tenant.settings.instructions }),
     ...(tenant.settings.language === undefined ? {} : { language: tenant.settings.language }),
   };

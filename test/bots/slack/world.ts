@@ -53,6 +53,10 @@ export const effective = (rules: ChannelRules): EffectiveRules => {
     language: of('language'),
     replies: of('replies'),
     whoMayAsk: of('whoMayAsk'),
+    audience: of('audience'),
+    guests: of('guests'),
+    bots: of('bots'),
+    humans: of('humans'),
   };
 };
 
