@@ -190,6 +190,7 @@ export const startFootnote = async (given: Environment = process.env, options: S
   const { connections } = core;
   const platforms = await createPlatforms(config, {
     runtime,
+    lead: core.lead,
     slackConnections: {
       byId: connections.byId,
       byWorkspace: (workspaceId) => connections.byWorkspace('slack', workspaceId),

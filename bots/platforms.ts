@@ -1,4 +1,5 @@
 import type { Config } from '../core/config.ts';
+import type { Lead } from '../core/ports/leader.ts';
 import type { Platform } from '../core/ports/platform.ts';
 import type { Runtime } from '../core/ports/runtime.ts';
 import type { SlackOptions } from './slack/slack.ts';
@@ -6,6 +7,8 @@ import type { SlackOptions } from './slack/slack.ts';
 /** What every platform driver may be handed to find a workspace's own credentials. */
 export type PlatformParts = {
   readonly runtime: Runtime;
+  /** For what one instance of several may hold at a time, such as a gateway connection. */
+  readonly lead: Lead;
   readonly slackConnections?: NonNullable<SlackOptions['connections']>;
 };
 

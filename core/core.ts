@@ -24,6 +24,7 @@ import type {
   UsageRow,
 } from './domain.ts';
 import type { GenerationView } from './ingest/manage-reindex.ts';
+import type { Lead } from './ports/leader.ts';
 import type { Platform, Received } from './ports/platform.ts';
 import type { Page, Paged } from './ports/state.ts';
 
@@ -182,6 +183,9 @@ export type Core = {
   /** Counts one request against a shared window; `resetsAt` in milliseconds. */
   hit(key: string, limit: number, windowMs: number): Promise<{ readonly ok: boolean; readonly resetsAt: number }>;
   audit(tenantId: TenantId | null, actor: string, action: string, subject?: string): Promise<void>;
+
+  /** For what one instance of several may do at a time. */
+  readonly lead: Lead;
 
   /** Problems that keep this instance from serving, in words; empty when ready. */
   problems(signal: AbortSignal): Promise<readonly string[]>;

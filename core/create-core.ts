@@ -4,6 +4,7 @@ import { type Conversations, createConversations } from './conversation/conversa
 import type { Core } from './core.ts';
 import { AppError } from './errors.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { createLead } from './lead.ts';
 import { createMetering, type Metering } from './metering/metering.ts';
 import type { ChunkStore } from './ports/chunks.ts';
 import type { ChatModel, Embedder } from './ports/model.ts';
@@ -186,6 +187,7 @@ export const createCore = (parts: CoreParts): Core => {
         action,
         ...(subject === undefined ? {} : { subject }),
       }),
+    lead: createLead({ leases: state.leases, runtime, owner }),
     problems: async (signal) => {
       if (stopping.signal.aborted) return ['This instance is draining.'];
       const checks = await Promise.allSettled([state.maintenance.check(), chunks.check(signal)]);

@@ -217,7 +217,13 @@ export type BuiltDocument = {
 };
 
 /** Proof of holding a lease. Every later write repeats owner and fence; a false answer means the lease is lost. */
-export type Lease = { readonly key: string; readonly owner: string; readonly fence: number };
+export type Lease = {
+  readonly key: string;
+  readonly owner: string;
+  readonly fence: number;
+  /** Of named leases: what the holder before left, for whoever comes next. */
+  readonly note?: string;
+};
 export type LeasedJob = { readonly job: Job; readonly lease: Lease };
 
 export type JobStore = {
@@ -444,7 +450,8 @@ export type ConnectionStore = {
 export type LeaseStore = {
   /** Null while somebody else holds it. */
   acquire(key: string, owner: string, now: number, forMs: number): Promise<Lease | null>;
-  renew(lease: Lease, now: number, forMs: number): Promise<boolean>;
+  /** A note, if given, replaces the one before; it outlives the lease. */
+  renew(lease: Lease, now: number, forMs: number, note?: string): Promise<boolean>;
   release(lease: Lease): Promise<void>;
 };
 

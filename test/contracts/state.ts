@@ -1054,7 +1054,15 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         await state.leases.release(lease);
         expect(await state.leases.acquire(key, 'y', now + 1_901, 1_000)).toBeNull();
         await state.leases.release(next);
-        expect((await state.leases.acquire(key, 'y', now, 1_000))?.fence).toBeGreaterThan(next.fence);
+        const last = (await state.leases.acquire(key, 'y', now, 1_000))!;
+        expect(last.fence).toBeGreaterThan(next.fence);
+
+        expect(last.note).toBeUndefined();
+        expect(await state.leases.renew(last, now, 1_000, 'session 7')).toBe(true);
+        expect(await state.leases.renew(last, now, 1_000)).toBe(true);
+        expect(await state.leases.renew(next, now, 1_000, 'too late')).toBe(false);
+        await state.leases.release(last);
+        expect((await state.leases.acquire(key, 'x', now, 1_000))?.note).toBe('session 7');
       });
 
       test('the audit trail is newest first, the deployment’s apart from a tenant’s', async () => {

@@ -464,6 +464,7 @@ export const createFakeCore = (): FakeCore => {
     start: async () => undefined,
     drain: async () => undefined,
     close: async () => undefined,
+    lead: async (_name, run, signal) => run({ held: signal, note: null, keep: async () => !signal.aborted }),
     backup: async () => undefined,
   };
   return core;

@@ -244,7 +244,7 @@ export type ConnectionDoc = {
   lastError: string | null;
 };
 export type CodeDoc = { _id: string; platform: string; workspaceId: string; expiresAt: number; expireAt: Date };
-export type LeaseDoc = { _id: string; owner: string; fence: number; leaseUntil: number };
+export type LeaseDoc = { _id: string; owner: string; fence: number; leaseUntil: number; note?: string };
 export type AuditDoc = { _id: string; tenantId: string; at: number; record: string };
 export type MetaDoc = { _id: string; checks?: number; step?: number; oldest?: number };
 

@@ -93,15 +93,15 @@ export const leaseVerbs = ({ leases }: Collections): LeaseStore => ({
       { $set: { owner, leaseUntil: now + forMs }, $inc: { fence: 1 } },
       { returnDocument: 'after' },
     );
-    if (doc !== null) return { key, owner, fence: doc.fence };
+    if (doc !== null) return { key, owner, fence: doc.fence, ...(doc.note ? { note: doc.note } : {}) };
     const first = await inserted(() => leases.insertOne({ _id: key, owner, fence: 1, leaseUntil: now + forMs }));
     return first ? { key, owner, fence: 1 } : null;
   },
-  renew: async (lease, now, forMs) =>
+  renew: async (lease, now, forMs, note) =>
     (
       await leases.updateOne(
         { _id: lease.key, owner: lease.owner, fence: lease.fence },
-        { $set: { leaseUntil: now + forMs } },
+        { $set: { leaseUntil: now + forMs, ...(note === undefined ? {} : { note }) } },
       )
     ).matchedCount === 1,
   release: async (lease) => {

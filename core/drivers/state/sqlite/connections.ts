@@ -112,21 +112,23 @@ export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
 export const leaseVerbs = (sql: Sql): SyncGroup<LeaseStore> => ({
   acquire: (key, owner, now, forMs) => {
     // The row outlives its lease, so that the fence only ever grows.
-    const row = sql.one<{ readonly fence: number }>(
+    const row = sql.one<{ readonly fence: number; readonly note: string | null }>(
       `INSERT INTO leases (key, owner, fence, lease_until) VALUES (?1, ?2, 1, ?3)
        ON CONFLICT DO UPDATE SET owner = ?2, fence = fence + 1, lease_until = ?3 WHERE lease_until <= ?4 OR owner = ?2
-       RETURNING fence`,
+       RETURNING fence, note`,
       key,
       owner,
       now + forMs,
       now,
     );
-    return row === undefined ? null : { key, owner, fence: row.fence };
+    if (row === undefined) return null;
+    return { key, owner, fence: row.fence, ...(row.note === null ? {} : { note: row.note }) };
   },
-  renew: (lease, now, forMs) =>
+  renew: (lease, now, forMs, note) =>
     sql.run(
-      'UPDATE leases SET lease_until = ? WHERE key = ? AND owner = ? AND fence = ?',
+      'UPDATE leases SET lease_until = ?, note = coalesce(?, note) WHERE key = ? AND owner = ? AND fence = ?',
       now + forMs,
+      note ?? null,
       lease.key,
       lease.owner,
       lease.fence,

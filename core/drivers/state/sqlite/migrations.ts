@@ -174,4 +174,9 @@ CREATE TABLE generations (
 CREATE INDEX generations_due ON generations (sweep_at) WHERE sweep_at IS NOT NULL;
 `,
   },
+  {
+    step: 3,
+    name: 'notes on leases',
+    sql: 'ALTER TABLE leases ADD COLUMN note TEXT;',
+  },
 ];
