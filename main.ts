@@ -187,16 +187,7 @@ export const startFootnote = async (given: Environment = process.env, options: S
   const { config, runtime, core } = opened;
   const auth = opened.openAuth();
   await opened.fillDemo();
-  const { connections } = core;
-  const platforms = await createPlatforms(config, {
-    runtime,
-    lead: core.lead,
-    slackConnections: {
-      byId: connections.byId,
-      byWorkspace: (workspaceId) => connections.byWorkspace('slack', workspaceId),
-      credentials: connections.credentials,
-    },
-  });
+  const platforms = await createPlatforms(config, { runtime, lead: core.lead, connections: core.connections });
   const app = createHttpApp({
     core,
     auth,

@@ -1,15 +1,15 @@
 import type { Config } from '../core/config.ts';
 import type { Lead } from '../core/ports/leader.ts';
-import type { Platform } from '../core/ports/platform.ts';
+import type { Platform, Workspaces } from '../core/ports/platform.ts';
 import type { Runtime } from '../core/ports/runtime.ts';
-import type { SlackOptions } from './slack/slack.ts';
 
-/** What every platform driver may be handed to find a workspace's own credentials. */
+/** What every platform driver is handed. */
 export type PlatformParts = {
   readonly runtime: Runtime;
   /** For what one instance of several may hold at a time, such as a gateway connection. */
   readonly lead: Lead;
-  readonly slackConnections?: NonNullable<SlackOptions['connections']>;
+  /** Absent where there are no workspaces with credentials of their own (a load test with one token). */
+  readonly connections?: Workspaces;
 };
 
 /** The chat platforms that the configuration sets up. One more platform is one more line. */
@@ -20,8 +20,8 @@ export const createPlatforms = async (config: Config, parts: PlatformParts): Pro
 /** Slack runs when something can reach it: a signing secret, an app token, or workspaces that bring their own app. */
 const slackFrom = async (config: Config, parts: PlatformParts): Promise<readonly Platform[]> => {
   const { SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN, SLACK_APP_TOKEN, SLACK_API_URL } = config;
-  if (SLACK_SIGNING_SECRET === undefined && SLACK_APP_TOKEN === undefined && parts.slackConnections === undefined)
-    return [];
+  const { connections } = parts;
+  if (SLACK_SIGNING_SECRET === undefined && SLACK_APP_TOKEN === undefined && connections === undefined) return [];
   // Loaded only when it is used: Slack's SDK costs a few hundred milliseconds of every start.
   const { createSlack } = await import('./slack/slack.ts');
   return [
@@ -30,7 +30,15 @@ const slackFrom = async (config: Config, parts: PlatformParts): Promise<readonly
       ...(SLACK_BOT_TOKEN === undefined ? {} : { botToken: SLACK_BOT_TOKEN }),
       ...(SLACK_APP_TOKEN === undefined ? {} : { appToken: SLACK_APP_TOKEN }),
       ...(SLACK_API_URL === undefined ? {} : { apiUrl: SLACK_API_URL }),
-      ...(parts.slackConnections === undefined ? {} : { connections: parts.slackConnections }),
+      ...(connections === undefined
+        ? {}
+        : {
+            connections: {
+              byId: connections.byId,
+              byWorkspace: (workspaceId) => connections.byWorkspace('slack', workspaceId),
+              credentials: connections.credentials,
+            },
+          }),
       runtime: parts.runtime,
     }),
   ];

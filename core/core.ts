@@ -25,7 +25,7 @@ import type {
 } from './domain.ts';
 import type { GenerationView } from './ingest/manage-reindex.ts';
 import type { Lead } from './ports/leader.ts';
-import type { Platform, Received } from './ports/platform.ts';
+import type { Platform, Received, Workspaces } from './ports/platform.ts';
 import type { Page, Paged } from './ports/state.ts';
 
 /** What the doors (bots, console, API, command line) may do. Made by `createCore` in create-core.ts. */
@@ -162,10 +162,13 @@ export type Core = {
     rules(tenantId: TenantId, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
     put(tenantId: TenantId, platform: PlatformName, channelId: string, rules: ChannelRules): Promise<EffectiveRules>;
   };
-  readonly connections: {
+  readonly connections: Workspaces & {
     /** Throws `conflict` when the workspace belongs to a tenant already. */
     create(tenantId: TenantId, input: ConnectionInput): Promise<Connection>;
-    /** By a tenant with the one-time code that the bot shows inside the workspace; throws `not-found` for a bad code. */
+    /**
+     * By a tenant with the one-time code that the bot shows inside the workspace; takes over what its installation brought.
+     * Throws `not-found` for a bad code.
+     */
     claim(
       tenantId: TenantId,
       input: { readonly platform: Connection['platform']; readonly code: string },
@@ -173,11 +176,8 @@ export type Core = {
     list(tenantId: TenantId): Promise<readonly Connection[]>;
     get(tenantId: TenantId, connectionId: string): Promise<Connection | null>;
     remove(tenantId: TenantId, connectionId: string): Promise<void>;
-    byId(connectionId: string): Promise<Connection | null>;
-    byWorkspace(platform: Connection['platform'], workspaceId: string): Promise<Connection | null>;
-    /** The opened credentials, for platform drivers only. */
-    credentials(connection: Connection): Promise<Readonly<Record<string, string>> | null>;
-    heard(connection: Connection, patch: { readonly lastError?: string }): Promise<void>;
+    /** A sign of life. */
+    heard(connection: Connection): Promise<void>;
   };
 
   /** Counts one request against a shared window; `resetsAt` in milliseconds. */

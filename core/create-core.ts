@@ -47,6 +47,7 @@ export const createCore = (parts: CoreParts): Core => {
     answering,
     runtime,
     owner,
+    workspaces: connections,
     resolveTenant: async (event) => {
       if (event.platform === 'api' || event.platform === 'console') return null;
       const connection = await state.connections.byWorkspace(event.platform, event.workspaceId);
@@ -54,7 +55,7 @@ export const createCore = (parts: CoreParts): Core => {
         // A sign of life for the check-up, once a minute: no answer waits for it.
         if (runtime.clock.now() - (connection.lastEventAt ?? 0) > 60_000) {
           connections
-            .heard(connection, {})
+            .heard(connection)
             .catch((error: unknown) => runtime.log.warn('connection-touch-failed', { error: String(error) }));
         }
         return state.tenants.get(connection.tenantId);

@@ -296,7 +296,20 @@ export type Connection = {
   readonly sealedCredentials?: string;
   readonly createdAt: number;
   readonly lastEventAt?: number;
+  /** The newest failure in words for people; kept, with its time, until another one. */
   readonly lastError?: string;
+  readonly lastErrorAt?: number;
+};
+
+/** A workspace that has the app, and belongs to no tenant until somebody claims it. */
+export type Installation = {
+  readonly platform: Connection['platform'];
+  readonly workspaceId: string;
+  /** Sealed by core/security/seal.ts; absent: the deployment's own credentials. */
+  readonly sealedCredentials?: string;
+  /** What its platform driver wants to know again (`name`: the workspace's); no secrets. */
+  readonly info?: Readonly<Record<string, string>>;
+  readonly installedAt: number;
 };
 
 // ── answers ─────────────────────────────────────────────────────────────────────────────────────────────────────────

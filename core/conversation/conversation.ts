@@ -3,7 +3,7 @@ import type { EffectiveRules } from '../core.ts';
 import type { InboundEvent, PlatformName, Tenant } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import { inboxIdOf } from '../ids.ts';
-import type { Platform, Received } from '../ports/platform.ts';
+import type { Platform, Received, Workspaces } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { InboxRow, StateStore } from '../ports/state.ts';
 import { defaultPatience, type Patience } from './deliver.ts';
@@ -45,6 +45,7 @@ export type ConversationParts = {
   /** Null: the workspace belongs to nobody. */
   resolveTenant(event: InboundEvent): Promise<Tenant | null>;
   rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
+  readonly workspaces: Workspaces;
   readonly runtime: Runtime;
   /** This process among all that share the store; unique per start. */
   readonly owner: string;
@@ -73,6 +74,7 @@ export const createConversations = (parts: ConversationParts): Conversations => 
     platformOf: (name) => platforms.get(name) ?? null,
     resolveTenant: parts.resolveTenant,
     rules: parts.rules,
+    workspaces: parts.workspaces,
   };
 
   const receive = async (event: InboundEvent): Promise<Received> => {

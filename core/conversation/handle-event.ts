@@ -2,7 +2,7 @@ import type { EffectiveRules } from '../core.ts';
 import type { InboundEvent, PlatformName, ReasonCode, Receipt, Tenant } from '../domain.ts';
 import { AppError, toAppError } from '../errors.ts';
 import { answerIdOf } from '../ids.ts';
-import type { Platform } from '../ports/platform.ts';
+import type { Platform, Workspaces } from '../ports/platform.ts';
 import type { InboxRow, OutboxRecord } from '../ports/state.ts';
 import {
   type Assignment,
@@ -18,6 +18,7 @@ export type Handling = Delivering & {
   platformOf(name: PlatformName): Platform | null;
   resolveTenant(event: InboundEvent): Promise<Tenant | null>;
   rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
+  readonly workspaces: Workspaces;
 };
 
 /** The hold that a worker has on a row while it works on it. */
@@ -46,6 +47,7 @@ export const handleRow = async (parts: Handling, row: InboxRow, hold: Hold): Pro
     return settle(event.author.isSelf ? 'own-message' : 'bot-author');
   }
   const tenant = await parts.resolveTenant(event);
+  if (event.kind === 'install' || event.kind === 'uninstall') return handleInstallation(parts, tenant, event);
   if (tenant === null) return settle('unknown-workspace');
   switch (event.kind) {
     case 'message':
@@ -57,10 +59,6 @@ export const handleRow = async (parts: Handling, row: InboxRow, hold: Hold): Pro
       return handleDelete(parts, tenant, row, hold);
     case 'feedback':
       return handleFeedback(parts, tenant, event);
-    case 'install':
-      return settle('installed', tenant);
-    case 'uninstall':
-      return handleUninstall(parts, tenant, event);
     case 'action':
       return settle('unsupported', tenant);
   }
@@ -215,13 +213,16 @@ const handleFeedback = async (parts: Handling, tenant: Tenant, event: InboundEve
   return settle('feedback-stored', tenant, { answerId });
 };
 
-/** The workspace is free again for another tenant, and its credentials are gone with the row. */
-const handleUninstall = async (parts: Handling, tenant: Tenant, event: InboundEvent): Promise<Handled> => {
-  if (event.platform === 'slack' || event.platform === 'discord' || event.platform === 'teams') {
-    const connection = await parts.state.connections.byWorkspace(event.platform, event.workspaceId);
-    if (connection !== null) await parts.state.connections.remove(connection.tenantId, connection.id);
-  }
-  return settle('uninstalled', tenant);
+/** A workspace that nobody has claimed yet is remembered too: its installation may have brought credentials. */
+const handleInstallation = async (
+  { workspaces }: Handling,
+  tenant: Tenant | null,
+  { kind, platform, workspaceId }: InboundEvent,
+): Promise<Handled> => {
+  if (platform !== 'slack' && platform !== 'discord' && platform !== 'teams') return settle('unsupported');
+  if (kind === 'install') await workspaces.install({ platform, workspaceId });
+  else await workspaces.uninstall(platform, workspaceId);
+  return settle(kind === 'install' ? 'installed' : 'uninstalled', tenant ?? undefined);
 };
 
 /** The question, its edits and its deletion, in the platform's order. */

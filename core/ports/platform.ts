@@ -77,6 +77,42 @@ export type AnswerSink = {
   readonly cancelled: AbortSignal;
 };
 
+/** The workspaces of a platform as its driver may know them: who they belong to, and their credentials, opened. */
+export type Workspaces = {
+  byId(connectionId: string): Promise<Connection | null>;
+  byWorkspace(platform: Connection['platform'], workspaceId: string): Promise<Connection | null>;
+  /** Null: the connection uses the deployment's own. */
+  credentials(connection: Connection): Promise<Readonly<Record<string, string>> | null>;
+  /** An installation that no tenant has claimed yet; null when there is none, or the workspace is connected. */
+  pending(platform: Connection['platform'], workspaceId: string): Promise<Pending | null>;
+  /**
+   * The app was installed (or installed again). A connected workspace gets the new credentials and its connection is
+   * returned; any other waits to be claimed, and null is returned. Without credentials those that are kept stay.
+   */
+  install(input: {
+    readonly platform: Connection['platform'];
+    readonly workspaceId: string;
+    readonly credentials?: Readonly<Record<string, string>>;
+    /** No secrets; `name` is the workspace's. */
+    readonly info?: Readonly<Record<string, string>>;
+  }): Promise<Connection | null>;
+  /** The app was removed or its token revoked: credentials go, a connection stays with the sentence as its last error. */
+  uninstall(platform: Connection['platform'], workspaceId: string, sentence?: string): Promise<void>;
+  /** A one-time code with which an administrator connects this workspace to a tenant; show it to nobody else. */
+  offerCode(
+    platform: Connection['platform'],
+    workspaceId: string,
+  ): Promise<{ readonly code: string; readonly expiresAt: number }>;
+  /** Kept for the check-up: what went wrong with this workspace, in words. Never rejects. */
+  failed(connection: Connection, sentence: string): Promise<void>;
+};
+
+export type Pending = {
+  readonly credentials: Readonly<Record<string, string>> | null;
+  readonly info: Readonly<Record<string, string>>;
+  readonly installedAt: number;
+};
+
 /** The verdict of `core.receive`; every one of them may be acknowledged. A throw must not be. */
 export type Received = { readonly outcome: 'stored' | 'duplicate' };
 

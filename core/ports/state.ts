@@ -6,6 +6,7 @@ import type {
   Document,
   Feedback,
   InboundEvent,
+  Installation,
   Job,
   JobCounts,
   JobError,
@@ -53,6 +54,7 @@ export type StateStore = {
   readonly ledger: LedgerStore;
   readonly channels: ChannelStore;
   readonly connections: ConnectionStore;
+  readonly people: PeopleStore;
   readonly leases: LeaseStore;
   readonly audit: AuditStore;
   readonly maintenance: MaintenanceStore;
@@ -436,7 +438,7 @@ export type ConnectionStore = {
   touch(
     tenantId: TenantId,
     connectionId: string,
-    patch: { readonly lastEventAt?: number; readonly lastError?: string },
+    patch: { readonly lastEventAt?: number; readonly lastError?: string; readonly lastErrorAt?: number },
   ): Promise<void>;
   /** A one-time code shown inside a workspace; stored hashed. */
   offerCode(hash: string, platform: Connection['platform'], workspaceId: string, expiresAt: number): Promise<void>;
@@ -445,6 +447,24 @@ export type ConnectionStore = {
     hash: string,
     now: number,
   ): Promise<{ readonly platform: Connection['platform']; readonly workspaceId: string } | null>;
+  /** One for each workspace of a platform; a second replaces the first. No tenant's: it waits to be claimed. */
+  putInstallation(installation: Installation): Promise<void>;
+  getInstallation(platform: Connection['platform'], workspaceId: string): Promise<Installation | null>;
+  removeInstallation(platform: Connection['platform'], workspaceId: string): Promise<boolean>;
+};
+
+/** Which members (`platform:userId`) of a tenant are one person. A member without a row is a person by itself. */
+export type PeopleStore = {
+  personOf(tenantId: TenantId, memberId: string): Promise<string | null>;
+  /** A member is one person's; a second link replaces the first. */
+  link(tenantId: TenantId, memberId: string, personId: string): Promise<void>;
+  unlink(tenantId: TenantId, memberId: string): Promise<boolean>;
+  /** Ordered. */
+  identitiesOf(tenantId: TenantId, personId: string): Promise<readonly string[]>;
+  /** A one-time code that a member was shown; stored hashed. */
+  offerCode(tenantId: TenantId, hash: string, memberId: string, expiresAt: number): Promise<void>;
+  /** The member who was shown it. The second taker gets null, and so does another tenant. */
+  takeCode(tenantId: TenantId, hash: string, now: number): Promise<string | null>;
 };
 
 export type LeaseStore = {

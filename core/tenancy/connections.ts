@@ -1,24 +1,35 @@
-import { createHash } from 'node:crypto';
 import type { Core } from '../core.ts';
-import type { Connection } from '../domain.ts';
+import type { Connection, Installation } from '../domain.ts';
 import { AppError } from '../errors.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore } from '../ports/state.ts';
 import type { Sealer } from '../security/seal.ts';
+import { codeForMs, hashCode, newCode } from './codes.ts';
 
-const sealContext = ({
-  tenantId,
-  platform,
-  workspaceId,
-}: Pick<Connection, 'tenantId' | 'platform' | 'workspaceId'>): string =>
+type Credentials = Readonly<Record<string, string>>;
+type Workspace = Pick<Connection, 'platform' | 'workspaceId'>;
+
+const connectionContext = ({ tenantId, platform, workspaceId }: Workspace & { readonly tenantId: string }): string =>
   `connection:${tenantId}:${platform}:${workspaceId}`;
+const installationContext = ({ platform, workspaceId }: Workspace): string => `installation:${platform}:${workspaceId}`;
 
+const removed = 'The app was removed from this workspace, or its token was revoked. Install it again.';
+
+/** Which workspace belongs to whom, what opens it, and those that wait to be claimed. */
 export const createConnections = (parts: {
   readonly state: StateStore;
   readonly sealer: Sealer;
   readonly runtime: Runtime;
 }): Core['connections'] => {
-  const { state, sealer, runtime } = parts;
+  const { sealer, runtime } = parts;
+  const { connections } = parts.state;
+
+  const seal = (credentials: Credentials, context: string): { readonly sealedCredentials: string } => ({
+    sealedCredentials: sealer.seal(JSON.stringify(credentials), context),
+  });
+  const open = (sealed: string, context: string): Credentials =>
+    JSON.parse(sealer.open(sealed, context)) as Credentials;
+
   const create: Core['connections']['create'] = async (tenantId, { platform, workspaceId, credentials }) => {
     const connection: Connection = {
       id: `x_${runtime.random.hex(12)}`,
@@ -26,31 +37,44 @@ export const createConnections = (parts: {
       platform,
       workspaceId,
       createdAt: runtime.clock.now(),
-      ...(credentials === undefined
-        ? {}
-        : {
-            sealedCredentials: sealer.seal(
-              JSON.stringify(credentials),
-              sealContext({ tenantId, platform, workspaceId }),
-            ),
-          }),
+      ...(credentials === undefined ? {} : seal(credentials, connectionContext({ tenantId, platform, workspaceId }))),
     };
-    if ((await state.connections.create(connection)) === 'taken') {
+    if ((await connections.create(connection)) === 'taken') {
       throw new AppError(
         'conflict',
         'This workspace already belongs to a tenant. It must be disconnected there first.',
         { at: 'workspaceId' },
       );
     }
-    return connection;
+    return adopt(connection);
   };
+
+  /** What an installation brought goes over to the connection. Broken off in between, `credentials` still finds it. */
+  const adopt = async (connection: Connection): Promise<Connection> => {
+    const { platform, workspaceId, tenantId, id } = connection;
+    const waiting = await connections.getInstallation(platform, workspaceId);
+    if (waiting === null) return connection;
+    const credentials = connection.sealedCredentials === undefined ? openInstallation(waiting) : null;
+    const sealed = credentials === null ? null : seal(credentials, connectionContext(connection));
+    if (sealed !== null) await connections.setCredentials(tenantId, id, sealed.sealedCredentials);
+    await connections.removeInstallation(platform, workspaceId);
+    return { ...connection, ...sealed };
+  };
+
+  const openInstallation = (waiting: Installation): Credentials | null =>
+    waiting.sealedCredentials === undefined ? null : open(waiting.sealedCredentials, installationContext(waiting));
+
+  const refresh = async (connection: Connection, credentials: Credentials | undefined): Promise<Connection> => {
+    if (credentials === undefined) return connection;
+    const sealed = seal(credentials, connectionContext(connection));
+    await connections.setCredentials(connection.tenantId, connection.id, sealed.sealedCredentials);
+    return { ...connection, ...sealed };
+  };
+
   return {
     create,
     claim: async (tenantId, { platform, code }) => {
-      const found = await state.connections.takeCode(
-        createHash('sha256').update(code.trim()).digest('hex'),
-        runtime.clock.now(),
-      );
+      const found = await connections.takeCode(hashCode(code), runtime.clock.now());
       if (found === null || found.platform !== platform) {
         throw new AppError(
           'not-found',
@@ -60,21 +84,67 @@ export const createConnections = (parts: {
       }
       return create(tenantId, { platform, workspaceId: found.workspaceId });
     },
-    list: (tenantId) => state.connections.list(tenantId),
-    get: (tenantId, connectionId) => state.connections.get(tenantId, connectionId),
+    list: (tenantId) => connections.list(tenantId),
+    get: (tenantId, connectionId) => connections.get(tenantId, connectionId),
     remove: async (tenantId, connectionId) => {
-      if (!(await state.connections.remove(tenantId, connectionId)))
+      if (!(await connections.remove(tenantId, connectionId)))
         throw new AppError('not-found', 'There is no such connection.');
     },
-    byId: (connectionId) => state.connections.byId(connectionId),
-    byWorkspace: (platform, workspaceId) => state.connections.byWorkspace(platform, workspaceId),
-    credentials: async (connection) =>
-      connection.sealedCredentials === undefined
-        ? null
-        : (JSON.parse(sealer.open(connection.sealedCredentials, sealContext(connection))) as Readonly<
-            Record<string, string>
-          >),
-    heard: (connection, patch) =>
-      state.connections.touch(connection.tenantId, connection.id, { lastEventAt: runtime.clock.now(), ...patch }),
+    byId: (connectionId) => connections.byId(connectionId),
+    byWorkspace: (platform, workspaceId) => connections.byWorkspace(platform, workspaceId),
+    credentials: async (connection) => {
+      if (connection.sealedCredentials !== undefined)
+        return open(connection.sealedCredentials, connectionContext(connection));
+      const waiting = await connections.getInstallation(connection.platform, connection.workspaceId);
+      return waiting === null ? null : openInstallation(waiting);
+    },
+    pending: async (platform, workspaceId) => {
+      const waiting = await connections.getInstallation(platform, workspaceId);
+      if (waiting === null || (await connections.byWorkspace(platform, workspaceId)) !== null) return null;
+      return { credentials: openInstallation(waiting), info: waiting.info ?? {}, installedAt: waiting.installedAt };
+    },
+    install: async ({ platform, workspaceId, credentials, info }) => {
+      const connected = await connections.byWorkspace(platform, workspaceId);
+      if (connected !== null) return refresh(connected, credentials);
+      const before = await connections.getInstallation(platform, workspaceId);
+      const workspace = { platform, workspaceId };
+      await connections.putInstallation({
+        ...before,
+        ...workspace,
+        installedAt: runtime.clock.now(),
+        ...(credentials === undefined ? {} : seal(credentials, installationContext(workspace))),
+        ...(info === undefined ? {} : { info: { ...before?.info, ...info } }),
+      });
+      // Somebody may have claimed it meanwhile; then it is theirs.
+      const claimed = await connections.byWorkspace(platform, workspaceId);
+      return claimed === null ? null : adopt(claimed);
+    },
+    uninstall: async (platform, workspaceId, sentence = removed) => {
+      await connections.removeInstallation(platform, workspaceId);
+      const connection = await connections.byWorkspace(platform, workspaceId);
+      if (connection === null) return;
+      await connections.setCredentials(connection.tenantId, connection.id, null);
+      await connections.touch(connection.tenantId, connection.id, {
+        lastError: sentence,
+        lastErrorAt: runtime.clock.now(),
+      });
+    },
+    offerCode: async (platform, workspaceId) => {
+      const code = newCode(runtime.random);
+      const expiresAt = runtime.clock.now() + codeForMs;
+      await connections.offerCode(hashCode(code), platform, workspaceId, expiresAt);
+      return { code, expiresAt };
+    },
+    failed: async (connection, sentence) => {
+      try {
+        await connections.touch(connection.tenantId, connection.id, {
+          lastError: sentence.slice(0, 1000),
+          lastErrorAt: runtime.clock.now(),
+        });
+      } catch (error) {
+        runtime.log.warn('connection-touch-failed', { error: String(error) });
+      }
+    },
+    heard: (connection) => connections.touch(connection.tenantId, connection.id, { lastEventAt: runtime.clock.now() }),
   };
 };

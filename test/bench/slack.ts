@@ -13,6 +13,7 @@ import { createConversations } from '../../core/conversation/conversation.ts';
 import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
 import { systemClock } from '../../core/observe/system.ts';
 import { createWorld, demoTenant, effective } from '../bots/slack/world.ts';
+import { doorsOf } from '../core/conversation/doors.ts';
 import { createFakeAnswering } from '../core/conversation/fake-answering.ts';
 import { createTestRandom, createTestRuntime } from '../fakes/clock.ts';
 import { type BenchResult, quantile } from './result.ts';
@@ -78,6 +79,7 @@ const startOurs = async (apiUrl: string): Promise<Bot> => {
     answering: createFakeAnswering(() => Date.now()),
     resolveTenant: async () => demoTenant,
     rules: async () => effective({}),
+    ...doorsOf(state, runtime),
     runtime,
     owner: 'bench',
   });

@@ -1039,6 +1039,52 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.connections.takeCode(late, now + 10)).toBeNull();
       });
 
+      test('an installation is one for each workspace, and nobody’s', async () => {
+        const workspaceId = fresh('W');
+        const first = { platform: 'slack', workspaceId, sealedCredentials: 'one', installedAt: now } as const;
+        const second = { ...first, sealedCredentials: 'two', info: { name: 'Acme.$x' } };
+        expect(await state.connections.getInstallation('slack', workspaceId)).toBeNull();
+        await state.connections.putInstallation(first);
+        await state.connections.putInstallation(second);
+        expect(await state.connections.getInstallation('slack', workspaceId)).toEqual(second);
+        expect(await state.connections.getInstallation('discord', workspaceId)).toBeNull();
+        expect(await state.connections.removeInstallation('discord', workspaceId)).toBe(false);
+        expect(await state.connections.removeInstallation('slack', workspaceId)).toBe(true);
+        expect(await state.connections.getInstallation('slack', workspaceId)).toBeNull();
+      });
+
+      test('a member is one person’s, within one tenant', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const [one, two] = [fresh('p_'), fresh('p_')];
+        await state.people.link(tenant.id, 'teams:b', one);
+        await state.people.link(tenant.id, 'slack:a', two);
+        await state.people.link(tenant.id, 'slack:a', one);
+        await state.people.link(other.id, 'slack:a', two);
+        expect(await state.people.personOf(tenant.id, 'slack:a')).toBe(one);
+        expect(await state.people.personOf(other.id, 'slack:a')).toBe(two);
+        expect(await state.people.personOf(other.id, 'teams:b')).toBeNull();
+        expect(await state.people.identitiesOf(tenant.id, one)).toEqual(['slack:a', 'teams:b']);
+        expect(await state.people.identitiesOf(tenant.id, two)).toEqual([]);
+        expect(await state.people.unlink(other.id, 'teams:b')).toBe(false);
+        expect(await state.people.unlink(tenant.id, 'teams:b')).toBe(true);
+        expect(await state.people.identitiesOf(tenant.id, one)).toEqual(['slack:a']);
+        await state.tenants.markDeleted(tenant.id, now);
+        await state.tenants.erase(tenant.id);
+        expect(await state.people.personOf(tenant.id, 'slack:a')).toBeNull();
+        expect(await state.people.personOf(other.id, 'slack:a')).toBe(two);
+      });
+
+      test('a person’s code is taken once, in its tenant and within its time', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const [code, late] = [fresh('code'), fresh('code')];
+        await state.people.offerCode(tenant.id, code, 'slack:a', now + 10);
+        await state.people.offerCode(tenant.id, late, 'slack:a', now + 10);
+        expect(await state.people.takeCode(other.id, code, now)).toBeNull();
+        const taken = await Promise.all([1, 2, 3].map(() => state.people.takeCode(tenant.id, code, now + 9)));
+        expect(taken.filter((one) => one !== null)).toEqual(['slack:a']);
+        expect(await state.people.takeCode(tenant.id, late, now + 10)).toBeNull();
+      });
+
       test('a lease has one holder, and each new holder a higher fence', async () => {
         const key = fresh('lease');
         const taken = (

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -163,17 +162,46 @@ describe('connections', () => {
   it('are claimed once with the code shown inside the workspace', async () => {
     const connections = createConnections({ state, sealer, runtime });
     const tenant = await tenants.create({ slug: acme, name: 'Acme' });
-    await state.connections.offerCode(
-      createHash('sha256').update('R7K-2PQ').digest('hex'),
-      'slack',
-      'T9',
-      runtime.clock.now() + 1000,
-    );
-    expect(await connections.claim(tenant.id, { platform: 'slack', code: ' R7K-2PQ ' })).toMatchObject({
-      workspaceId: 'T9',
-    });
-    await expect(connections.claim(tenant.id, { platform: 'slack', code: 'R7K-2PQ' })).rejects.toMatchObject({
+    const { code, expiresAt } = await connections.offerCode('slack', 'T9');
+    expect(code).toMatch(/^[A-HJKMNP-TV-Z2-9]{5}-[A-HJKMNP-TV-Z2-9]{5}$/);
+    expect(expiresAt - runtime.clock.now()).toBe(15 * 60_000);
+    expect(
+      await connections.claim(tenant.id, { platform: 'slack', code: ` ${code.toLowerCase().replace('-', ' ')} ` }),
+    ).toMatchObject({ workspaceId: 'T9' });
+    await expect(connections.claim(tenant.id, { platform: 'slack', code })).rejects.toMatchObject({
       code: 'not-found',
     });
+  });
+
+  it('take over what an installation brought before they were claimed', async () => {
+    const connections = createConnections({ state, sealer, runtime });
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
+    const workspace = { platform: 'slack', workspaceId: `T-claimed-${count}` } as const;
+    expect(await connections.install({ ...workspace, credentials: { botToken: 'xoxb-old' } })).toBeNull();
+    await connections.install({ ...workspace, credentials: { botToken: 'xoxb-new' }, info: { name: 'Acme' } });
+    expect(await connections.pending('slack', workspace.workspaceId)).toMatchObject({
+      credentials: { botToken: 'xoxb-new' },
+      info: { name: 'Acme' },
+    });
+    const { code } = await connections.offerCode('slack', workspace.workspaceId);
+    const claimed = await connections.claim(tenant.id, { platform: 'slack', code });
+    expect(JSON.stringify(await connections.list(tenant.id))).not.toContain('xoxb');
+    expect(await connections.credentials(claimed)).toEqual({ botToken: 'xoxb-new' });
+    expect(await connections.pending('slack', workspace.workspaceId)).toBeNull();
+    expect(await state.connections.getInstallation('slack', workspace.workspaceId)).toBeNull();
+  });
+
+  it('get new credentials when the app is installed again, and lose them with it', async () => {
+    const connections = createConnections({ state, sealer, runtime });
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
+    const workspace = { platform: 'slack', workspaceId: `T-again-${count}` } as const;
+    const made = await connections.create(tenant.id, { ...workspace, credentials: { botToken: 'xoxb-one' } });
+    const again = await connections.install({ ...workspace, credentials: { botToken: 'xoxb-two' } });
+    expect(again?.id).toBe(made.id);
+    const stored = async () => (await connections.get(tenant.id, made.id)) ?? made;
+    expect(await connections.credentials(await stored())).toEqual({ botToken: 'xoxb-two' });
+    await connections.uninstall('slack', workspace.workspaceId);
+    expect(await connections.credentials(await stored())).toBeNull();
+    expect(await stored()).toMatchObject({ lastError: expect.stringContaining('removed') });
   });
 });

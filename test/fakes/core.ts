@@ -452,6 +452,11 @@ export const createFakeCore = (): FakeCore => {
         ) ?? null,
       credentials: async () => null,
       heard: async () => undefined,
+      pending: async () => null,
+      install: async () => null,
+      uninstall: async () => undefined,
+      offerCode: async () => ({ code: 'GOOD-CODE', expiresAt: testStart + 900_000 }),
+      failed: async () => undefined,
     },
     async hit(key, limit) {
       const count = (hits.get(key) ?? 0) + 1;

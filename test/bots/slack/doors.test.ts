@@ -81,7 +81,7 @@ describe("Slack's doors", () => {
     expect((await probe(`payload=${encodeURIComponent('{}')}`)).status).toBe(401);
   });
 
-  it('an uninstalled app leaves its workspace free', async () => {
+  it('an uninstalled app loses its credentials, and the connection says so', async () => {
     const bot = await world.instance();
     await world.state.connections.create({
       id: 'k_1',
@@ -89,9 +89,14 @@ describe("Slack's doors", () => {
       platform: 'slack',
       workspaceId: world.fake.teamId,
       createdAt: 0,
+      sealedCredentials: 'sealed',
     });
     await bot.sender.send(world.payloads.envelope({ type: 'app_uninstalled', event_ts: world.fake.nextTs() }));
-    await until(async () => expect(await world.state.connections.byWorkspace('slack', world.fake.teamId)).toBeNull());
+    await until(async () => {
+      const connection = await world.state.connections.byWorkspace('slack', world.fake.teamId);
+      expect(connection?.lastError).toContain('removed');
+      expect(connection?.sealedCredentials).toBeUndefined();
+    });
   });
 
   it('check-up says in words what is missing', async () => {

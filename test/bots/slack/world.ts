@@ -17,6 +17,7 @@ import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import { systemClock } from '../../../core/observe/system.ts';
 import type { Platform } from '../../../core/ports/platform.ts';
 import type { StateStore } from '../../../core/ports/state.ts';
+import { doorsOf } from '../../core/conversation/doors.ts';
 import { createFakeAnswering, type FakeAnswering } from '../../core/conversation/fake-answering.ts';
 import { createTestRuntime, type TestRuntime } from '../../fakes/clock.ts';
 import {
@@ -133,6 +134,7 @@ export const createWorld = async (): Promise<World> => {
       resolveTenant: async (event) =>
         (options.workspaces ?? [fake.teamId]).includes(event.workspaceId) ? demoTenant : null,
       rules: async () => effective(rules.current),
+      ...doorsOf(state, own),
       runtime: own,
       owner: `instance-${started}`,
       settings: { pollMs: 25, leaseForMs: 600, ...options.settings },

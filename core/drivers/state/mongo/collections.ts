@@ -242,7 +242,11 @@ export type ConnectionDoc = {
   sealedCredentials: string | null;
   lastEventAt: number | null;
   lastError: string | null;
+  lastErrorAt: number | null;
 };
+export type InstallationDoc = { _id: string; record: string };
+export type PersonDoc = { _id: string; tenantId: string; memberId: string; personId: string };
+export type PersonCodeDoc = { _id: string; tenantId: string; memberId: string; expiresAt: number; expireAt: Date };
 export type CodeDoc = { _id: string; platform: string; workspaceId: string; expiresAt: number; expireAt: Date };
 export type LeaseDoc = { _id: string; owner: string; fence: number; leaseUntil: number; note?: string };
 export type AuditDoc = { _id: string; tenantId: string; at: number; record: string };
@@ -272,6 +276,9 @@ export type Collections = {
   readonly channels: Collection<ChannelDoc>;
   readonly connections: Collection<ConnectionDoc>;
   readonly codes: Collection<CodeDoc>;
+  readonly installations: Collection<InstallationDoc>;
+  readonly people: Collection<PersonDoc>;
+  readonly personCodes: Collection<PersonCodeDoc>;
   readonly leases: Collection<LeaseDoc>;
   readonly audit: Collection<AuditDoc>;
   readonly meta: Collection<MetaDoc>;
@@ -297,6 +304,9 @@ export const collectionNames = {
   sources: 'sources',
   channels: 'channels',
   codes: 'connection_codes',
+  installations: 'installations',
+  personCodes: 'person_codes',
+  people: 'people',
   connections: 'connections',
   keys: 'api_keys',
   members: 'memberships',

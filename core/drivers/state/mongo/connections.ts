@@ -1,4 +1,4 @@
-import type { AuditEntry, ChannelRules, Connection } from '../../../domain.ts';
+import type { AuditEntry, ChannelRules, Connection, Installation } from '../../../domain.ts';
 import type { AuditStore, ChannelStore, ConnectionStore, LeaseStore } from '../../../ports/state.ts';
 import { type AuditDoc, type Collections, type ConnectionDoc, keyOf } from './collections.ts';
 import { all, beyond, inserted, pageOf, parsed, present, twice, within } from './queries.ts';
@@ -25,7 +25,7 @@ const connectionOf = ({ _id, workspace: _, ...doc }: ConnectionDoc): Connection 
   present<Connection>({ id: _id, ...doc } as Connection);
 
 export const connectionVerbs = (collections: Collections): ConnectionStore => {
-  const { connections, codes } = collections;
+  const { connections, codes, installations } = collections;
   /** Connections of deleted tenants are dead. */
   const living = async (doc: ConnectionDoc | null): Promise<Connection | null> =>
     doc === null || (await deadAmong(collections, [doc.tenantId])).size > 0 ? null : connectionOf(doc);
@@ -44,6 +44,7 @@ export const connectionVerbs = (collections: Collections): ConnectionStore => {
         sealedCredentials: connection.sealedCredentials ?? null,
         lastEventAt: connection.lastEventAt ?? null,
         lastError: connection.lastError ?? null,
+        lastErrorAt: connection.lastErrorAt ?? null,
       };
       if (await inserted(() => connections.insertOne(doc))) return 'created';
       const holder = await connections.findOne({ workspace }, within);
@@ -67,6 +68,7 @@ export const connectionVerbs = (collections: Collections): ConnectionStore => {
       await change(tenantId, connectionId, {
         ...(patch.lastEventAt === undefined ? {} : { lastEventAt: patch.lastEventAt }),
         ...(patch.lastError === undefined ? {} : { lastError: patch.lastError }),
+        ...(patch.lastErrorAt === undefined ? {} : { lastErrorAt: patch.lastErrorAt }),
       });
     },
     offerCode: async (hash, platform, workspaceId, expiresAt) => {
@@ -82,6 +84,16 @@ export const connectionVerbs = (collections: Collections): ConnectionStore => {
       const doc = await codes.findOneAndDelete({ _id: hash, expiresAt: { $gt: now } });
       return doc === null ? null : { platform: doc.platform as Connection['platform'], workspaceId: doc.workspaceId };
     },
+    putInstallation: async (installation) => {
+      const _id = keyOf(installation.platform, installation.workspaceId);
+      await twice(() => installations.replaceOne({ _id }, { record: JSON.stringify(installation) }, { upsert: true }));
+    },
+    getInstallation: async (platform, workspaceId) => {
+      const doc = await installations.findOne({ _id: keyOf(platform, workspaceId) }, within);
+      return doc === null ? null : parsed<Installation>(doc.record);
+    },
+    removeInstallation: async (platform, workspaceId) =>
+      (await installations.deleteOne({ _id: keyOf(platform, workspaceId) })).deletedCount === 1,
   };
 };
 

@@ -21,6 +21,8 @@ const ofTenant = [
   'settlements',
   'limits',
   'channels',
+  'people',
+  'personCodes',
   'audit',
 ] as const satisfies readonly (keyof Collections)[];
 

@@ -37,7 +37,7 @@ export const maintenanceVerbs = (
 });
 
 const sweep = async (collections: Collections, threads: Threads, now: number): Promise<void> => {
-  const { settlements, counters, windows, answerCache, codes, inbox, outbox, jobs } = collections;
+  const { settlements, counters, windows, answerCache, codes, personCodes, inbox, outbox, jobs } = collections;
   await tidyCounters(collections, now);
   const steps: readonly Step[] = [
     () => trim(settlements, { expiresAt: { $lte: now } }),
@@ -45,6 +45,7 @@ const sweep = async (collections: Collections, threads: Threads, now: number): P
     () => trim(windows, { expiresAt: { $lte: now } }),
     () => trim(answerCache, { expiresAt: { $lte: now } }),
     () => trim(codes, { expiresAt: { $lte: now } }),
+    () => trim(personCodes, { expiresAt: { $lte: now } }),
     () => stripInbox(collections, { settledAt: { $lte: now - textFor } }),
     () => trim(inbox, { state: 'settled', settledAt: { $lte: now - inboxFor } }),
     () =>

@@ -95,6 +95,12 @@ const indexes = {
     { name: 'tenant', key: { tenantId: 1, createdAt: 1, _id: 1 } },
   ],
   codes: [{ name: 'expiry', key: { expiresAt: 1 } }],
+  installations: [],
+  people: [{ name: 'person', key: { tenantId: 1, personId: 1, memberId: 1 } }],
+  personCodes: [
+    { name: 'tenant', key: { tenantId: 1 } },
+    { name: 'expiry', key: { expiresAt: 1 } },
+  ],
   leases: [],
   audit: [{ name: 'newest', key: { tenantId: 1, at: 1, _id: 1 } }],
   meta: [],
@@ -104,7 +110,7 @@ const indexes = {
  * What the server may take away by itself, a while after our own sweep should have: a second net, for a deployment whose
  * sweep stands still. Reads never rely on either.
  */
-const expiring = ['answerCache', 'codes', 'windows', 'counters', 'settlements', 'inbox'] as const;
+const expiring = ['answerCache', 'codes', 'personCodes', 'windows', 'counters', 'settlements', 'inbox'] as const;
 const ttlGraceSeconds = 24 * 3_600;
 
 /** Ordered steps beyond indexes; a step is never changed after a release, only followed by another. */

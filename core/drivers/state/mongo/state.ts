@@ -15,6 +15,7 @@ import { ledgerVerbs } from './ledger.ts';
 import { inboxFor, maintenanceVerbs } from './maintenance.ts';
 import { meteringVerbs } from './metering.ts';
 import { outboxVerbs } from './outbox.ts';
+import { peopleVerbs } from './people.ts';
 import { prepareSchema } from './schema.ts';
 import { documentVerbs, sourceVerbs } from './sources.ts';
 import { keyVerbs, memberVerbs, tenantVerbs } from './tenants.ts';
@@ -83,6 +84,7 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
     ledger: guarded(ledgerVerbs(collections), limits),
     channels: guarded(channelVerbs(collections), limits),
     connections: guarded(connectionVerbs(collections), limits),
+    people: guarded(peopleVerbs(collections), limits),
     leases: guarded(leaseVerbs(collections), limits),
     audit: guarded(auditVerbs(collections), limits),
     maintenance: guarded(

@@ -1,4 +1,4 @@
-import type { AuditEntry, ChannelRules, Connection, PlatformName } from '../../../domain.ts';
+import type { AuditEntry, ChannelRules, Connection, Installation, PlatformName } from '../../../domain.ts';
 import type { AuditStore, ChannelStore, ConnectionStore, LeaseStore } from '../../../ports/state.ts';
 import { pageOf } from './cursors.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
@@ -106,6 +106,24 @@ export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
         ? null
         : { platform: row.platform as Connection['platform'], workspaceId: row.workspace_id };
     },
+    putInstallation: (installation) => {
+      sql.run(
+        'INSERT INTO installations VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
+        installation.platform,
+        installation.workspaceId,
+        JSON.stringify(installation),
+      );
+    },
+    getInstallation: (platform, workspaceId) =>
+      readRecord<Installation>(
+        sql.one<Recorded>(
+          'SELECT record FROM installations WHERE platform = ? AND workspace_id = ?',
+          platform,
+          workspaceId,
+        ),
+      ),
+    removeInstallation: (platform, workspaceId) =>
+      sql.run('DELETE FROM installations WHERE platform = ? AND workspace_id = ?', platform, workspaceId) === 1,
   };
 };
 

@@ -43,6 +43,7 @@ const sweep = (sql: Sql, now: number): undefined | Unfinished => {
     trim(sql, 'windows', 'key, start', 'expires_at <= ?', now),
     trim(sql, 'answer_cache', 'rowid', 'expires_at <= ?', now),
     trim(sql, 'connection_codes', 'hash', 'expires_at <= ?', now),
+    trim(sql, 'person_codes', 'hash', 'expires_at <= ?', now),
     stripInbox(sql, `state = 'settled' AND stripped = 0 AND settled_at <= ?`, now - textFor),
     stripInbox(
       sql,
@@ -217,6 +218,8 @@ const ofTenant: readonly (readonly [table: string, key: string])[] = [
   ['holds', 'tenant_id, counter_id, reservation_id'],
   ['quota_limits', 'tenant_id'],
   ['channels', 'rowid'],
+  ['people', 'tenant_id, member_id'],
+  ['person_codes', 'hash'],
   ['audit', 'seq'],
 ];
 

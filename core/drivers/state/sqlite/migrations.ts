@@ -179,4 +179,15 @@ CREATE INDEX generations_due ON generations (sweep_at) WHERE sweep_at IS NOT NUL
     name: 'notes on leases',
     sql: 'ALTER TABLE leases ADD COLUMN note TEXT;',
   },
+  {
+    step: 4,
+    name: 'installations, people',
+    sql: `
+CREATE TABLE installations (platform TEXT NOT NULL, workspace_id TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (platform, workspace_id)) STRICT;
+
+CREATE TABLE people (tenant_id TEXT NOT NULL, member_id TEXT NOT NULL, person_id TEXT NOT NULL, PRIMARY KEY (tenant_id, member_id)) STRICT, WITHOUT ROWID;
+CREATE INDEX people_person ON people (tenant_id, person_id, member_id);
+CREATE TABLE person_codes (hash TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, member_id TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`,
+  },
 ];

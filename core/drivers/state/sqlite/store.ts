@@ -5,6 +5,7 @@ import { jobVerbs } from './jobs.ts';
 import { maintenanceVerbs } from './maintenance.ts';
 import { ledgerVerbs, meteringVerbs } from './metering.ts';
 import { outboxVerbs } from './outbox.ts';
+import { peopleVerbs } from './people.ts';
 import { documentVerbs, sourceVerbs } from './sources.ts';
 import type { Sql } from './sql.ts';
 import type { SyncStore } from './sync.ts';
@@ -27,6 +28,7 @@ export const createSyncStore = (sql: Sql): SyncStore => ({
   ledger: ledgerVerbs(sql),
   channels: channelVerbs(sql),
   connections: connectionVerbs(sql),
+  people: peopleVerbs(sql),
   leases: leaseVerbs(sql),
   audit: auditVerbs(sql),
   maintenance: maintenanceVerbs(sql),
