@@ -21,7 +21,7 @@ const types: Readonly<Record<AssetName, string>> = {
 export const loadAssets = (): Assets => {
   const files = new Map(
     Object.entries(types).map(([name, type]) => {
-      const body = readFileSync(pathOf(name));
+      const body = name === 'console.css' ? styleSheet() : readFileSync(pathOf(name));
       const hash = createHash('sha256').update(body).digest('hex').slice(0, 16);
       return [name, { body, zipped: gzipSync(body, { level: 9 }), hash, type }] as const;
     }),
@@ -43,6 +43,22 @@ export const loadAssets = (): Assets => {
     },
   };
 };
+
+/** In the order of the cascade; `narrow` last, because it overrides. */
+const sheets = [
+  'base',
+  'shell',
+  'buttons',
+  'page',
+  'forms',
+  'tables',
+  'ask',
+  'prose',
+  'receipt',
+  'answers',
+  'narrow',
+] as const;
+const styleSheet = (): Buffer => Buffer.concat(sheets.map((name) => readFileSync(pathOf(`css/${name}.css`))));
 
 /** Beside this file in the source tree; the compiled one in `dist/console` looks back into the source tree. */
 const pathOf = (name: string): string => {

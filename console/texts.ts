@@ -1,11 +1,15 @@
-/** Every sentence of the console, in one place. */
+import { done } from './texts/done.ts';
+
+/** Every sentence of the console, in one place; what belongs to one group of pages stands in a file of its own. */
 export const texts = {
   product: 'Footnote',
   skip: 'Skip to the content',
+  done,
   nav: {
     label: 'Main',
-    ask: 'Ask',
-    answers: 'Answers',
+    folded: 'Menu',
+    groups: { answers: 'Answers' },
+    pages: { ask: 'Ask', answers: 'Answers' },
     signOut: 'Sign out',
     tenant: 'Tenant',
     account: 'Account',
@@ -27,6 +31,15 @@ export const texts = {
     script:
       'This page answers faster with scripts switched on; without them you are taken to the receipt of the answer.',
   },
+  forms: {
+    needed: 'This is needed.',
+    look: 'Something does not fit yet. Nothing that you typed is lost.',
+    cancel: 'Cancel',
+    keep: 'No, keep it',
+    typeToConfirm: (phrase: string) => `To confirm, type ${phrase}`,
+    notThePhrase: 'That is not the same text.',
+  },
+  lists: { more: 'Show more', nothing: 'Nothing yet.' },
   modes: {
     extractive: 'No model is configured: answers are quoted from your documents.',
     keywords: 'No embedding model is configured: documents are searched by keywords.',

@@ -1,9 +1,11 @@
-// The ask page's live part: sends the question, shows the answer as it grows. All HTML comes finished and sanitised from the server.
+// Times and numbers in the reader's own notation, menus that close, and the ask page's live part: it sends the question, shows the answer as it grows. All HTML comes finished and sanitised from the server.
 (() => {
   const localise = (root) => {
     const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
     for (const time of root.querySelectorAll('time[datetime]'))
       time.textContent = format.format(new Date(time.dateTime));
+    const figures = new Intl.NumberFormat();
+    for (const data of root.querySelectorAll('data.number')) data.textContent = figures.format(Number(data.value));
   };
   localise(document);
   document.addEventListener('htmx:after:swap', () => localise(document));

@@ -1,15 +1,22 @@
 import type { Child } from 'hono/jsx';
-import type { Tenant } from '../../core/domain.ts';
+import type { Role, Tenant } from '../../core/domain.ts';
 import type { Assets } from '../assets.ts';
 import type { Person } from '../auth/auth.ts';
+import type { DoneKey } from '../texts/done.ts';
 import { texts } from '../texts.ts';
+import { leadsFor, type PageName } from './navigation.ts';
 
+/** What stands around every page: whose it is, where else one can go, what was just done. */
 export type Shell = {
   readonly assets: Assets;
   readonly person?: Person | undefined;
+  readonly isOperator?: boolean;
   readonly tenants?: readonly Tenant[];
   readonly tenant?: Tenant | undefined;
-  readonly active?: 'ask' | 'answers';
+  /** Of the person in the tenant. */
+  readonly roles?: readonly Role[];
+  readonly active?: PageName;
+  readonly done?: DoneKey;
 };
 
 /** htmx without anything that needs eval or an inline style. */
@@ -43,38 +50,67 @@ export const Layout = ({
         {texts.skip}
       </a>
       <Header shell={shell} />
-      <main id="content" class={wide ? 'wide' : undefined} tabindex={-1}>
-        {children}
-      </main>
+      <div class={shell.person === undefined ? 'frame alone' : 'frame'}>
+        <Rail shell={shell} />
+        <main id="content" class={wide ? 'wide' : undefined} tabindex={-1}>
+          {shell.done !== undefined && (
+            <p class="notice note done" role="status">
+              {texts.done[shell.done]}
+            </p>
+          )}
+          {children}
+        </main>
+      </div>
     </body>
   </html>
 );
 
 export const renderPage = (page: { toString(): string | Promise<string> }): string => `<!doctype html>${String(page)}`;
 
-const Header = ({ shell }: { shell: Shell }) => {
-  const query = shell.tenant === undefined ? '' : `?tenant=${encodeURIComponent(shell.tenant.slug)}`;
-  const current = (name: Shell['active']) => (shell.active === name ? 'page' : undefined);
+const Header = ({ shell }: { shell: Shell }) => (
+  <header class="top">
+    <a class="wordmark" href="/console">
+      {texts.product}
+      <sup aria-hidden="true">1</sup>
+    </a>
+    <AccountMenu shell={shell} />
+  </header>
+);
+
+/** The way to every page of the tenant: beside the page, or folded above it on a phone. Works without scripts. */
+const Rail = ({ shell }: { shell: Shell }) => {
+  if (shell.person === undefined) return null;
+  const leads = leadsFor(shell.roles ?? [], shell.isOperator === true, shell.tenant?.slug);
+  if (leads.length === 0) return null;
+  const active = leads.flatMap(({ entries }) => entries).find(({ name }) => name === shell.active);
+  const nav = (id: string) => (
+    <nav aria-label={id}>
+      {leads.map(({ group, entries }) => (
+        <div class="group">
+          <p class="group-name" id={`${id}-${group}`}>
+            {texts.nav.groups[group]}
+          </p>
+          <ul aria-labelledby={`${id}-${group}`}>
+            {entries.map(({ name, href }) => (
+              <li>
+                <a href={href} aria-current={name === shell.active ? 'page' : undefined}>
+                  {texts.nav.pages[name]}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </div>
+      ))}
+    </nav>
+  );
   return (
-    <header class="top">
-      <a class="wordmark" href="/console">
-        {texts.product}
-        <sup aria-hidden="true">1</sup>
-      </a>
-      {shell.person !== undefined && (
-        <nav aria-label={texts.nav.label}>
-          <a href={`/console${query}`} aria-current={current('ask')}>
-            {texts.nav.ask}
-          </a>
-          {shell.tenant !== undefined && (
-            <a href={`/console/${encodeURIComponent(shell.tenant.slug)}/answers`} aria-current={current('answers')}>
-              {texts.nav.answers}
-            </a>
-          )}
-        </nav>
-      )}
-      <AccountMenu shell={shell} />
-    </header>
+    <>
+      <aside class="rail">{nav(texts.nav.label)}</aside>
+      <details class="folded menu">
+        <summary>{active === undefined ? texts.nav.label : texts.nav.pages[active.name]}</summary>
+        <div class="sheet">{nav(texts.nav.folded)}</div>
+      </details>
+    </>
   );
 };
 

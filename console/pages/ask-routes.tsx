@@ -1,0 +1,125 @@
+import type { Context } from 'hono';
+import { streamSSE } from 'hono/streaming';
+import type { AskInput } from '../../core/core.ts';
+import type { Tenant } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+import { answerEvents } from '../answer-events.ts';
+import type { Env, HttpParts } from '../guard.ts';
+import { problemOf } from '../problem.ts';
+import { watchAccess } from '../revocation.ts';
+import { AnswerCard, anchorOf, growingHtml, receiptPath } from './answer-view.tsx';
+import { AskPage, NoTenantPage } from './ask.tsx';
+import { mayPass, type PageRequest, type Pages, tenantsFor } from './pages.tsx';
+
+/** The first page: a question and its answer as it is written. */
+export const addAskPages = (pages: Pages): void => {
+  const { doors, assets } = pages;
+  const { core } = doors;
+
+  pages.get('/console', 'session:any', async (request) => {
+    const { memberships, person, isOperator } = request;
+    const tenants = await tenantsFor(doors, memberships);
+    const wanted = request.query('tenant');
+    const tenant = wanted === undefined ? tenants[0] : await namedTenant(request, tenants, wanted);
+    if (tenant === undefined)
+      return request.show(
+        <NoTenantPage shell={{ assets, person, isOperator, active: 'ask' }} isOperator={isOperator} />,
+      );
+    const roles = isOperator
+      ? (['operator'] as const)
+      : memberships.filter(({ tenantId }) => tenantId === tenant.id).map(({ role }) => role);
+    if (!mayPass(roles, 'viewer')) return request.to(`/console/${encodeURIComponent(tenant.slug)}/usage`);
+    const documents = await core.documents.list(tenant.id, {}, { limit: 1 });
+    const shell = { assets, person, isOperator, tenants, tenant, roles, active: 'ask' as const };
+    return request.show(<AskPage shell={shell} modes={core.modes} hasDocuments={documents.items.length > 0} />);
+  });
+
+  /** A tenant beyond the first hundred is still an operator's to ask. */
+  const namedTenant = async (request: PageRequest, tenants: readonly Tenant[], slug: string): Promise<Tenant> => {
+    const listed = tenants.find((tenant) => tenant.slug === slug);
+    const tenant = listed ?? (request.isOperator ? await core.tenants.bySlug(slug) : null);
+    if (tenant === null) throw new AppError('not-found', 'There is no such tenant.');
+    return tenant;
+  };
+
+  pages.post('/console/{tenant}/ask', 'session:viewer', async (request) => {
+    const { c, person, tenant } = request;
+    await request.limit(`person:${person.userId}`, 60);
+    const form = await request.form();
+    const text = (name: string): string => {
+      const value = form.get(name);
+      return typeof value === 'string' ? value.trim() : '';
+    };
+    const question = text('question');
+    if (question === '') throw new AppError('invalid', 'Write a question first.', { at: 'question' });
+    const conversationId = text('conversationId');
+    const input: AskInput = {
+      question,
+      platform: 'console',
+      user: person.userId,
+      traceId: c.get('requestId'),
+      ...(conversationId === '' ? {} : { conversationId }),
+    };
+    if (/text\/event-stream/i.test(c.req.header('accept') ?? '')) return streamTurn(c, doors, tenant, input);
+    const receipt = await core.ask(tenant.id, input, {
+      signal: AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(120_000)]),
+    });
+    return request.to(receiptPath(tenant, receipt.answerId));
+  });
+};
+
+/** At most one rendering of the growing answer per this time; the last words come with the finished card. */
+const renderEveryMs = 90;
+
+/** A turn as events: `status {text}`, `answer {html}` while it grows, then `done {html, conversationId}` or `failed {text}`. */
+const streamTurn = async (
+  c: Context<Env>,
+  { core, runtime }: HttpParts,
+  tenant: Tenant,
+  input: AskInput,
+): Promise<Response> => {
+  const gone = new AbortController();
+  const access = watchAccess(c, runtime);
+  const signal = AbortSignal.any([c.req.raw.signal, gone.signal, access.revoked, AbortSignal.timeout(120_000)]);
+  const events = answerEvents((hooks) => core.ask(tenant.id, input, { ...hooks, signal }), access.revoked);
+  const response = streamSSE(c, async (stream) => {
+    stream.onAbort(() => {
+      gone.abort();
+      access.stop();
+    });
+    const send = (event: string, data: object) => stream.writeSSE({ event, data: JSON.stringify(data) });
+    let markdown = '';
+    let renderedAt = 0;
+    for await (const event of events) {
+      switch (event.type) {
+        case 'status':
+          await send('status', { text: event.text });
+          break;
+        case 'delta': {
+          markdown += event.text;
+          const now = runtime.clock.now();
+          if (now - renderedAt < renderEveryMs && renderedAt !== 0) break;
+          renderedAt = now;
+          await send('answer', { html: growingHtml(markdown) });
+          break;
+        }
+        case 'done':
+          await send('done', {
+            html: String(<AnswerCard tenant={tenant} receipt={event.receipt} />),
+            conversationId: event.receipt.conversationId,
+            anchor: anchorOf(event.receipt),
+          });
+          break;
+        case 'failed': {
+          const { problem, error } = problemOf(event.error, c.req.path);
+          if (error.code === 'internal')
+            runtime.log.error('console ask failed', { requestId: c.get('requestId'), error: String(error.cause) });
+          await send('failed', { text: problem.detail });
+        }
+      }
+    }
+    access.stop();
+  });
+  response.headers.set('x-accel-buffering', 'no');
+  return response;
+};

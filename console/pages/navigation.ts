@@ -1,0 +1,52 @@
+import type { Role } from '../../core/domain.ts';
+import { type rolesFor as Rules, rolesFor } from '../policy.ts';
+
+type Rule = keyof typeof Rules;
+type Entry = {
+  readonly name: string;
+  /** After `/console/{tenant}/`, or a whole path. */
+  readonly path: string;
+  /** Who sees the entry; the page's own policy decides who may open it. */
+  readonly rule: Rule | 'operator';
+};
+
+/** The pages that the side of the console leads to, in groups, in order. One more page is one more line. */
+export const navigation = [
+  {
+    group: 'answers',
+    entries: [
+      { name: 'ask', path: '/console?tenant={tenant}', rule: 'viewer' },
+      { name: 'answers', path: 'answers', rule: 'viewer' },
+    ],
+  },
+] as const satisfies readonly { readonly group: string; readonly entries: readonly Entry[] }[];
+
+export type GroupName = (typeof navigation)[number]['group'];
+export type PageName = (typeof navigation)[number]['entries'][number]['name'];
+
+export type Leads = readonly {
+  readonly group: GroupName;
+  readonly entries: readonly { readonly name: PageName; readonly href: string }[];
+}[];
+
+/** What a person with these roles is led to; groups without an entry are left out. */
+export const leadsFor = (roles: readonly Role[], isOperator: boolean, slug: string | undefined): Leads =>
+  navigation
+    .map(({ group, entries }) => ({
+      group,
+      entries: (entries as readonly (Entry & { readonly name: PageName })[])
+        .filter(({ rule, path }) =>
+          rule === 'operator'
+            ? isOperator
+            : (slug !== undefined || path.startsWith('/')) &&
+              (isOperator || roles.some((role) => rolesFor[rule].includes(role))),
+        )
+        .map(({ name, path }) => ({ name, href: hrefOf(path, slug) })),
+    }))
+    .filter(({ entries }) => entries.length > 0);
+
+const hrefOf = (path: string, slug: string | undefined): string => {
+  const tenant = encodeURIComponent(slug ?? '');
+  if (!path.startsWith('/')) return `/console/${tenant}/${path}`;
+  return slug === undefined ? path.replace(/\?.*$/, '') : path.replace('{tenant}', tenant);
+};

@@ -1,0 +1,97 @@
+import type { Child } from 'hono/jsx';
+import { texts } from '../../texts.ts';
+
+export type Column<T> = {
+  readonly head: string;
+  readonly cell: (row: T) => Child;
+  /** Figures stand to the right, their digits below each other. */
+  readonly figures?: boolean;
+};
+
+/** A table that becomes a list of cards on a phone: each cell knows its column's name. */
+export const Table = <T,>({
+  caption,
+  columns,
+  rows,
+  foot,
+}: {
+  /** Said to people who do not see the table. */
+  caption: string;
+  columns: readonly Column<T>[];
+  rows: readonly T[];
+  foot?: Child;
+}) => (
+  <div class="table">
+    <table>
+      <caption class="visually-hidden">{caption}</caption>
+      <thead>
+        <tr>
+          {columns.map(({ head, figures }) => (
+            <th scope="col" {...(figures ? { class: 'figures' } : {})}>
+              {head}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map((row) => (
+          <tr>
+            {columns.map(({ head, cell, figures }) => (
+              <td data-head={head} {...(figures ? { class: 'figures' } : {})}>
+                {cell(row)}
+              </td>
+            ))}
+          </tr>
+        ))}
+      </tbody>
+      {foot !== undefined && <tfoot>{foot}</tfoot>}
+    </table>
+  </div>
+);
+
+/** To the next page of a list. */
+export const More = ({ href }: { href: string | undefined }) =>
+  href === undefined ? null : (
+    <p class="more">
+      <a class="button" href={href}>
+        {texts.lists.more}
+      </a>
+    </p>
+  );
+
+/** A number in the reader's own notation: written by the server in English, rewritten by the script. */
+export const Num = ({ value }: { value: number }) => (
+  <data class="number" value={String(value)}>
+    {new Intl.NumberFormat('en').format(value)}
+  </data>
+);
+
+/** How much of something is used; `max` 0 means nothing is allowed. */
+export const Meter = ({ label, value, max }: { label: string; value: number; max: number }) => (
+  <meter
+    aria-label={label}
+    min={0}
+    max={Math.max(max, 1)}
+    high={Math.max(max, 1) * 0.8}
+    optimum={0}
+    value={max === 0 ? 1 : Math.min(value, max)}
+  >
+    {`${value} / ${max}`}
+  </meter>
+);
+
+/** Names and values of one thing. */
+export const Facts = ({ facts }: { facts: readonly (readonly [string, Child])[] }) => (
+  <dl class="facts">
+    {facts.map(([name, value]) => (
+      <>
+        <dt>{name}</dt>
+        <dd>{value}</dd>
+      </>
+    ))}
+  </dl>
+);
+
+export const Chip = ({ tone, children }: { tone?: 'good' | 'warn' | 'bad' | 'accent'; children: Child }) => (
+  <span class={tone === undefined ? 'chip' : `chip ${tone}`}>{children}</span>
+);
