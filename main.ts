@@ -79,6 +79,7 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     runtime,
     ...(config.FOOTNOTE_ADMIN_TOKEN === undefined ? {} : { operatorToken: config.FOOTNOTE_ADMIN_TOKEN }),
     ...(config.DEFAULT_TENANT === undefined ? {} : { defaultTenant: config.DEFAULT_TENANT }),
+    defaultWorkspaces: config.DEFAULT_TENANT_WORKSPACES,
     owner: `${hostname()}:${process.pid}:${systemRandom.hex(4)}`,
   });
   const openAuth = (): Auth =>

@@ -101,7 +101,18 @@ export const environment = {
   SLACK_API_URL: { schema: url.optional(), about: "address of Slack's Web API (default: Slack's)" },
   DEFAULT_TENANT: {
     schema: z.string().min(1).optional(),
-    about: 'slug of the tenant that SLACK_BOT_TOKEN answers for',
+    about:
+      'slug of the tenant of a single-workspace deployment: whom SLACK_BOT_TOKEN and DEFAULT_TENANT_WORKSPACES answer for',
+  },
+  DEFAULT_TENANT_WORKSPACES: {
+    schema: list
+      .refine(
+        (items) => items.every((item) => /^(discord|teams):[\w.-]+$/.test(item)),
+        'needs discord:SERVER-ID or teams:TENANT-ID',
+      )
+      .prefault(''),
+    about:
+      'comma-separated Discord servers and Teams tenants that belong to DEFAULT_TENANT, such as discord:81384788765712384',
   },
   FOLDER_ROOTS: {
     schema: list.default([]),
@@ -146,7 +157,6 @@ const notYet: Readonly<Record<string, string>> = {
   TEAMS_TENANT_ID: 'Microsoft Teams',
   TEAMS_OPENID_METADATA_URL: 'Microsoft Teams',
   TEAMS_ALLOW_UNAUTHENTICATED_LOOPBACK: 'Microsoft Teams',
-  DEFAULT_TENANT_WORKSPACES: 'Discord and Microsoft Teams',
   SMTP_URL: 'mail',
   MAIL_FROM: 'mail',
   OIDC_ISSUER: 'single sign-on',
@@ -226,6 +236,8 @@ const contradictions = (values: Readonly<Record<string, unknown>>): string[] => 
     problems.push('EMBEDDING_MODEL: needs EMBEDDING_API_KEY or EMBEDDING_BASE_URL (or their OPENAI_ twins)');
   if (has('SLACK_BOT_TOKEN') && !has('DEFAULT_TENANT'))
     problems.push('SLACK_BOT_TOKEN: needs DEFAULT_TENANT, the slug of the tenant to answer for');
+  if ((values.DEFAULT_TENANT_WORKSPACES as readonly string[] | undefined)?.length && !has('DEFAULT_TENANT'))
+    problems.push('DEFAULT_TENANT_WORKSPACES: needs DEFAULT_TENANT, the slug of the tenant that they belong to');
   if (has('SLACK_BOT_TOKEN') && !has('SLACK_SIGNING_SECRET') && !has('SLACK_APP_TOKEN'))
     problems.push('SLACK_BOT_TOKEN: needs SLACK_SIGNING_SECRET (events over HTTP) or SLACK_APP_TOKEN (Socket Mode)');
   return problems;

@@ -16,6 +16,7 @@ import type { Sealer } from './security/seal.ts';
 import { createChannels, effectiveRules, requireSources } from './tenancy/channels.ts';
 import { createConnections } from './tenancy/connections.ts';
 import { createKeys } from './tenancy/keys.ts';
+import { createResolveTenant } from './tenancy/resolve-tenant.ts';
 import { createTenants, requireTenant } from './tenancy/tenants.ts';
 
 export type CoreParts = {
@@ -30,6 +31,8 @@ export type CoreParts = {
   readonly operatorToken?: string;
   /** Slug of the tenant that answers for workspaces without a connection of their own (single-workspace deployment). */
   readonly defaultTenant?: string;
+  /** Discord servers and Teams tenants that are that tenant's, as `platform:workspaceId`. */
+  readonly defaultWorkspaces?: readonly string[];
   /** Names this process in leases; unique per process. */
   readonly owner: string;
 };
@@ -48,20 +51,13 @@ export const createCore = (parts: CoreParts): Core => {
     runtime,
     owner,
     workspaces: connections,
-    resolveTenant: async (event) => {
-      if (event.platform === 'api' || event.platform === 'console') return null;
-      const connection = await state.connections.byWorkspace(event.platform, event.workspaceId);
-      if (connection !== null) {
-        // A sign of life for the check-up, once a minute: no answer waits for it.
-        if (runtime.clock.now() - (connection.lastEventAt ?? 0) > 60_000) {
-          connections
-            .heard(connection)
-            .catch((error: unknown) => runtime.log.warn('connection-touch-failed', { error: String(error) }));
-        }
-        return state.tenants.get(connection.tenantId);
-      }
-      return parts.defaultTenant === undefined ? null : state.tenants.bySlug(parts.defaultTenant);
-    },
+    resolveTenant: createResolveTenant({
+      state,
+      connections,
+      runtime,
+      defaultTenant: parts.defaultTenant,
+      defaultWorkspaces: parts.defaultWorkspaces,
+    }),
     rules: async (tenant, platform, channelId) =>
       effectiveRules(tenant, await state.channels.get(tenant.id, platform, channelId)),
   });

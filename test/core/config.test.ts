@@ -47,6 +47,8 @@ describe('the configuration', () => {
     [{ EMBEDDING_MODEL: 'm' }, 'EMBEDDING_MODEL: needs'],
     [{ SLACK_BOT_TOKEN: 'xoxb-1', SLACK_SIGNING_SECRET: 's' }, 'needs DEFAULT_TENANT'],
     [{ SLACK_BOT_TOKEN: 'xoxb-1', DEFAULT_TENANT: 'demo' }, 'needs SLACK_SIGNING_SECRET'],
+    [{ DEFAULT_TENANT_WORKSPACES: 'discord:1' }, 'needs DEFAULT_TENANT'],
+    [{ DEFAULT_TENANT_WORKSPACES: 'slack:T1', DEFAULT_TENANT: 'demo' }, 'needs discord:SERVER-ID'],
     [{ FOOTNOTE_SECRET_KEY: 'c2hvcnQ=' }, '32 bytes'],
     [{ FOOTNOTE_ADMIN_TOKEN: 'short' }, '16 characters'],
     [{ FOOTNOTE_ADMIN_TOKEN: 'words that no header can carry' }, 'without spaces'],
