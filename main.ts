@@ -1,10 +1,7 @@
 import { createHmac } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
-import { copyFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { hostname } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { createPlatforms } from './bots/platforms.ts';
 import { createHttpApp } from './console/app.tsx';
@@ -13,19 +10,17 @@ import { type Config, parseConfig } from './core/config.ts';
 import type { Core } from './core/core.ts';
 import { type CoreParts, createCore } from './core/create-core.ts';
 import type { Role, TenantId } from './core/domain.ts';
-import { openSqliteChunks } from './core/drivers/chunks/sqlite/chunks.ts';
 import { createFolderSource } from './core/drivers/sources/folder.ts';
 import { pushSource } from './core/drivers/sources/push.ts';
 import { uploadSource } from './core/drivers/sources/upload.ts';
-import { openSqliteState, stateFileIn } from './core/drivers/state/sqlite/state.ts';
 import { AppError } from './core/errors.ts';
 import { createLog } from './core/observe/log.ts';
 import { createMetrics } from './core/observe/metrics.ts';
 import { systemClock, systemRandom } from './core/observe/system.ts';
 import type { Runtime } from './core/ports/runtime.ts';
 import { createSealer } from './core/security/seal.ts';
-import { loadSecretKey } from './core/security/secret-key.ts';
 import { fillDemoTenant } from './demo.ts';
+import { openStores } from './stores.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -41,7 +36,7 @@ export type Opened = {
   readonly runtime: Runtime;
   readonly core: Core;
   metricsText(): Promise<string>;
-  openAuth(): Auth;
+  openAuth(): Promise<Auth>;
   /** A new one-time link: for the owner, or for somebody who is given this role. */
   signInUrl(guest?: Guest): Promise<string>;
   /** The `demo` tenant with its sample documents, unless DEMO is off, it was filled before, or it was deleted. */
@@ -56,25 +51,21 @@ export type Opened = {
  */
 export const openCore = async (env: Environment = process.env): Promise<Opened> => {
   const config = parseConfig(env);
-  const dataDir = resolve(config.DATA_DIR);
-  try {
-    makeFolder(dataDir);
-  } catch (cause) {
-    throw new AppError('config', `DATA_DIR ${dataDir} cannot be created. Name a folder that this user may write.`, {
-      cause,
-    });
-  }
   const log = createLog({ level: config.LOG_LEVEL });
   const metrics = createMetrics();
   const logText = config.LOG_TEXT === 'on';
-  const runtime: Runtime = { clock: systemClock, random: systemRandom, log, metrics, logText };
-  const secretKey = loadSecretKey(config.FOOTNOTE_SECRET_KEY, dataDir);
-  const [state, chunks] = await Promise.all([openSqliteState({ dataDir, log }), openSqliteChunks({ dataDir, log })]);
+  const stores = await openStores(config, { clock: systemClock, random: systemRandom, log });
+  const { state, chunks, secretKey, dataDir } = stores;
+  const runtime: Runtime = { clock: stores.clock, random: systemRandom, log, metrics, logText };
   const core = createCore({
     state,
     chunks,
     ...(await modelsFrom(config, runtime)),
-    sources: [pushSource, uploadSource, createFolderSource({ roots: config.FOLDER_ROOTS, forbidden: [dataDir] })],
+    sources: [
+      pushSource,
+      uploadSource,
+      createFolderSource({ roots: config.FOLDER_ROOTS, forbidden: dataDir === null ? [] : [dataDir] }),
+    ],
     sealer: createSealer(secretKey),
     runtime,
     ...(config.FOOTNOTE_ADMIN_TOKEN === undefined ? {} : { operatorToken: config.FOOTNOTE_ADMIN_TOKEN }),
@@ -82,9 +73,9 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     defaultWorkspaces: config.DEFAULT_TENANT_WORKSPACES,
     owner: `${hostname()}:${process.pid}:${systemRandom.hex(4)}`,
   });
-  const openAuth = (): Auth =>
+  const openAuth = async (): Promise<Auth> =>
     createAuth({
-      databaseFile: stateFileIn(dataDir),
+      users: await stores.openUsers(),
       publicUrl: config.PUBLIC_URL,
       secret: createHmac('sha256', secretKey).update('sessions').digest('hex'),
       runtime,
@@ -102,7 +93,7 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     },
     openAuth,
     signInUrl: async (guest) => {
-      const auth = openAuth();
+      const auth = await openAuth();
       try {
         if (guest === undefined) return (await auth.ownerLink(core.members)).url;
         const link = await auth.issueSignInLink(guest.email);
@@ -117,22 +108,9 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     },
     backup: async (folder, signal) => {
       await core.backup(folder, signal);
-      if (config.FOOTNOTE_SECRET_KEY === undefined)
-        await copyFile(join(dataDir, 'secret.key'), join(folder, 'secret.key'));
+      await stores.copyKey(folder);
     },
   };
-};
-
-/** Step by step: where the system denies a folder with ENOENT (such as in /proc), Node's own recursion never ends. */
-const makeFolder = (path: string): void => {
-  if (existsSync(path)) return;
-  makeFolder(dirname(path));
-  try {
-    mkdirSync(path, { mode: 0o700 });
-  } catch (error) {
-    // Another process may have been first.
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  }
 };
 
 const modelsFrom = async (config: Config, runtime: Runtime): Promise<Pick<CoreParts, 'chat' | 'embedder'>> => {
@@ -186,7 +164,7 @@ export const startFootnote = async (given: Environment = process.env, options: S
   const env = { ...given, PORT: String(await freePort(asked.HOST, asked.PORT)) };
   const opened = await openCore(env);
   const { config, runtime, core } = opened;
-  const auth = opened.openAuth();
+  const auth = await opened.openAuth();
   await opened.fillDemo();
   const platforms = await createPlatforms(config, { runtime, lead: core.lead, connections: core.connections });
   const app = createHttpApp({

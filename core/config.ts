@@ -50,7 +50,54 @@ export const environment = {
   },
   DATA_DIR: {
     schema: z.string().default('./data'),
-    about: 'folder of the embedded default; a local disk, never a network file system',
+    about:
+      'folder of the embedded default; a local disk, never a network file system; not used when both stores are servers',
+  },
+  FOOTNOTE_DEPLOYMENT: {
+    schema: z
+      .string()
+      .regex(/^[A-Za-z0-9_.-]{1,24}$/, 'needs 1 to 24 letters, digits, dots, dashes or underscores')
+      .default('footnote'),
+    about:
+      'name of this deployment: part of every name in Weaviate, so that several may share one server; never change it',
+  },
+  MONGODB_URI: {
+    schema: z
+      .string()
+      .regex(/^mongodb(\+srv)?:\/\//, 'needs an address such as mongodb://user:password@host:27017/footnote')
+      .refine(
+        (value) => !/[?&]timeoutm(s|ode)=/i.test(value),
+        'sets timeoutMS, which has led drivers to mix up replies; take it out, Footnote sets its own limits',
+      )
+      .optional(),
+    about: 'state store; the database is the path, or `footnote` (none: SQLite in DATA_DIR); needs FOOTNOTE_SECRET_KEY',
+  },
+  WEAVIATE_URL: {
+    schema: url.optional(),
+    about: 'chunk store, 1.32 or newer, such as http://weaviate:8080 (none: SQLite in DATA_DIR)',
+  },
+  WEAVIATE_GRPC_URL: {
+    schema: z
+      .url({ protocol: /^(https?|grpcs?)$/, error: 'needs an address such as http://weaviate:50051' })
+      .optional(),
+    about: 'its gRPC address (default: port 50051 of the host of WEAVIATE_URL)',
+  },
+  WEAVIATE_API_KEY: { schema: bearer.optional(), about: 'its key' },
+  WEAVIATE_TENANCY: {
+    schema: z.enum(['collection', 'native']).default('collection'),
+    about: "a collection for each tenant, or Weaviate's own tenants inside shared ones (many small tenants)",
+  },
+  WEAVIATE_REPLICAS: {
+    schema: wholeNumber(1, 15, 'needs a whole number from 1 to 15').prefault('1'),
+    about: 'copies of each index; fixed when an index is made',
+  },
+  WEAVIATE_CONSISTENCY: {
+    schema: z.enum(['ONE', 'QUORUM', 'ALL']).optional(),
+    about: 'copies that must answer: ONE, QUORUM or ALL (default: QUORUM when there are several, else ONE)',
+  },
+  WEAVIATE_MAX_TENANTS: {
+    schema: count.prefault('200'),
+    about: 'tenants that may have an index in this Weaviate; each costs it memory, empty or not',
   },
   DEMO: {
     schema: z.enum(['on', 'off']).default('on'),
@@ -68,7 +115,7 @@ export const environment = {
         'needs 32 bytes in base64 (openssl rand -base64 32)',
       )
       .optional(),
-    about: '32 bytes base64, seals stored credentials (generated into DATA_DIR when absent)',
+    about: '32 bytes base64, seals stored credentials (generated into DATA_DIR when absent; required with MONGODB_URI)',
   },
   METRICS_TOKEN: { schema: bearer.optional(), about: 'bearer token for /metrics (none: loopback callers only)' },
   OPENAI_API_KEY: {
@@ -136,12 +183,6 @@ export const environment = {
 
 /** Names of the surface that this version does not serve yet: setting one stops the start instead of being ignored. */
 const notYet: Readonly<Record<string, string>> = {
-  MONGODB_URI: 'the MongoDB driver',
-  WEAVIATE_URL: 'the Weaviate driver',
-  WEAVIATE_GRPC_URL: 'the Weaviate driver',
-  WEAVIATE_API_KEY: 'the Weaviate driver',
-  WEAVIATE_TENANCY: 'the Weaviate driver',
-  WEAVIATE_REPLICAS: 'the Weaviate driver',
   RERANK_URL: 'reranking',
   RERANK_MODEL: 'reranking',
   OCR_URL: 'reading scanned pages',
@@ -219,6 +260,12 @@ const readVariable = (
 const contradictions = (values: Readonly<Record<string, unknown>>): string[] => {
   const problems: string[] = [];
   const has = (name: Names): boolean => values[name] !== undefined;
+  if (has('MONGODB_URI') && !has('FOOTNOTE_SECRET_KEY'))
+    problems.push(
+      'MONGODB_URI: needs FOOTNOTE_SECRET_KEY, the same on every instance (openssl rand -base64 32); without it stored credentials could be opened by one machine only',
+    );
+  for (const name of ['WEAVIATE_GRPC_URL', 'WEAVIATE_API_KEY', 'WEAVIATE_CONSISTENCY'] as const)
+    if (has(name) && !has('WEAVIATE_URL')) problems.push(`${name}: needs WEAVIATE_URL`);
   if (has('CHAT_MODEL') && !has('OPENAI_API_KEY') && !has('OPENAI_BASE_URL'))
     problems.push('CHAT_MODEL: needs OPENAI_API_KEY, or OPENAI_BASE_URL for an endpoint without a key');
   if ((has('OPENAI_API_KEY') || has('OPENAI_BASE_URL')) && !has('CHAT_MODEL') && !has('EMBEDDING_MODEL'))

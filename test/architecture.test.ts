@@ -84,7 +84,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** `core/answer/compose.ts` → `answer`; loose files of core/ that are no leaf belong to its door, `core`. */
 const roomOf = (file: string): string => {
   const [top = '', second = '', third] = file.split('/');
-  if (top === 'main.ts') return 'main';
+  // The composition root is two files: stores.ts opens what main.ts puts together.
+  if (top === 'main.ts' || top === 'stores.ts') return 'main';
   if (top === 'demo.ts') return 'demo';
   if (top !== 'core') return top;
   if (third !== undefined) return second;
@@ -209,7 +210,7 @@ const readTree = (folder: string): string[] =>
     .filter(isOurs);
 
 const project: Files = Object.fromEntries(
-  ['main.ts', 'demo.ts', ...['bots', 'console', 'core', 'cli'].flatMap(readTree)].map((file) => [
+  ['main.ts', 'stores.ts', 'demo.ts', ...['bots', 'console', 'core', 'cli'].flatMap(readTree)].map((file) => [
     file,
     readFileSync(join(root, file), 'utf8'),
   ]),

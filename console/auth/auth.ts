@@ -1,8 +1,7 @@
-import { DatabaseSync } from 'node:sqlite';
-import type { BetterAuthOptions } from 'better-auth';
 import type { Core } from '../../core/core.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { type UserDatabase, userTables } from './users.ts';
 
 /** A person who is signed in. What they may do is ours (`core.members`), not the library's. */
 export type Person = { readonly userId: string; readonly email: string; readonly name: string };
@@ -27,8 +26,7 @@ export type Auth = {
 };
 
 export type AuthParts = {
-  /** The state file of the embedded default; the library keeps its own tables (`auth_…`) in it over its own connection. */
-  readonly databaseFile: string;
+  readonly users: UserDatabase;
   readonly publicUrl: string;
   /** At least 32 characters; signs the session cookies. */
   readonly secret: string;
@@ -41,13 +39,13 @@ const ownerEmail = 'owner@footnote.internal';
 
 /**
  * Opens the door. The library costs half a second and 50 MB, so it is loaded, and its tables migrated, when somebody
- * first signs in or comes with a cookie. Throws AppError `store-unavailable` when the file cannot be used.
+ * first signs in or comes with a cookie.
  */
 export const createAuth = (parts: AuthParts): Auth => {
-  const database = openDatabase(parts.databaseFile);
+  const { users } = parts;
   let opened: ReturnType<typeof openLibrary> | undefined;
   const open = (): ReturnType<typeof openLibrary> => {
-    opened ??= openLibrary(parts, database).catch((error: unknown) => {
+    opened ??= openLibrary(parts).catch((error: unknown) => {
       opened = undefined;
       throw error;
     });
@@ -111,34 +109,31 @@ export const createAuth = (parts: AuthParts): Auth => {
     ownerLink,
 
     async firstOwnerLink(members) {
-      return hasAnybodySignedIn(database) ? null : ownerLink(members);
+      return (await users.hasAnybodySignedIn()) ? null : ownerLink(members);
     },
 
-    close: () => database.close(),
+    close: () => users.close(),
   };
 };
 
-const openLibrary = async (parts: AuthParts, database: DatabaseSync) => {
-  const library = await createLibrary(parts, database);
-  await migrate(library.options);
+const openLibrary = async (parts: AuthParts) => {
+  const library = await createLibrary(parts);
+  await parts.users.prepare(library.options);
   return { library, context: await library.$context };
 };
 
-const hasAnybodySignedIn = (database: DatabaseSync): boolean => {
-  const isMigrated = database.prepare("select 1 from sqlite_master where type = 'table' and name = 'auth_user'").get();
-  return (
-    isMigrated !== undefined &&
-    database.prepare('select 1 from auth_user where signedInAt is not null limit 1').get() !== undefined
-  );
-};
-
 /** The library with our settings, narrowed to the calls that we make. Its HTTP handler is deliberately not mounted. */
-const createLibrary = async (parts: AuthParts, database: DatabaseSync) => {
-  const [{ betterAuth }, { magicLink }] = await Promise.all([import('better-auth'), import('better-auth/plugins')]);
+const createLibrary = async (parts: AuthParts) => {
+  const { users } = parts;
+  const [{ betterAuth }, { magicLink }, store] = await Promise.all([
+    import('better-auth'),
+    import('better-auth/plugins'),
+    users.options(),
+  ]);
   /** Tokens that are about to be stored, by e-mail: how our token gets into the library's own record. */
   const pending = new Map<string, string>();
   const auth = betterAuth({
-    database,
+    database: store.database,
     secret: parts.secret,
     baseURL: parts.publicUrl,
     basePath: '/console/auth',
@@ -147,14 +142,15 @@ const createLibrary = async (parts: AuthParts, database: DatabaseSync) => {
       log: (level, message) => (level === 'error' ? parts.runtime.log.error('auth', { error: message }) : undefined),
     },
     user: {
-      modelName: 'auth_user',
+      modelName: userTables.user,
       additionalFields: { signedInAt: { type: 'date', required: false, input: false } },
     },
     // Without the cookie cache each request asks the store, so a revoked session is refused at once.
-    session: { modelName: 'auth_session', expiresIn: 14 * 24 * 60 * 60, cookieCache: { enabled: false } },
-    account: { modelName: 'auth_account' },
-    verification: { modelName: 'auth_verification' },
+    session: { modelName: userTables.session, expiresIn: 14 * 24 * 60 * 60, cookieCache: { enabled: false } },
+    account: { modelName: userTables.account },
+    verification: { modelName: userTables.verification },
     advanced: {
+      ...store.advanced,
       cookiePrefix: 'footnote',
       useSecureCookies: parts.publicUrl.startsWith('https:'),
       // Lax, not Strict: the sign-in link is opened from a mail or a terminal and is followed by a redirect.
@@ -165,11 +161,7 @@ const createLibrary = async (parts: AuthParts, database: DatabaseSync) => {
     databaseHooks: {
       session: {
         create: {
-          after: async (session) => {
-            database
-              .prepare('update auth_user set signedInAt = ? where id = ?')
-              .run(new Date().toISOString(), session.userId);
-          },
+          after: (session) => users.signedIn(session.userId, new Date()),
         },
       },
     },
@@ -208,32 +200,4 @@ const withoutCookies = (headers: Headers): Headers => {
     if (value !== null) copy.set(name, value);
   }
   return copy;
-};
-
-const openDatabase = (file: string): DatabaseSync => {
-  try {
-    const database = new DatabaseSync(file);
-    database.exec(
-      'pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;',
-    );
-    return database;
-  } catch (error) {
-    throw new AppError('store-unavailable', 'The file with users and sessions cannot be opened.', { cause: error });
-  }
-};
-
-/** Two processes may start on one file: the one that comes second finds the tables there and plans anew. */
-const migrate = async (options: BetterAuthOptions): Promise<void> => {
-  const { getMigrations } = await import('better-auth/db/migration');
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const plan = await getMigrations(options);
-      return await plan.runMigrations();
-    } catch (error) {
-      if (attempt === 3)
-        throw new AppError('store-unavailable', 'The tables of users and sessions cannot be created.', {
-          cause: error,
-        });
-    }
-  }
 };

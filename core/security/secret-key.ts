@@ -5,10 +5,12 @@ import { AppError } from '../errors.ts';
 
 /**
  * The deployment's sealing key: given in base64, else the one kept in DATA_DIR, else a new one written there with mode
- * 0600. Hard-linking a finished temporary file makes the first of several processes win and all read the same key.
+ * 0600. Without a DATA_DIR (null) it has to be given. Hard-linking a finished temporary file makes the first of several processes win and all read the same key.
  */
-export const loadSecretKey = (given: string | undefined, dataDir: string): Uint8Array => {
+export const loadSecretKey = (given: string | undefined, dataDir: string | null): Uint8Array => {
   if (given !== undefined) return Buffer.from(given, 'base64');
+  if (dataDir === null)
+    throw new AppError('config', 'FOOTNOTE_SECRET_KEY is needed: there is no DATA_DIR to keep a key in.');
   const path = join(dataDir, 'secret.key');
   const kept = read(path);
   if (kept !== null) return kept;

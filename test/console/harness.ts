@@ -1,6 +1,7 @@
 import type { Hono } from 'hono';
 import { createHttpApp, type HttpApp } from '../../console/app.tsx';
 import { type Auth, createAuth } from '../../console/auth/auth.ts';
+import { openSqliteUsers } from '../../console/auth/sqlite-users.ts';
 import type { HttpParts } from '../../console/guard.ts';
 import type { Role } from '../../core/domain.ts';
 import type { Platform } from '../../core/ports/platform.ts';
@@ -37,7 +38,7 @@ export const createHarness = async (
   const core = createFakeCore();
   const runtime = createTestRuntime();
   const auth = createAuth({
-    databaseFile: ':memory:',
+    users: openSqliteUsers(':memory:'),
     publicUrl,
     secret: 'a secret of the tests, long enough to sign',
     runtime,

@@ -44,7 +44,7 @@ export const openReal = async (): Promise<Real> => {
     FOOTNOTE_ADMIN_TOKEN: operatorToken,
     LOG_LEVEL: 'silent',
   });
-  const auth = opened.openAuth();
+  const auth = await opened.openAuth();
   const app = createHttpApp({
     core: opened.core,
     auth,

@@ -21,14 +21,23 @@ describe('the configuration', () => {
 
   it('lists every problem in one message', () => {
     expect(() =>
-      parseConfig({ PORT: 'x', LOG_LEVEL: 'loud', SLACK_BOT_TOKEN: 'nope', MONGODB_URI: 'mongodb://127.0.0.1' }),
-    ).toThrow(/4 problems[\s\S]*PORT[\s\S]*SLACK_BOT_TOKEN[\s\S]*LOG_LEVEL[\s\S]*MONGODB_URI/);
+      parseConfig({ PORT: 'x', LOG_LEVEL: 'loud', SLACK_BOT_TOKEN: 'nope', MONGODB_URI: 'localhost:27017' }),
+    ).toThrow(/4 problems[\s\S]*PORT[\s\S]*MONGODB_URI[\s\S]*SLACK_BOT_TOKEN[\s\S]*LOG_LEVEL/);
   });
 
-  it('refuses a server that this version does not speak to instead of falling back to the embedded default', () => {
-    expect(() => parseConfig({ WEAVIATE_URL: 'http://127.0.0.1:8080' })).toThrow(
-      'Weaviate driver is not part of this version',
-    );
+  it('never falls back from a configured server: what it needs is asked for', () => {
+    const key = Buffer.alloc(32, 1).toString('base64');
+    expect(() => parseConfig({ MONGODB_URI: 'mongodb://127.0.0.1' })).toThrow('MONGODB_URI: needs FOOTNOTE_SECRET_KEY');
+    expect(parseConfig({ MONGODB_URI: 'mongodb://127.0.0.1', FOOTNOTE_SECRET_KEY: key })).toMatchObject({
+      MONGODB_URI: 'mongodb://127.0.0.1',
+    });
+    expect(parseConfig({ WEAVIATE_URL: 'http://127.0.0.1:8080/' })).toMatchObject({
+      WEAVIATE_URL: 'http://127.0.0.1:8080',
+      WEAVIATE_TENANCY: 'collection',
+      WEAVIATE_REPLICAS: 1,
+      WEAVIATE_MAX_TENANTS: 200,
+      FOOTNOTE_DEPLOYMENT: 'footnote',
+    });
   });
 
   it('reads a value from the file that NAME_FILE names', () => {
@@ -50,6 +59,14 @@ describe('the configuration', () => {
     [{ DEFAULT_TENANT_WORKSPACES: 'discord:1' }, 'needs DEFAULT_TENANT'],
     [{ DEFAULT_TENANT_WORKSPACES: 'slack:T1', DEFAULT_TENANT: 'demo' }, 'needs discord:SERVER-ID'],
     [{ FOOTNOTE_SECRET_KEY: 'c2hvcnQ=' }, '32 bytes'],
+    [{ MONGODB_URI: 'postgres://127.0.0.1' }, 'MONGODB_URI: needs an address such as mongodb://'],
+    [{ MONGODB_URI: 'mongodb://127.0.0.1/x?a=b&TimeoutMS=5' }, 'MONGODB_URI: sets timeoutMS'],
+    [{ WEAVIATE_URL: 'weaviate:8080' }, 'WEAVIATE_URL: needs an http or https address'],
+    [{ WEAVIATE_API_KEY: 'k' }, 'WEAVIATE_API_KEY: needs WEAVIATE_URL'],
+    [{ WEAVIATE_GRPC_URL: 'http://127.0.0.1:50051' }, 'WEAVIATE_GRPC_URL: needs WEAVIATE_URL'],
+    [{ WEAVIATE_TENANCY: 'shared' }, 'WEAVIATE_TENANCY'],
+    [{ WEAVIATE_REPLICAS: '0' }, 'WEAVIATE_REPLICAS: needs a whole number'],
+    [{ FOOTNOTE_DEPLOYMENT: 'a b' }, 'FOOTNOTE_DEPLOYMENT: needs 1 to 24 letters'],
     [{ FOOTNOTE_ADMIN_TOKEN: 'short' }, '16 characters'],
     [{ FOOTNOTE_ADMIN_TOKEN: 'words that no header can carry' }, 'without spaces'],
     [{ METRICS_TOKEN: 'schlüssel' }, 'printable characters'],

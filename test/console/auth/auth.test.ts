@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createAuth } from '../../../console/auth/auth.ts';
+import { openSqliteUsers } from '../../../console/auth/sqlite-users.ts';
 import { createTestRuntime } from '../../fakes/clock.ts';
 import { cookiesOf, createHarness, type Harness, publicUrl } from '../harness.ts';
 
@@ -123,7 +124,7 @@ describe('the store of users', () => {
   const file = join(folder, 'state.db');
   const open = (url = publicUrl) =>
     createAuth({
-      databaseFile: file,
+      users: openSqliteUsers(file),
       publicUrl: url,
       secret: 'a secret of the tests, long enough to sign',
       runtime: createTestRuntime({ seed: Date.now() }),
@@ -161,13 +162,14 @@ describe('the store of users', () => {
 
   test('two processes may open it at the same time', async () => {
     const other = join(folder, 'both.db');
-    const parts = {
-      databaseFile: other,
-      publicUrl,
-      secret: 'a secret of the tests, long enough to sign',
-      runtime: createTestRuntime(),
-    };
-    const both = [createAuth(parts), createAuth(parts)];
+    const openOther = () =>
+      createAuth({
+        users: openSqliteUsers(other),
+        publicUrl,
+        secret: 'a secret of the tests, long enough to sign',
+        runtime: createTestRuntime(),
+      });
+    const both = [openOther(), openOther()];
     const links = await Promise.all(both.map((auth, at) => auth.issueSignInLink(`person-${at}@example.com`)));
     expect(new Set(links.map(({ userId }) => userId)).size).toBe(2);
     for (const auth of both) auth.close();

@@ -1,6 +1,6 @@
 import { MongoClient, type MongoClientOptions } from 'mongodb';
 import { AppError } from '../../../errors.ts';
-import type { Clock, Log } from '../../../ports/runtime.ts';
+import type { Log } from '../../../ports/runtime.ts';
 import { unavailableFrom } from './faults.ts';
 
 /** How long each stage may take, in milliseconds. */
@@ -35,9 +35,6 @@ export const defaultLimits: MongoLimits = {
 
 /** The database when the URI names none. */
 const defaultDatabase = 'footnote';
-
-/** A server whose clock is off by more makes leases and quota windows of several machines disagree. */
-const toleratedOffsetMs = 1_000;
 
 const badUri =
   'MONGODB_URI cannot be read; it looks like mongodb://user:password@host:27017/footnote or mongodb+srv://… , with special characters in the password percent-encoded.';
@@ -111,13 +108,10 @@ type Hello = {
 };
 
 /** Connects, and says what an operator should know of the server. Throws AppError `config` or `store-unavailable`. */
-export const connect = async (client: MongoClient, database: string, clock: Clock, log: Log): Promise<void> => {
+export const connect = async (client: MongoClient, database: string, log: Log): Promise<void> => {
   try {
     await client.connect();
-    const startedAt = clock.now();
     const hello: Hello = await client.db(database).command({ hello: 1 });
-    const offsetMs = clockOffset(hello, startedAt, clock.now());
-    if (Math.abs(offsetMs) > toleratedOffsetMs) log.warn('state.clock_offset', { offsetMs });
     if (hello.setName === undefined && hello.msg !== 'isdbgrid') {
       log.warn('state.standalone', {
         sentence:

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { MongoClient } from 'mongodb';
+import type { Db, MongoClient } from 'mongodb';
 import type { Clock, Log } from '../../../ports/runtime.ts';
 import type { StateStore } from '../../../ports/state.ts';
 import { backupInto } from './backup.ts';
@@ -17,6 +17,7 @@ import { meteringVerbs } from './metering.ts';
 import { outboxVerbs } from './outbox.ts';
 import { peopleVerbs } from './people.ts';
 import { prepareSchema } from './schema.ts';
+import { createServerClock, type ServerClock } from './server-clock.ts';
 import { documentVerbs, sourceVerbs } from './sources.ts';
 import { keyVerbs, memberVerbs, tenantVerbs } from './tenants.ts';
 import { createThreads } from './threads.ts';
@@ -34,21 +35,32 @@ export type MongoStateOptions = {
   readonly ttlIndexes?: boolean;
 };
 
+/** The state store, and what else there is where it is MongoDB. */
+export type MongoState = StateStore & {
+  /** For what is kept beside the state (users and sessions), over the same connections and limits. */
+  readonly database: Db;
+  /** Hand this one to whoever calls the verbs. */
+  readonly serverClock: Clock;
+};
+
 /**
  * The state store of several machines: MongoDB 4.4 or newer, every verb one conditional change of one document or safe to
  * repeat, every write confirmed by the majority's journal. Throws AppError `config` (URI, server version, a database that
  * a newer Footnote has changed) or `store-unavailable` (unreachable, credentials, an index that cannot be made).
  */
-export const openMongoState = async (options: MongoStateOptions): Promise<StateStore> => {
-  const { log, clock } = options;
+export const openMongoState = async (options: MongoStateOptions): Promise<MongoState> => {
+  const { log } = options;
   const limits: MongoLimits = { ...defaultLimits, ...options.limits };
   const client = createClient(options.uri, options.appName ?? 'footnote', limits);
   const database = databaseOf(options.uri);
   const collections = collectionsIn(client.db(database));
+  let clock: ServerClock | undefined;
   try {
-    await connect(client, database, clock, log);
+    await connect(client, database, log);
+    clock = await createServerClock(client, database, options.clock, log);
     await prepareSchema({ collections, clock, log, owner: randomUUID(), ttl: options.ttlIndexes ?? true });
   } catch (error) {
+    clock?.close();
     await client.close().catch(() => undefined);
     throw unavailableFrom(error);
   }
@@ -61,14 +73,16 @@ type Parts = {
   readonly database: string;
   readonly limits: MongoLimits;
   readonly log: Log;
-  readonly clock: Clock;
+  readonly clock: ServerClock;
 };
 
-const storeOver = ({ client, collections, database, limits, log, clock }: Parts): StateStore => {
+const storeOver = ({ client, collections, database, limits, log, clock }: Parts): MongoState => {
   const threads = createThreads(collections);
   const { drained, ...inbox } = inboxVerbs({ collections, threads, log, keptForMs: inboxFor });
   return {
     name: 'mongodb',
+    database: client.db(database),
+    serverClock: clock,
     tenants: guarded(tenantVerbs(collections), limits),
     keys: guarded(keyVerbs(collections), limits),
     members: guarded(memberVerbs(collections), limits),
@@ -92,6 +106,7 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
         ...maintenanceVerbs(collections, threads),
         backup: (folder: string) => backupInto(collections, database, folder, clock.now),
         close: async () => {
+          clock.close();
           await drained();
           await client.close();
         },
