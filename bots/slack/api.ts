@@ -1,6 +1,6 @@
-import { webApi } from '@slack/bolt';
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { type FormReply, postForm } from './post-form.ts';
 
 /** What Slack said. `certain: false` means that it may have done it nevertheless: time-out, cut connection, 5xx. */
 export type SlackResult =
@@ -28,9 +28,8 @@ export type SlackApiSettings = {
 const defaults: SlackApiSettings = { timeoutMs: 10_000, maxWaitMs: 60_000 };
 
 /**
- * Slack's Web API for one token. The client's own retries are off, because it repeats a `chat.postMessage` whose reply
- * was lost, and that is a second answer; here only what may be repeated is. A 429 is waited out per channel, not (as
- * the client would) for everything that the token does.
+ * Slack's Web API for one token. Only what may be repeated is repeated: a `chat.postMessage` whose reply was lost, sent
+ * again, is a second answer. A 429 is waited out per channel, not for everything that the token does.
  */
 export const createSlackApi = (options: {
   readonly token: string;
@@ -40,14 +39,7 @@ export const createSlackApi = (options: {
 }): SlackApi => {
   const settings = { ...defaults, ...options.settings };
   const { clock, random, log } = options.runtime;
-  const client = new webApi.WebClient(options.token, {
-    ...(options.apiUrl === undefined ? {} : { slackApiUrl: options.apiUrl }),
-    retryConfig: { retries: 0 },
-    rejectRateLimitedCalls: true,
-    timeout: settings.timeoutMs,
-    allowAbsoluteUrls: false,
-    logger: silentLogger,
-  });
+  const base = new URL(options.apiUrl ?? 'https://slack.com/api/');
   /** Channel → time before which it must be left alone. */
   const resting = new Map<string, number>();
 
@@ -67,13 +59,16 @@ export const createSlackApi = (options: {
     args: Readonly<Record<string, unknown>>,
     signal: AbortSignal | undefined,
   ): Promise<SlackResult> => {
-    try {
-      const data = await orAborted(client.apiCall(method, { ...args }), signal);
-      return { ok: true, data: data as unknown as Readonly<Record<string, unknown>> };
-    } catch (thrown) {
-      if (signal?.aborted) throw signal.reason;
-      return failureOf(thrown);
-    }
+    const reply = await postForm({
+      url: new URL(method, base),
+      fields: args,
+      token: options.token,
+      timeoutMs: settings.timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
+    if (reply === 'unsent' || reply === 'unsure')
+      return { ok: false, error: 'unreachable', certain: reply === 'unsent' };
+    return resultOf(reply);
   };
 
   return {
@@ -108,37 +103,42 @@ const tooBusy = (retryAfterMs: number): AppError =>
     at: 'ratelimited',
   });
 
-/** The client takes no signal; leaving it behind is safe, because its own time-out ends it. */
-const orAborted = async <T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> => {
-  if (signal === undefined) return work;
-  signal.throwIfAborted();
-  let stop = (): void => undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
+const resultOf = (reply: FormReply): SlackResult => {
+  if (reply.status === 429)
+    return { ok: false, error: 'ratelimited', certain: true, retryAfterMs: retryAfterOf(reply) };
+  if (reply.status !== 200) return { ok: false, error: `http_${reply.status}`, certain: reply.status < 500 };
+  const data = readObject(reply.text);
+  // A page of some proxy on the way: what Slack did behind it nobody knows.
+  if (data === null) return { ok: false, error: 'unreadable_reply', certain: false };
+  if (data.ok === true) return { ok: true, data: withScopes(data, reply) };
+  const error = String(data.error ?? 'unknown_error').slice(0, 80);
+  return { ok: false, error, certain: !unsettled.has(error) };
+};
+
+const readObject = (text: string): Readonly<Record<string, unknown>> | null => {
   try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    work.catch(() => undefined);
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === 'object' && parsed !== null ? (parsed as Readonly<Record<string, unknown>>) : null;
+  } catch {
+    return null;
   }
 };
 
-const failureOf = (thrown: unknown): SlackResult => {
-  if (thrown instanceof webApi.WebAPIPlatformError) {
-    const error = String(thrown.data.error);
-    return {
-      ok: false,
-      error: error.length > 80 ? 'unreadable_reply' : error,
-      certain: !unsettled.has(error) && error.length <= 80,
-    };
-  }
-  if (thrown instanceof webApi.WebAPIRateLimitedError)
-    return { ok: false, error: 'ratelimited', certain: true, retryAfterMs: Math.max(1, thrown.retryAfter) * 1000 };
-  if (thrown instanceof webApi.WebAPIHTTPError)
-    return { ok: false, error: `http_${thrown.statusCode}`, certain: thrown.statusCode < 500 };
-  return { ok: false, error: 'unreachable', certain: neverSent(thrown) };
+/** At least a second; five when Slack does not say. */
+const retryAfterOf = ({ headers }: FormReply): number => {
+  const seconds = Number(headers['retry-after']);
+  return Number.isFinite(seconds) ? Math.max(1, seconds) * 1000 : 5000;
+};
+
+/** Which permissions the token has stands in a header; they are handed on where Slack's own client puts them. */
+const withScopes = (
+  data: Readonly<Record<string, unknown>>,
+  { headers }: FormReply,
+): Readonly<Record<string, unknown>> => {
+  const scopes = headers['x-oauth-scopes'];
+  if (typeof scopes !== 'string') return data;
+  const metadata = typeof data.response_metadata === 'object' ? data.response_metadata : {};
+  return { ...data, response_metadata: { ...metadata, scopes: scopes.trim().split(/\s*,\s*/) } };
 };
 
 /** Slack's own words for "it broke on our side, half-way for all you know". */
@@ -149,18 +149,6 @@ const unsettled = new Set([
   'service_unavailable',
   'team_added_to_org',
 ]);
-
-/** The connection was never made, so nothing was done. */
-const neverSent = (thrown: unknown): boolean => {
-  let cause: unknown = thrown;
-  for (let depth = 0; depth < 5 && cause instanceof Error; depth += 1) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'UND_ERR_CONNECT_TIMEOUT')
-      return true;
-    cause = 'original' in cause ? (cause as { readonly original: unknown }).original : cause.cause;
-  }
-  return false;
-};
 
 /** Slack's client logs request bodies at debug level; none of it may reach a log. */
 export const silentLogger = {
