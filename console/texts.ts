@@ -143,6 +143,7 @@ export const texts = {
     'model-failed': 'The model could not be reached or broke off.',
     cancelled: 'It was stopped before it was finished.',
     'not-allowed': 'This person may not ask here.',
+    'no-sources': 'The rules left no source to answer from.',
   } as Readonly<Record<string, string>>,
   steps: {
     cache: 'Look in the cache',

@@ -1,4 +1,5 @@
 import type { Answering } from './answer/answering.ts';
+import { requestedSources } from './conversation/allowed-sources.ts';
 import { asKept, logFieldsOf } from './conversation/receipts.ts';
 import type { AskHooks, AskInput } from './core.ts';
 import type { Receipt, TenantId } from './domain.ts';
@@ -18,6 +19,7 @@ export const createAsk =
     const { state, answering, runtime } = parts;
     const tenant = await requireTenant(state, tenantId);
     if (input.sources !== undefined) await requireSources(state, tenantId, input.sources);
+    const sourceIds = requestedSources(await state.sources.list(tenantId), input.sources);
     const turns =
       input.conversationId === undefined
         ? []
@@ -43,7 +45,7 @@ export const createAsk =
         channelId: input.platform,
         traceId: input.traceId,
         ...(input.user === undefined ? {} : { memberId: `${input.platform}:${input.user}` }),
-        ...(input.sources === undefined ? {} : { sourceIds: input.sources }),
+        ...(sourceIds === undefined ? {} : { sourceIds }),
         ...(tenant.settings.instructions === undefined ? {} : { instructions: tenant.settings.instructions }),
         ...(tenant.settings.language === undefined ? {} : { language: tenant.settings.language }),
       },

@@ -1,5 +1,6 @@
 import { type Answering, createAnswering } from './answer/answering.ts';
 import { createAsk } from './ask.ts';
+import { requestedSources } from './conversation/allowed-sources.ts';
 import { type Conversations, createConversations } from './conversation/conversation.ts';
 import type { Core } from './core.ts';
 import { AppError } from './errors.ts';
@@ -88,9 +89,10 @@ export const createCore = (parts: CoreParts): Core => {
   return {
     receive: conversations.receive,
     ask: createAsk({ state, answering, runtime }),
-    search: async (tenantId, { query, limit, sources: sourceIds }, signal) => {
+    search: async (tenantId, { query, limit, sources: requested }, signal) => {
       const tenant = await requireTenant(state, tenantId);
-      if (sourceIds !== undefined) await requireSources(state, tenantId, sourceIds);
+      if (requested !== undefined) await requireSources(state, tenantId, requested);
+      const sourceIds = requestedSources(await state.sources.list(tenantId), requested);
       return answering.search(tenant, { query, limit, ...(sourceIds === undefined ? {} : { sourceIds }) }, signal);
     },
     summarize: async (tenantId, input, signal) => {

@@ -214,6 +214,8 @@ export type InboundEvent = {
   };
   /** People of other organisations read this channel too (Slack Connect, a Teams shared channel). */
   readonly shared?: boolean;
+  /** Goes on in a thread, or answers a message, that another person began: a talk between people unless we are called. */
+  readonly repliesToPerson?: boolean;
   /** Markdown, own mention removed. */
   readonly text: string;
   readonly attachments: readonly Attachment[];
@@ -241,6 +243,7 @@ export type ReasonCode =
   | 'own-message'
   | 'channel-off'
   | 'not-allowed' // the person may not ask here
+  | 'no-sources' // the rules leave no source to answer from
   | 'quota'
   | 'duplicate'
   | 'empty' // nothing that could be a question
@@ -263,6 +266,8 @@ export type Turn = {
   readonly text: string;
   readonly at: number;
   readonly answerId?: string;
+  /** Asked by another bot. */
+  readonly bot?: boolean;
 };
 
 /** Rules of a channel; every value may be inherited from the tenant. */

@@ -7,7 +7,7 @@ import type { Platform, Received, Workspaces } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { InboxRow, StateStore } from '../ports/state.ts';
 import { defaultPatience, type Patience } from './deliver.ts';
-import type { Handling } from './handle-event.ts';
+import type { Handling } from './handling.ts';
 import { type ThreadWork, workThread } from './thread-work.ts';
 
 /** The path of a message: inbox, thread lease, reply policy, answer, outbox, delivery. */

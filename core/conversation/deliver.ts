@@ -4,7 +4,7 @@ import type { EffectiveRules } from '../core.ts';
 import type { InboundEvent, ReasonCode, Receipt, Tenant } from '../domain.ts';
 import { type AppError, toAppError } from '../errors.ts';
 import { conversationIdOf, hashOf } from '../ids.ts';
-import type { AnswerSink, Platform } from '../ports/platform.ts';
+import type { AnswerSink, Manner, Platform } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { OutboxRecord, StateStore } from '../ports/state.ts';
 import { asKept, isSentence, memberIdOf, sentenceReceipt, withoutText } from './receipts.ts';
@@ -46,6 +46,9 @@ export type Assignment = {
   /** Identity of the delivery: the inbox row's id. */
   readonly deliveryId: string;
   readonly answerId: string;
+  readonly manner: Manner;
+  /** What may be quoted to those who read the answer; absent: everything. */
+  readonly sourceIds?: readonly string[];
   /** A sentence instead of a model call. */
   readonly say?: { readonly reason: ReasonCode; readonly sentence: string };
   /** Messages of an earlier answer to this question, to be replaced in place. */
@@ -66,8 +69,14 @@ type Final = NonNullable<OutboxRecord['final']>;
 /** The pair of turns that a question leaves, the same for the question and all its edits. */
 export const pairIdOf = (event: InboundEvent): string =>
   `p_${hashOf(event.platform, event.workspaceId, event.channelId, event.messageId).slice(0, 32)}`;
-export const conversationOf = (event: InboundEvent): string =>
-  conversationIdOf(event.platform, event.workspaceId, event.channelId, event.threadId);
+/** A private answer may hold what the thread's readers must not see, so it is remembered for the asker alone. */
+export const conversationOf = (event: InboundEvent, isPrivate = false): string =>
+  conversationIdOf(
+    event.platform,
+    event.workspaceId,
+    event.channelId,
+    isPrivate ? `${event.threadId} private ${event.author.id}` : event.threadId,
+  );
 
 /**
  * One answer, from the open outbox record to the settled one. Each step is durable before the next begins, so that after
@@ -93,6 +102,7 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
         posted: (messageId) => outbox.posted(work.tenant.id, work.deliveryId, messageId),
       },
       work.signal,
+      work.manner,
     );
   let sink: AnswerSink;
   try {
@@ -136,11 +146,11 @@ const keepTurns = async (parts: Delivering, work: Assignment, final: Final): Pro
   if (final.receipt.kind === 'refused') return;
   const { event } = work;
   const pairId = pairIdOf(event);
+  const conversationId = conversationOf(event, work.manner.private);
   // A re-answered edit replaces the pair; for a first answer there is nothing to remove.
-  if (work.replaces.length > 0)
-    await parts.state.conversations.removePair(work.tenant.id, conversationOf(event), pairId);
-  await parts.state.conversations.append(work.tenant.id, conversationOf(event), pairId, [
-    { role: 'user', text: event.text, at: final.receipt.at },
+  if (work.replaces.length > 0) await parts.state.conversations.removePair(work.tenant.id, conversationId, pairId);
+  await parts.state.conversations.append(work.tenant.id, conversationId, pairId, [
+    { role: 'user', text: event.text, at: final.receipt.at, ...(event.author.isBot ? { bot: true } : {}) },
     { role: 'assistant', text: final.receipt.answer, at: final.receipt.at, answerId: final.receipt.answerId },
   ]);
 };
@@ -161,7 +171,7 @@ const writeFinal = async (
       tenant: work.tenant,
       event: work.event,
       answerId: work.answerId,
-      conversationId: conversationOf(work.event),
+      conversationId: conversationOf(work.event, work.manner.private),
       reason,
       sentence: text,
       traceId,
@@ -206,7 +216,7 @@ const requestOf = async (
   traceId: string,
 ): Promise<Parameters<Answering['answer']>[0]> => {
   const { event, rules } = work;
-  const conversationId = conversationOf(event);
+  const conversationId = conversationOf(event, work.manner.private);
   const turns = await parts.state.conversations.turns(work.tenant.id, conversationId, 12);
   const { answerWithinMs } = parts.patience;
   const left = answerWithinMs - (parts.runtime.clock.now() - event.receivedAt);
@@ -223,7 +233,7 @@ const requestOf = async (
     threadId: event.threadId,
     messageId: event.messageId,
     memberId: memberIdOf(event),
-    ...(rules.sources.value === undefined ? {} : { sourceIds: rules.sources.value }),
+    ...(work.sourceIds === undefined ? {} : { sourceIds: work.sourceIds }),
     ...(rules.instructions.value === undefined ? {} : { instructions: rules.instructions.value }),
     ...(rules.language.value === undefined ? {} : { language: rules.language.value }),
     traceId,

@@ -25,6 +25,28 @@ export const isQuestion = (text: string): boolean => {
   return words.length >= 4 && openers.has(words[0] ?? '') && !/[.!]$/.test(plain);
 };
 
+/** Words that close a talk or keep it company, in the languages that we know; a message of nothing else wants no answer. */
+const pleasantries = new Set(
+  (
+    'thanks thank you thx ty cheers ok okay k kk great perfect cool nice good awesome super yes no yep nope sure lol haha ' +
+    'so much very a lot that helped works worked got it done hi hello hey morning bye welcome ' +
+    'danke dank vielen schön dir ihnen sehr alles klar passt prima ja nein hallo tschüss gern gerne ' +
+    'merci beaucoup parfait oui non bonjour salut gracias muchas perfecto vale sí hola adiós grazie mille prego obrigado obrigada'
+  ).split(/\s+/),
+);
+
+/** "Thanks, that helped!" and the like: at most six words, all of them pleasantries, and no question. */
+export const isSmallTalk = (text: string): boolean => {
+  const words =
+    withoutEmoji(text)
+      .toLowerCase()
+      .match(/[\p{L}\p{N}']+/gu) ?? [];
+  return words.length > 0 && words.length <= 6 && !isQuestion(text) && words.every((word) => pleasantries.has(word));
+};
+
+/** Platform drivers write emoji by name. */
+export const withoutEmoji = (text: string): string => text.replace(/:[a-z0-9_+'-]+:/gi, '');
+
 /** The Greek question mark is a semicolon, so it counts only after Greek letters. */
 const isAsked = (sentence: string): boolean => {
   if (!questionMarks.test(sentence)) return false;

@@ -6,6 +6,7 @@ const sentences: ReadonlySet<ReasonCode> = new Set([
   'empty',
   'too-long',
   'not-allowed',
+  'no-sources',
   'model-failed',
   'failed',
   'cancelled',

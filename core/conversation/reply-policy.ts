@@ -1,6 +1,6 @@
 import type { EffectiveRules } from '../core.ts';
 import type { Addressed, InboundEvent, ReasonCode } from '../domain.ts';
-import { isQuestion } from './question.ts';
+import { isQuestion, isSmallTalk, withoutEmoji } from './question.ts';
 
 /** What to do with one message. `say` is one sentence without a model call; every verdict but `answer` has its reason. */
 export type Verdict =
@@ -15,7 +15,12 @@ export type ReplyContext = {
   readonly rules: EffectiveRules | null;
   /** We answered in this thread before. */
   readonly subscribed: boolean;
+  /** Questions of bots that were answered in this thread since a person last asked. */
+  readonly botsInARow?: number;
 };
+
+/** Two bots that answer each other are stopped here. */
+export const maxBotsInARow = 3;
 
 /** Longer than this is a document, not a question; the model would be charged for all of it. */
 export const maxQuestionCharacters = 20_000;
@@ -26,38 +31,49 @@ export const maxQuestionCharacters = 20_000;
  */
 export const decideReply = (event: InboundEvent, context: ReplyContext): Verdict => {
   if (event.author.isSelf) return silent('own-message');
-  if (event.author.isBot) return silent('bot-author');
-  if (!context.known || context.rules === null) return silent('unknown-workspace');
+  if (!context.known || context.rules === null) return silent(event.author.isBot ? 'bot-author' : 'unknown-workspace');
   const rules = context.rules;
+  if (event.author.isBot && !mayAskAsBot(event, context, rules)) return silent('bot-author');
   if (rules.enabled.value === false) return silent('channel-off');
   const addressed = addressedAs(event, context);
   if (addressed === 'none') return silent('not-addressed');
-  const called = addressed === 'mention' || addressed === 'dm' || addressed === 'command';
+  // A sentence of ours would be another bot's next cue.
+  const called = !event.author.isBot && (addressed === 'mention' || addressed === 'dm' || addressed === 'command');
+  const refuse = (reason: ReasonCode, sentence: string): Verdict => (called ? say(reason, sentence) : silent(reason));
   const mayAsk = rules.whoMayAsk.value;
-  if (mayAsk !== undefined && !mayAsk.includes(event.author.id)) {
-    return called
-      ? say(
-          'not-allowed',
-          'Only certain people may ask me in this channel, and you are not on that list. Please ask an administrator.',
-        )
-      : silent('not-allowed');
-  }
-  if (!hasWords(event.text)) {
-    if (!called) return silent('empty');
-    return event.attachments.length > 0
-      ? say('empty', 'I got your file, but I can only answer questions in words. What would you like to know?')
-      : say('empty', 'What would you like to know? Ask me a question, and I will answer it from the documents.');
-  }
-  if (event.text.length > maxQuestionCharacters) {
-    return called
-      ? say(
-          'too-long',
-          `That is too long for me to read as a question (more than ${maxQuestionCharacters} characters). Please shorten it.`,
-        )
-      : silent('too-long');
-  }
+  if (mayAsk !== undefined && !mayAsk.includes(event.author.id))
+    return refuse(
+      'not-allowed',
+      'Only certain people may ask me in this channel, and you are not on that list. Please ask an administrator.',
+    );
+  if (isFromOutside(event) && rules.guests.value === 'refuse')
+    return refuse(
+      'not-allowed',
+      'I answer only members of this organisation here, so I cannot answer guests. Please ask somebody who works here.',
+    );
+  if (!hasWords(event.text))
+    return refuse(
+      'empty',
+      event.attachments.length > 0
+        ? 'I got your file, but I can only answer questions in words. What would you like to know?'
+        : 'What would you like to know? Ask me a question, and I will answer it from the documents.',
+    );
+  if (event.text.length > maxQuestionCharacters)
+    return refuse(
+      'too-long',
+      `That is too long for me to read as a question (more than ${maxQuestionCharacters} characters). Please shorten it.`,
+    );
   return { decision: 'answer', addressed };
 };
+
+/** On the channel's list, and not one more turn of a talk between machines. It must call us: no follow-ups by themselves. */
+const mayAskAsBot = (event: InboundEvent, context: ReplyContext, rules: EffectiveRules): boolean =>
+  rules.bots.value?.includes(event.author.id) === true &&
+  (context.botsInARow ?? 0) < maxBotsInARow &&
+  (event.addressed !== 'none' && event.addressed !== 'subscribed' ? true : !context.subscribed);
+
+const isFromOutside = ({ author }: InboundEvent): boolean =>
+  author.standing === 'guest' || author.standing === 'outsider';
 
 const silent = (reason: ReasonCode): Verdict => ({ decision: 'silent', reason });
 const say = (reason: ReasonCode, sentence: string): Verdict => ({ decision: 'say', reason, sentence });
@@ -65,18 +81,21 @@ const say = (reason: ReasonCode, sentence: string): Verdict => ({ decision: 'say
 /**
  * How the message speaks to us: by itself, because it goes on in a thread of ours, or because the channel's rule hears more
  * than mentions. Platform drivers write a mention of somebody else as `@name`, so a message that starts with one is
- * between people and gets no answer unless we are mentioned too.
+ * between people and gets no answer unless we are mentioned too. Where questions count, a question inside other people's
+ * talk is theirs: a bot that butts in is worse than one that waits to be called.
  */
 const addressedAs = (event: InboundEvent, context: ReplyContext): Addressed => {
   if (event.addressed !== 'none' && event.addressed !== 'subscribed') return event.addressed;
   if (startsWithSomebodyElse(event.text)) return 'none';
-  if (context.subscribed || event.addressed === 'subscribed') return 'subscribed';
+  if (context.subscribed || event.addressed === 'subscribed') return isSmallTalk(event.text) ? 'none' : 'subscribed';
   const rule = context.rules?.answerWhen.value ?? 'mention';
-  if (rule === 'every') return 'subscribed';
-  return rule === 'question' && isQuestion(event.text) ? 'subscribed' : 'none';
+  if (rule === 'every') return isSmallTalk(event.text) ? 'none' : 'subscribed';
+  if (rule !== 'question' || event.repliesToPerson === true || namesSomebodyElse(event.text)) return 'none';
+  return isQuestion(event.text) ? 'subscribed' : 'none';
 };
 
 const startsWithSomebodyElse = (text: string): boolean => /^\s*@\S/u.test(text);
+const namesSomebodyElse = (text: string): boolean => /(?:^|[\s(])@[\p{L}\p{N}_]/u.test(text);
 
 /** Letters or digits of any script outside of `:emoji_names:`. */
-const hasWords = (text: string): boolean => /[\p{L}\p{N}]/u.test(text.replace(/:[a-z0-9_+'-]+:/gi, ''));
+const hasWords = (text: string): boolean => /[\p{L}\p{N}]/u.test(withoutEmoji(text));

@@ -1,7 +1,8 @@
 import type { InboundEvent } from '../domain.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { InboxRow, Lease } from '../ports/state.ts';
-import { type Handled, type Handling, type Hold, handleRow, questionDeleted } from './handle-event.ts';
+import { handleRow } from './handle-event.ts';
+import { type Handled, type Handling, type Hold, questionDeleted } from './handling.ts';
 import { logFieldsOf } from './receipts.ts';
 
 export type ThreadSettings = {

@@ -61,6 +61,36 @@ describe('the reply policy', () => {
     ],
     ['an emoji in our thread', event({ addressed: 'none', text: ':+1:' }), context({}, { subscribed: true }), 'empty'],
     [
+      'a question in a talk between people',
+      event({ addressed: 'none', repliesToPerson: true }),
+      context({ answerWhen: 'question' }),
+      'not-addressed',
+    ],
+    [
+      'a question to a colleague in the middle of a sentence',
+      event({ addressed: 'none', text: 'Could you tell us, @anna, how many days?' }),
+      context({ answerWhen: 'question' }),
+      'not-addressed',
+    ],
+    [
+      'thanks in our thread',
+      event({ addressed: 'none', text: 'Thanks a lot, that helped! :+1:' }),
+      context({}, { subscribed: true }),
+      'not-addressed',
+    ],
+    [
+      'a listed bot for the fourth time',
+      event({ author: { id: 'B', isBot: true, isSelf: false } }),
+      context({ bots: ['B'] }, { botsInARow: 3 }),
+      'bot-author',
+    ],
+    [
+      'a guest who may not ask, unasked',
+      event({ addressed: 'none', author: { id: 'U1', isBot: false, isSelf: false, standing: 'guest' } }),
+      context({ answerWhen: 'every', guests: 'refuse' }),
+      'not-allowed',
+    ],
+    [
       'one who may not ask, unasked',
       event({ addressed: 'none' }),
       context({ answerWhen: 'every', whoMayAsk: ['U2'] }),
@@ -72,6 +102,12 @@ describe('the reply policy', () => {
 
   it.each([
     ['one who may not ask', event(), context({ whoMayAsk: ['U2'] }), 'not-allowed'],
+    [
+      'a guest where guests are refused',
+      event({ author: { id: 'U1', isBot: false, isSelf: false, standing: 'guest' } }),
+      context({ guests: 'refuse' }),
+      'not-allowed',
+    ],
     ['nothing but the mention', event({ text: ' ' }), context(), 'empty'],
     ['only a file', event({ text: '', attachments: [{ name: 'a.pdf' }] }), context(), 'empty'],
     ['a book', event({ text: 'x '.repeat(10_001) }), context(), 'too-long'],
@@ -94,6 +130,24 @@ describe('the reply policy', () => {
       event({ addressed: 'none', text: 'leave days' }),
       context({ answerWhen: 'every' }),
       'subscribed',
+    ],
+    [
+      'an address in a question',
+      event({ addressed: 'none', text: 'Who reads mail to hr@acme.example?' }),
+      context({ answerWhen: 'question' }),
+      'subscribed',
+    ],
+    [
+      'a question with a thank-you',
+      event({ addressed: 'none', text: 'Thanks! Does it work?' }),
+      context({}, { subscribed: true }),
+      'subscribed',
+    ],
+    [
+      'a listed bot',
+      event({ author: { id: 'B', isBot: true, isSelf: false } }),
+      context({ bots: ['B'] }, { botsInARow: 2 }),
+      'mention',
     ],
     ['one of those who may ask', event(), context({ whoMayAsk: ['U1'] }), 'mention'],
     ['a mention that also names a colleague', event({ text: '@anna and I wonder: leave?' }), context(), 'mention'],

@@ -1,0 +1,196 @@
+import type { EffectiveRules } from '../core.ts';
+import type { InboundEvent, Tenant } from '../domain.ts';
+import { toAppError } from '../errors.ts';
+import { answerIdOf } from '../ids.ts';
+import type { Manner, Platform } from '../ports/platform.ts';
+import type { InboxRow } from '../ports/state.ts';
+import { allowedSources, readersOf } from './allowed-sources.ts';
+import { type Assignment, conversationOf, deliverAnswer, keepReceiptOfDeleted, pairIdOf } from './deliver.ts';
+import { deliveriesOf, type Handled, type Handling, type Hold, isDeleted, settle } from './handling.ts';
+import { decideReply, maxBotsInARow } from './reply-policy.ts';
+
+export const handleQuestion = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
+  const related = await relatedRows(parts, row.event);
+  if (related.some((other) => other.event.kind === 'delete')) {
+    await keepReceiptOfDeleted(parts, tenant, row.id);
+    return settle('superseded', tenant);
+  }
+  const edits = related.filter((other) => other.event.kind === 'edit');
+  // The newest words count. The edits are settled first: after a crash in between they still lend their text here.
+  for (const edit of edits)
+    if (edit.state === 'ready' && edit.threadKey === row.threadKey) await hold.settle(edit.id, 'superseded', tenant.id);
+  const newest = edits.at(-1)?.event;
+  const event =
+    newest === undefined
+      ? row.event
+      : { ...row.event, text: newest.text, attachments: newest.attachments, addressed: stronger(row.event, newest) };
+  return reply(parts, tenant, { ...row, event }, hold, []);
+};
+
+/** Answered: answered again, in place. Heard but not answered: looked at again with its new words. Never heard: silence. */
+export const handleEdit = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
+  const related = await relatedRows(parts, row.event);
+  if (related.some((other) => other.event.kind === 'delete')) return settle('superseded', tenant);
+  const later = related.some(
+    (other) => other.id !== row.id && other.event.kind === 'edit' && other.event.orderKey > row.event.orderKey,
+  );
+  if (later) return settle('superseded', tenant);
+  const question = related.find((other) => other.event.kind === 'message');
+  // Not heard yet, or not worked off yet: the question will be answered with these words when its turn comes.
+  if (question === undefined || question.state === 'ready') return settle('superseded', tenant);
+  const replaces = (
+    await deliveriesOf(
+      parts,
+      tenant,
+      related.filter((other) => other.id !== row.id),
+    )
+  ).flatMap((record) => record.postedIds);
+  const event: InboundEvent = {
+    ...row.event,
+    // The handle of the question says where the answer stands; the edit's words and time count.
+    handle: question.event.handle,
+    addressed: replaces.length > 0 ? stronger(question.event, row.event) : row.event.addressed,
+  };
+  return reply(parts, tenant, { ...row, event }, hold, unique(replaces));
+};
+
+const reply = async (
+  parts: Handling,
+  tenant: Tenant,
+  row: InboxRow,
+  hold: Hold,
+  replaces: readonly string[],
+): Promise<Handled> => {
+  const { event } = row;
+  const platform = parts.platformOf(event.platform);
+  if (platform === null) return settle('unsupported', tenant);
+  const [rules, sources] = await Promise.all([
+    parts.rules(tenant, event.platform, event.channelId),
+    parts.state.sources.list(tenant.id),
+  ]);
+  const isPrivate = isAnsweredPrivately(event, rules);
+  const thread = await threadOf(parts, tenant, event, isPrivate);
+  const verdict = decideReply(event, { known: true, rules, ...thread });
+  if (verdict.decision === 'silent') return settle(verdict.reason, tenant);
+  if (event.author.isBot && !(await mayBotAskAgain(parts, event))) return settle('bot-author', tenant);
+  const sourceIds = allowedSources(sources, rules, readersOf(event, rules, isPrivate));
+  const say = verdict.decision === 'say' ? verdict : sourceIds?.length === 0 ? noSources : null;
+  if (say !== null && !isCalled(event)) return settle(say.reason, tenant);
+  const answerId = answerIdOf(row.id);
+  const assignment: Assignment = {
+    tenant,
+    platform,
+    event,
+    rules,
+    deliveryId: row.id,
+    answerId,
+    ...(say === null ? {} : { say: { reason: say.reason, sentence: say.sentence } }),
+    ...(sourceIds === undefined ? {} : { sourceIds }),
+    manner: mannerOf(platform, event, isPrivate),
+    replaces,
+    claims: row.attempts,
+    signal: hold.signal,
+    confirmLease: hold.confirmLease,
+  };
+  try {
+    const delivered = await deliverAnswer(parts, assignment);
+    if (delivered.outcome === 'later') return delivered;
+    return settle(delivered.reason, tenant, {
+      answerId,
+      ...(delivered.receipt === null ? {} : { receipt: delivered.receipt }),
+    });
+  } catch (thrown) {
+    if (!isDeleted(thrown)) throw thrown;
+    await retractAll(parts, tenant, platform, event, [{ id: row.id }]);
+    await keepReceiptOfDeleted(parts, tenant, row.id);
+    return settle('cancelled', tenant, { answerId });
+  }
+};
+
+const noSources = {
+  reason: 'no-sources',
+  sentence:
+    'There are no documents that I may use for an answer here. Somebody who manages this channel can say which ones I may, or you can ask me in a direct message.',
+} as const;
+
+const isCalled = ({ addressed, author }: InboundEvent): boolean =>
+  !author.isBot && (addressed === 'mention' || addressed === 'dm' || addressed === 'command');
+
+/** A direct message is private by itself. */
+const isAnsweredPrivately = (event: InboundEvent, rules: EffectiveRules): boolean =>
+  event.scope !== 'dm' && (event.command?.private === true || rules.replies.value === 'private');
+
+const mannerOf = (platform: Platform, event: InboundEvent, isPrivate: boolean): Manner => ({
+  ...(isPrivate ? { private: true } : {}),
+  ...(platform.capabilities(event.scope).stop === true ? { stoppable: true } : {}),
+});
+
+/** What went on in this thread, as far as the decision needs it. */
+const threadOf = async (
+  { state, runtime }: Handling,
+  tenant: Tenant,
+  event: InboundEvent,
+  isPrivate: boolean,
+): Promise<{ readonly subscribed: boolean; readonly botsInARow?: number }> => {
+  const conversationId = conversationOf(event, isPrivate);
+  if (event.author.isBot) {
+    const turns = await state.conversations.turns(tenant.id, conversationId, 2 * maxBotsInARow + 2);
+    const asked = turns.filter((turn) => turn.role === 'user' && turn.at > runtime.clock.now() - botChainForMs);
+    const sincePerson = asked.length - 1 - asked.findLastIndex((turn) => turn.bot !== true);
+    return { subscribed: turns.length > 0, botsInARow: sincePerson };
+  }
+  const needsThread = event.addressed === 'none' || event.addressed === 'subscribed';
+  return { subscribed: needsThread && (await state.conversations.exists(tenant.id, conversationId)) };
+};
+
+/** The second net under the count of turns: a refusal leaves no turn, and may be the other bot's next cue all the same. */
+const mayBotAskAgain = async ({ state, runtime }: Handling, event: InboundEvent): Promise<boolean> => {
+  const key = `bot:${event.platform}:${event.workspaceId}:${event.channelId}:${event.threadId}`;
+  return (await state.metering.hit(key, 10, 3_600_000, runtime.clock.now())).ok;
+};
+
+/** Questions of a bot that lie further apart are no talk between machines. */
+const botChainForMs = 10 * 60_000;
+
+export const handleDelete = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
+  const related = await relatedRows(parts, row.event);
+  for (const other of related) {
+    // A deletion whose thread the platform did not name stands in a thread of its own; what it makes void sees it there.
+    if (other.id !== row.id && other.state === 'ready' && other.threadKey === row.threadKey)
+      await hold.settle(other.id, 'superseded', tenant.id);
+  }
+  const platform = parts.platformOf(row.event.platform);
+  if (platform !== null) await retractAll(parts, tenant, platform, row.event, related);
+  for (const isPrivate of [false, true])
+    await parts.state.conversations.removePair(tenant.id, conversationOf(row.event, isPrivate), pairIdOf(row.event));
+  return settle('question-deleted', tenant);
+};
+
+/** Best effort: the question is gone, and an answer that cannot be removed must not hold up the thread. */
+const retractAll = async (
+  parts: Handling,
+  tenant: Tenant,
+  platform: Platform,
+  event: InboundEvent,
+  rows: readonly { readonly id: string }[],
+): Promise<void> => {
+  const posted = unique((await deliveriesOf(parts, tenant, rows)).flatMap((record) => record.postedIds));
+  if (posted.length === 0 || platform.retract === undefined) return;
+  try {
+    await platform.retract(event, posted, AbortSignal.timeout(30_000));
+  } catch (thrown) {
+    parts.runtime.log.warn('retract-failed', { platform: event.platform, code: toAppError(thrown).code });
+  }
+};
+
+/** The question, its edits and its deletion, in the platform's order. */
+const relatedRows = async (parts: Handling, event: InboundEvent): Promise<readonly InboxRow[]> => {
+  const rows = await parts.state.inbox.byMessage(event.platform, event.workspaceId, event.channelId, event.messageId);
+  return [...rows]
+    .filter((row) => row.event.kind !== 'feedback')
+    .sort((a, b) => (a.event.orderKey < b.event.orderKey ? -1 : a.event.orderKey > b.event.orderKey ? 1 : 0));
+};
+
+const stronger = (one: InboundEvent, other: InboundEvent): InboundEvent['addressed'] =>
+  one.addressed === 'none' ? other.addressed : one.addressed;
+const unique = (ids: readonly string[]): readonly string[] => [...new Set(ids)];

@@ -1,0 +1,58 @@
+import type { EffectiveRules } from '../core.ts';
+import type { InboundEvent, PlatformName, ReasonCode, Receipt, Tenant } from '../domain.ts';
+import { AppError } from '../errors.ts';
+import type { Platform, Workspaces } from '../ports/platform.ts';
+import type { OutboxRecord } from '../ports/state.ts';
+import type { Delivering } from './deliver.ts';
+
+/** What every kind of event is handled with. */
+export type Handling = Delivering & {
+  platformOf(name: PlatformName): Platform | null;
+  resolveTenant(event: InboundEvent): Promise<Tenant | null>;
+  rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
+  readonly workspaces: Workspaces;
+};
+
+/** The hold that a worker has on a row while it works on it. */
+export type Hold = {
+  readonly signal: AbortSignal;
+  confirmLease(): Promise<void>;
+  /** Settles another row of the same thread; rejects with `lease-lost`. */
+  settle(rowId: string, reason: ReasonCode, tenantId?: string): Promise<void>;
+};
+
+export type Handled =
+  | {
+      readonly outcome: 'settle';
+      readonly reason: ReasonCode;
+      readonly tenantId?: string;
+      readonly answerId?: string;
+      readonly receipt?: Receipt;
+    }
+  | { readonly outcome: 'later'; readonly afterMs: number; readonly error: AppError };
+
+export const settle = (
+  reason: ReasonCode,
+  tenant?: Tenant | null,
+  more: { readonly answerId?: string; readonly receipt?: Receipt } = {},
+): Handled => ({
+  outcome: 'settle',
+  reason,
+  ...(tenant === undefined || tenant === null ? {} : { tenantId: tenant.id }),
+  ...more,
+});
+
+export const deliveriesOf = async (
+  parts: Pick<Handling, 'state'>,
+  tenant: Tenant,
+  rows: readonly { readonly id: string }[],
+): Promise<readonly OutboxRecord[]> => {
+  const records = await Promise.all(rows.map((row) => parts.state.outbox.get(tenant.id, row.id)));
+  return records.filter((record) => record !== null);
+};
+
+/** Reason with which a running answer is stopped when its question disappears. */
+export const questionDeleted = (): AppError =>
+  new AppError('cancelled', 'The question was deleted while it was being answered.', { at: 'question-deleted' });
+export const isDeleted = (thrown: unknown): boolean =>
+  thrown instanceof AppError && thrown.code === 'cancelled' && thrown.at === 'question-deleted';
