@@ -8,7 +8,7 @@ export const texts = {
   nav: {
     label: 'Main',
     folded: 'Menu',
-    groups: { answers: 'Answers' },
+    groups: { answers: 'Questions' },
     pages: { ask: 'Ask', answers: 'Answers' },
     signOut: 'Sign out',
     tenant: 'Tenant',
