@@ -56,6 +56,7 @@ const sheets = [
   'prose',
   'receipt',
   'answers',
+  'sources',
   'narrow',
 ] as const;
 const styleSheet = (): Buffer => Buffer.concat(sheets.map((name) => readFileSync(pathOf(`css/${name}.css`))));

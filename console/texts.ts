@@ -1,15 +1,17 @@
 import { done } from './texts/done.ts';
+import { sources } from './texts/sources.ts';
 
 /** Every sentence of the console, in one place; what belongs to one group of pages stands in a file of its own. */
 export const texts = {
   product: 'Footnote',
   skip: 'Skip to the content',
   done,
+  sources,
   nav: {
     label: 'Main',
     folded: 'Menu',
-    groups: { answers: 'Questions' },
-    pages: { ask: 'Ask', answers: 'Answers' },
+    groups: { answers: 'Questions', knowledge: 'Knowledge' },
+    pages: { ask: 'Ask', answers: 'Answers', sources: 'Sources' },
     signOut: 'Sign out',
     tenant: 'Tenant',
     account: 'Account',

@@ -24,6 +24,7 @@ import type {
   UsageRow,
 } from './domain.ts';
 import type { GenerationView } from './ingest/manage-reindex.ts';
+import type { SettingsField } from './ingest/settings-fields.ts';
 import type { Lead } from './ports/leader.ts';
 import type { Platform, Received, Workspaces } from './ports/platform.ts';
 import type { Page, Paged } from './ports/state.ts';
@@ -82,13 +83,16 @@ export type Core = {
     update(
       tenantId: TenantId,
       sourceId: string,
-      patch: Partial<Omit<SourceInput, 'kind'>>,
+      /** `paused`: the schedule is kept, but nothing runs by it. */
+      patch: Partial<Omit<SourceInput, 'kind'>> & { readonly paused?: boolean },
       rev?: number,
     ): Promise<Source>;
     remove(tenantId: TenantId, sourceId: string): Promise<void>;
+    /** Looks whether documents can be had from there, without keeping anything. Throws like `create`. */
+    probe(tenantId: TenantId, input: Pick<SourceInput, 'kind' | 'settings'>, signal: AbortSignal): Promise<SourceProbe>;
     /** Throws `invalid` for kinds that have nothing to sync. */
     sync(tenantId: TenantId, sourceId: string): Promise<Job>;
-    readonly kinds: readonly { readonly kind: string; readonly label: string; readonly syncs: boolean }[];
+    readonly kinds: readonly SourceKind[];
   };
 
   readonly jobs: {
@@ -112,6 +116,7 @@ export type Core = {
     remove(tenantId: TenantId, sourceId: string, externalId: string, signal: AbortSignal): Promise<boolean>;
     get(tenantId: TenantId, documentId: string): Promise<Document | null>;
     list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<Document>>;
+    count(tenantId: TenantId, sourceId?: string): Promise<number>;
     chunks(tenantId: TenantId, documentId: string, signal: AbortSignal): Promise<readonly Chunk[]>;
   };
 
@@ -201,7 +206,7 @@ export type Core = {
   backup(folder: string, signal: AbortSignal): Promise<void>;
 };
 
-export type { GenerationView };
+export type { GenerationView, SettingsField };
 
 export type AskInput = {
   readonly question: string;
@@ -232,6 +237,21 @@ export type SourceInput = {
   readonly name: string;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly schedule?: string | null;
+};
+
+export type SourceKind = {
+  readonly kind: string;
+  readonly label: string;
+  /** False: it is filled from outside (push, upload). */
+  readonly syncs: boolean;
+  readonly fields: readonly SettingsField[];
+};
+
+/** What a look at a place showed: names of the first documents, what could not be listed, whether that was everything. */
+export type SourceProbe = {
+  readonly examples: readonly string[];
+  readonly problems: readonly string[];
+  readonly complete: boolean;
 };
 
 export type DocumentInput = {

@@ -120,6 +120,10 @@ export const createCore = (parts: CoreParts): Core => {
       remove: async (tenantId, sourceId) =>
         ingest.removeSource(await requireTenant(state, tenantId), sourceId, stopping.signal),
       sync: async (tenantId, sourceId) => ingest.sync(await requireTenant(state, tenantId), sourceId),
+      probe: async (tenantId, input, signal) => {
+        await requireTenant(state, tenantId);
+        return ingest.probe(input, AbortSignal.any([signal, stopping.signal]));
+      },
       kinds: ingest.kinds,
     },
     jobs: {
@@ -136,6 +140,7 @@ export const createCore = (parts: CoreParts): Core => {
         ingest.remove(await requireTenant(state, tenantId), sourceId, externalId, signal),
       get: (tenantId, documentId) => state.documents.get(tenantId, documentId),
       list: (tenantId, filter, page) => state.documents.list(tenantId, filter, page),
+      count: (tenantId, sourceId) => state.documents.count(tenantId, sourceId),
       chunks: async (tenantId, documentId, signal) => {
         const tenant = await requireTenant(state, tenantId);
         return chunks.documentChunks({ tenantId, generation: tenant.activeGeneration }, documentId, signal);

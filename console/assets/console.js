@@ -18,6 +18,78 @@
     if (event.key === 'Escape') for (const menu of document.querySelectorAll('details.menu[open]')) menu.open = false;
   });
 
+  // A job's progress as it goes on; when it has ended the page shows what came of it.
+  for (const place of document.querySelectorAll('[data-progress]')) {
+    const events = new EventSource(place.dataset.progress);
+    const show = (event) => {
+      place.innerHTML = JSON.parse(event.data).html;
+    };
+    events.addEventListener('progress', show);
+    events.addEventListener('done', (event) => {
+      events.close();
+      show(event);
+      setTimeout(() => location.reload(), 600);
+    });
+  }
+
+  // Files are dropped or chosen; the bar tells how much of them has left.
+  for (const form of document.querySelectorAll('form[data-drop]')) {
+    const [input, bar, button, result] = ['input[type=file]', 'progress', 'button', '[data-result]'].map((what) =>
+      form.querySelector(what),
+    );
+    const send = (files) => {
+      if (files.length === 0) return;
+      const body = new FormData();
+      for (const file of files) body.append('files', file);
+      const request = new XMLHttpRequest();
+      request.open('POST', form.action);
+      request.setRequestHeader('hx-request', 'true');
+      request.upload.addEventListener('progress', ({ loaded, total }) => {
+        bar.value = total > 0 ? (100 * loaded) / total : 0;
+      });
+      const end = (show) => {
+        bar.hidden = true;
+        button.disabled = false;
+        show();
+      };
+      request.addEventListener('load', () =>
+        end(() => {
+          if (request.status !== 200) {
+            result.textContent = form.dataset.failed;
+            return;
+          }
+          result.innerHTML = request.responseText;
+          input.value = '';
+          if (!result.querySelector('.why')) setTimeout(() => location.reload(), 900);
+        }),
+      );
+      request.addEventListener('error', () =>
+        end(() => {
+          result.textContent = form.dataset.failed;
+        }),
+      );
+      result.textContent = '';
+      bar.value = 0;
+      bar.hidden = false;
+      button.disabled = true;
+      request.send(body);
+    };
+    form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      send(input.files);
+    });
+    for (const name of ['dragenter', 'dragover'])
+      form.addEventListener(name, (event) => {
+        event.preventDefault();
+        form.classList.add('over');
+      });
+    for (const name of ['dragleave', 'drop']) form.addEventListener(name, () => form.classList.remove('over'));
+    form.addEventListener('drop', (event) => {
+      event.preventDefault();
+      send(event.dataTransfer.files);
+    });
+  }
+
   const page = document.querySelector('[data-ask]');
   if (!page) return;
   const form = page.querySelector('[data-question]');

@@ -19,6 +19,10 @@ export const navigation = [
       { name: 'answers', path: 'answers', rule: 'viewer' },
     ],
   },
+  {
+    group: 'knowledge',
+    entries: [{ name: 'sources', path: 'sources', rule: 'viewer' }],
+  },
 ] as const satisfies readonly { readonly group: string; readonly entries: readonly Entry[] }[];
 
 export type GroupName = (typeof navigation)[number]['group'];

@@ -6,6 +6,7 @@ import { addAnswerPages } from './answers-routes.tsx';
 import { addAskPages } from './ask-routes.tsx';
 import { createPages } from './pages.tsx';
 import { addSignInPages } from './sign-in-routes.tsx';
+import { addSourcePages } from './sources-routes.tsx';
 
 /** Registers the pages, group by group. */
 export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, declared: DeclaredRoute[]): void => {
@@ -13,4 +14,5 @@ export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, de
   addSignInPages(pages);
   addAskPages(pages);
   addAnswerPages(pages);
+  addSourcePages(pages);
 };

@@ -3,7 +3,12 @@ export const done = {
   saved: 'Saved.',
   created: 'Created.',
   removed: 'Removed.',
+  'source-added': 'The source is added, and its first sync has begun.',
+  'source-removed': 'The source and its documents are gone.',
+  'document-removed': 'The document is forgotten.',
   'sync-started': 'The sync has started.',
+  paused: 'Paused. Nothing is fetched until you resume it.',
+  resumed: 'Resumed.',
 } as const;
 
 export type DoneKey = keyof typeof done;

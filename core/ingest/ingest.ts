@@ -1,4 +1,4 @@
-import type { BatchResult, DocumentInput, PutResult, SourceInput } from '../core.ts';
+import type { BatchResult, DocumentInput, PutResult, SourceInput, SourceKind } from '../core.ts';
 import type { Job, Source, Tenant, TenantId } from '../domain.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { Metering } from '../metering/metering.ts';
@@ -12,11 +12,12 @@ import { createGenerations } from './generations.ts';
 import { createIndexer } from './index-documents.ts';
 import { createJobWorker, defaultJobLimits, type JobContext, type JobLimits } from './jobs.ts';
 import { createReindexManager, type GenerationView } from './manage-reindex.ts';
-import { createSourceManager } from './manage-sources.ts';
+import { createSourceManager, type SourceManager, type SourcePatch } from './manage-sources.ts';
 import { defaultParseLimits, type ParseLimits } from './parse/outline.ts';
 import { createParsePool } from './parse-pool.ts';
 import { createDocumentDoor } from './put-documents.ts';
 import { defaultReindexLimits, type ReindexLimits, type ReindexStep, runReindex } from './reindex.ts';
+import { settingsFields } from './settings-fields.ts';
 import { type Progress, runSync } from './sync.ts';
 import { createVectorGate } from './vector-gate.ts';
 
@@ -24,12 +25,7 @@ import { createVectorGate } from './vector-gate.ts';
 export type Ingest = {
   /** Validates settings by the driver's schema and the cron expression; throws `invalid` with the field in `at`. */
   createSource(tenant: Tenant, input: SourceInput): Promise<Source>;
-  updateSource(
-    tenant: Tenant,
-    sourceId: string,
-    patch: Partial<Omit<SourceInput, 'kind'>>,
-    rev?: number,
-  ): Promise<Source>;
+  updateSource(tenant: Tenant, sourceId: string, patch: SourcePatch, rev?: number): Promise<Source>;
   /** The source, its documents and their chunks; search forgets them before it resolves. */
   removeSource(tenant: Tenant, sourceId: string, signal: AbortSignal): Promise<void>;
   sync(tenant: Tenant, sourceId: string): Promise<Job>;
@@ -51,7 +47,8 @@ export type Ingest = {
   readonly forQuestions: { readonly chunks: ChunkStore; readonly embedder: Embedder | null };
   /** Everything of a deleted tenant, repeated until it is gone. */
   dropTenant(tenantId: TenantId): Promise<void>;
-  readonly kinds: readonly { readonly kind: string; readonly label: string; readonly syncs: boolean }[];
+  probe: SourceManager['probe'];
+  readonly kinds: readonly SourceKind[];
   /** Begins claiming jobs and watching schedules. */
   start(): void;
   /** Stops claiming, releases running jobs' leases after the document at hand, ends the parse workers. */
@@ -178,7 +175,13 @@ export const createIngest = (parts: IngestParts): Ingest => {
     generations: reindexes.list,
     forQuestions: createVectorGate({ ...parts, generations }),
     dropTenant,
-    kinds: parts.sources.map(({ kind, label, open }) => ({ kind, label, syncs: open !== undefined })),
+    probe: sources.probe,
+    kinds: parts.sources.map(({ kind, label, open, settings }) => ({
+      kind,
+      label,
+      syncs: open !== undefined,
+      fields: settingsFields(settings),
+    })),
     start() {
       if (choring !== null) return;
       stopChores = new AbortController();

@@ -1,5 +1,5 @@
 import { CronExpressionParser } from 'cron-parser';
-import type { SourceInput } from '../core.ts';
+import type { SourceInput, SourceProbe } from '../core.ts';
 import type { Job, Source, Tenant } from '../domain.ts';
 import { AppError } from '../errors.ts';
 import type { Runtime } from '../ports/runtime.ts';
@@ -14,10 +14,15 @@ type Parts = {
   readonly drivers: ReadonlyMap<string, SourceDriver>;
 };
 
+/** `paused`: the schedule is kept, but nothing runs by it. */
+export type SourcePatch = Partial<Omit<SourceInput, 'kind'>> & { readonly paused?: boolean };
+
 export type SourceManager = {
   create(tenant: Tenant, input: SourceInput): Promise<Source>;
-  update(tenant: Tenant, sourceId: string, patch: Partial<Omit<SourceInput, 'kind'>>, rev?: number): Promise<Source>;
+  update(tenant: Tenant, sourceId: string, patch: SourcePatch, rev?: number): Promise<Source>;
   remove(tenant: Tenant, sourceId: string, signal: AbortSignal): Promise<void>;
+  /** Opens the place and looks at the first things it reports, without keeping anything. */
+  probe(input: Pick<SourceInput, 'kind' | 'settings'>, signal: AbortSignal): Promise<SourceProbe>;
   /** The driver of a source that can be synced; throws `invalid` for the others. */
   syncing(source: Source): SourceDriver & { readonly open: NonNullable<SourceDriver['open']> };
   enqueueSync(source: Source): Promise<Job>;
@@ -27,6 +32,9 @@ export type SourceManager = {
 
 /** A process that dies between taking a due source and queueing its run costs a delay of this, not a missed run. */
 const takenForMs = 60_000;
+/** How long a probe looks, and how many things it names. */
+const probeWithinMs = 10_000;
+const probedAtMost = 5;
 
 export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts): SourceManager => {
   const { clock, random } = runtime;
@@ -126,6 +134,9 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
       if (patch.schedule === null) Object.assign(changes, { schedule: null, nextRunAt: null });
       else if (patch.schedule !== undefined)
         Object.assign(changes, { schedule: patch.schedule, nextRunAt: checkSchedule(driver, patch.schedule) });
+      const schedule = patch.schedule === undefined ? source.schedule : (patch.schedule ?? undefined);
+      if (patch.paused === true && schedule !== undefined) changes.nextRunAt = null;
+      else if (patch.paused === false && schedule !== undefined) changes.nextRunAt = checkSchedule(driver, schedule);
       // The store takes a null away; the port's type has no word for that.
       const updated = await state.sources.update(
         tenant.id,
@@ -148,6 +159,30 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
       await state.sources.remove(tenant.id, sourceId);
       // A put or a sync that was under way may have written until the source was gone.
       await removeDocuments(tenant, sourceId, signal);
+    },
+
+    async probe({ kind, settings }, signal) {
+      const driver = driverOf(kind);
+      const checked = await checkSettings(driver, settings);
+      const connector = await driver.open?.(checked);
+      const examples: string[] = [];
+      const problems: string[] = [];
+      if (connector === undefined) return { examples, problems, complete: true };
+      const enough = new AbortController();
+      const within = AbortSignal.any([signal, enough.signal, AbortSignal.timeout(probeWithinMs)]);
+      try {
+        for await (const change of connector.changes({ signal: within })) {
+          if (change.type === 'upsert') examples.push(change.title ?? change.externalId);
+          if (change.type === 'problem') problems.push(change.problem);
+          if (change.type === 'complete') return { examples, problems, complete: true };
+          if (examples.length >= probedAtMost || problems.length >= probedAtMost) break;
+        }
+      } catch (error) {
+        if (!within.aborted || signal.aborted) throw error;
+      } finally {
+        enough.abort();
+      }
+      return { examples, problems, complete: false };
     },
 
     syncing(source) {

@@ -63,6 +63,14 @@ const samples: Readonly<Record<string, unknown>> = {
   [`PUT ${base}/quotas`]: { limits: [] },
 };
 
+/** What the pages' forms post, all in one: a page takes its own fields and leaves the others. */
+export const goodForm: Readonly<Record<string, string>> = {
+  question: 'train journeys',
+  rating: 'up',
+  kind: 'push',
+  name: 'Handbook',
+};
+
 /** Bodies in which ids of a tenant can stand. */
 export const bodiesWithIds = (
   tenant: Furnished,

@@ -309,10 +309,16 @@ export const createFakeCore = (): FakeCore => {
         jobs.set(job.id, job);
         return job;
       },
+      probe: async () => ({ examples: ['guide.md'], problems: [], complete: true }),
       kinds: [
-        { kind: 'push', label: 'Push', syncs: false },
-        { kind: 'upload', label: 'Upload', syncs: false },
-        { kind: 'folder', label: 'Folder', syncs: true },
+        { kind: 'push', label: 'Push', syncs: false, fields: [] },
+        { kind: 'upload', label: 'Upload', syncs: false, fields: [] },
+        {
+          kind: 'folder',
+          label: 'Folder',
+          syncs: true,
+          fields: [{ name: 'path', label: 'Path', kind: 'text', required: true }],
+        },
       ],
     },
     jobs: {
@@ -352,6 +358,8 @@ export const createFakeCore = (): FakeCore => {
           of(documents, tenantId).filter((document) => sourceId === undefined || document.sourceId === sourceId),
           page,
         ),
+      count: async (tenantId, sourceId) =>
+        of(documents, tenantId).filter((document) => sourceId === undefined || document.sourceId === sourceId).length,
       chunks: async () => [],
     },
     reindex: {

@@ -241,6 +241,7 @@ export const FormBox = ({
   submit,
   rev,
   cancel,
+  other,
   enctype,
   children,
 }: {
@@ -250,6 +251,8 @@ export const FormBox = ({
   /** Optimistic lock of the record; the later of two editors is told. */
   rev?: number | undefined;
   cancel?: string | undefined;
+  /** A second button; the form is posted with its name. */
+  other?: { readonly name: string; readonly label: string };
   enctype?: 'multipart/form-data';
   children?: Child;
 }) => (
@@ -265,6 +268,11 @@ export const FormBox = ({
       <button type="submit" class="primary">
         {submit}
       </button>
+      {other !== undefined && (
+        <button type="submit" name={other.name} value="on">
+          {other.label}
+        </button>
+      )}
       {cancel !== undefined && (
         <a class="button quiet" href={cancel}>
           {texts.forms.cancel}

@@ -27,7 +27,7 @@ export const Table = <T,>({
       <thead>
         <tr>
           {columns.map(({ head, figures }) => (
-            <th scope="col" {...(figures ? { class: 'figures' } : {})}>
+            <th scope="col" {...(figures ? { class: 'num' } : {})}>
               {head}
             </th>
           ))}
@@ -37,7 +37,7 @@ export const Table = <T,>({
         {rows.map((row) => (
           <tr>
             {columns.map(({ head, cell, figures }) => (
-              <td data-head={head} {...(figures ? { class: 'figures' } : {})}>
+              <td data-head={head} {...(figures ? { class: 'num' } : {})}>
                 {cell(row)}
               </td>
             ))}
@@ -81,13 +81,13 @@ export const Meter = ({ label, value, max }: { label: string; value: number; max
 );
 
 /** Names and values of one thing. */
-export const Facts = ({ facts }: { facts: readonly (readonly [string, Child])[] }) => (
+export const Facts = ({ facts }: { facts: readonly (readonly [Child, Child])[] }) => (
   <dl class="facts">
     {facts.map(([name, value]) => (
-      <>
+      <div>
         <dt>{name}</dt>
         <dd>{value}</dd>
-      </>
+      </div>
     ))}
   </dl>
 );

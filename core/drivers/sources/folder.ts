@@ -7,12 +7,26 @@ import type { Change, SourceConnector, SourceDriver } from '../../ports/source.t
 
 const settings = z.strictObject({
   /** An absolute path on the machine that Footnote runs on, inside one of the folders the operator allows. */
-  path: z.string().min(1).max(4_096),
+  path: z
+    .string()
+    .min(1)
+    .max(4_096)
+    .meta({ title: 'Folder', description: 'Absolute path on the machine that Footnote runs on, inside FOLDER_ROOTS.' }),
   /** Glob patterns over paths inside the folder, with forward slashes. Absent: the formats that can be read. */
-  include: z.array(z.string().min(1).max(500)).max(100).optional(),
-  exclude: z.array(z.string().min(1).max(500)).max(100).optional(),
+  include: z.array(z.string().min(1).max(500)).max(100).optional().meta({
+    title: 'Only these files',
+    description: 'Patterns such as handbook/**/*.md, one a line. Empty: every format that can be read.',
+  }),
+  exclude: z
+    .array(z.string().min(1).max(500))
+    .max(100)
+    .optional()
+    .meta({ title: 'Not these files', description: 'Patterns such as **/drafts/**, one a line.' }),
   /** Names that begin with a dot, and `node_modules`. */
-  hidden: z.boolean().optional(),
+  hidden: z.boolean().optional().meta({
+    title: 'Hidden files too',
+    description: 'Names that begin with a dot, and node_modules.',
+  }),
 });
 type Settings = z.output<typeof settings>;
 
