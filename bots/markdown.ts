@@ -121,15 +121,20 @@ const isLowSurrogate = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdf
 
 // ── footnotes ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** The cited sources as a Markdown list: a link when there is somewhere to go, otherwise title and quote. */
-export const renderFootnotes = (citations: readonly Citation[]): string =>
-  citations.map((citation) => `- [${citation.n}] ${footnote(citation)}`).join('\n');
+/** How a dialect writes a link of a footnote; both parts are clean already. */
+type FootnoteLink = (title: string, url: string) => string;
 
-const footnote = (citation: Citation): string => {
+/** The cited sources as a Markdown list: a link when there is somewhere to go, otherwise title and quote. */
+export const renderFootnotes = (
+  citations: readonly Citation[],
+  link: FootnoteLink = (title, url) => `[${title}](${url})`,
+): string => citations.map((citation) => `- [${citation.n}] ${footnote(citation, link)}`).join('\n');
+
+const footnote = (citation: Citation, link: FootnoteLink): string => {
   const title = escapeText(inert(oneLine(citation.title))) || 'Document';
   const page = citation.page === undefined ? '' : `, p. ${citation.page}`;
   const url = linkTarget(citation.url);
-  if (url !== null) return `[${title}](${url})${page}`;
+  if (url !== null) return `${link(title, url)}${page}`;
   const quote = oneLine(citation.quote);
   return quote === ''
     ? `${title}${page}`
@@ -264,3 +269,70 @@ const tableText = (table: Table): string => {
   const [head, ...body] = rows;
   return [line(head ?? []), widths.map((width) => '-'.repeat(width)).join('  '), ...body.map(line)].join('\n');
 };
+
+// ── Discord ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What Discord shows differently from what is meant: only then is the text parsed. */
+const needsDiscord =
+  /^ {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\||$)|^ {0,3}#{4,} |\]\(|!\[|__|^ {0,3}(?:={2,}|\*\*\*|___|\* \* \*)[ \t]*$/m;
+
+/**
+ * Canonical Markdown as Discord reads it: a table becomes fixed width, a deep heading bold, a picture its description, and a
+ * link's address stands in angle brackets, which asks for no preview. All else stays as it was written, and nothing in it
+ * is taken for a mention, a channel or a command.
+ */
+export const renderDiscord = (markdown: string): string => {
+  if (!needsDiscord.test(markdown)) return inertForDiscord(markdown);
+  const pieces: string[] = [];
+  let from = 0;
+  const replace = (node: Nodes, text: string) => {
+    const start = node.position?.start.offset ?? from;
+    if (start < from) return;
+    pieces.push(inertForDiscord(markdown.slice(from, start)), text);
+    from = node.position?.end.offset ?? from;
+  };
+  const visit = (node: Nodes): void => {
+    const text = discordNode(node, markdown);
+    if (text !== null) replace(node, text);
+    else if ('children' in node) for (const child of node.children) visit(child);
+  };
+  visit(fromMarkdown(markdown, dialect));
+  return pieces.join('') + inertForDiscord(markdown.slice(from));
+};
+
+/** How a node is written instead; null: as it is. */
+const discordNode = (node: Nodes, source: string): string | null => {
+  switch (node.type) {
+    case 'table':
+      return `\`\`\`\n${tableText(node).replaceAll('```', '`\u200b``')}\n\`\`\``;
+    case 'heading':
+      if (node.depth > 3) return `**${inertForDiscord(plainText(node)).replace(/\*/g, '')}**`;
+      return source[node.position?.start.offset ?? 0] === '#'
+        ? null
+        : `${'#'.repeat(node.depth)} ${inertForDiscord(oneLine(plainText(node)))}`;
+    case 'image':
+      return inertForDiscord(node.alt ?? '');
+    case 'thematicBreak':
+      return '———';
+    case 'strong':
+      // Discord underlines what stands between two underscores.
+      return source.startsWith('__', node.position?.start.offset ?? -1)
+        ? `**${inertForDiscord(plainText(node))}**`
+        : null;
+    case 'link': {
+      const url = linkTarget(node.url);
+      const label = inertForDiscord(plainText(node)).replace(/[[\]]/g, '\\$&');
+      return url === null ? label : discordLink(label || url, url);
+    }
+    default:
+      return null;
+  }
+};
+
+/** A label that is the address itself cannot be a masked link; Discord shows such a thing as it is written. */
+export const discordLink = (title: string, url: string): string =>
+  URL.canParse(title) ? `<${url}>` : `[${title}](<${url}>)`;
+
+/** `<@1>`, `<@&1>`, `<#1>`, `</ask:1>`, `<id:home>`, `@everyone`: an invisible character keeps the words and takes the power. */
+export const inertForDiscord = (text: string): string =>
+  text.replace(/<(?=[@#/]|id:|:\w|a:\w|t:)/g, '<\u200b').replace(/@(?=everyone|here)/g, '@\u200b');

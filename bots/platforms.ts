@@ -15,6 +15,7 @@ export type PlatformParts = {
 /** The chat platforms that the configuration sets up. One more platform is one more line. */
 export const createPlatforms = async (config: Config, parts: PlatformParts): Promise<readonly Platform[]> => [
   ...(await slackFrom(config, parts)),
+  ...(await discordFrom(config, parts)),
 ];
 
 /** Slack runs when something can reach it: a signing secret, an app token, or workspaces that bring their own app. */
@@ -39,6 +40,24 @@ const slackFrom = async (config: Config, parts: PlatformParts): Promise<readonly
               credentials: connections.credentials,
             },
           }),
+      runtime: parts.runtime,
+    }),
+  ];
+};
+
+/** Discord runs when there is a bot token. Every instance answers; one of them holds the gateway. */
+const discordFrom = async (config: Config, parts: PlatformParts): Promise<readonly Platform[]> => {
+  const { DISCORD_BOT_TOKEN, DISCORD_APPLICATION_ID, DISCORD_PUBLIC_KEY, DISCORD_API_URL } = config;
+  if (DISCORD_BOT_TOKEN === undefined) return [];
+  const { createDiscord } = await import('./discord/discord.ts');
+  return [
+    createDiscord({
+      botToken: DISCORD_BOT_TOKEN,
+      ...(DISCORD_APPLICATION_ID === undefined ? {} : { applicationId: DISCORD_APPLICATION_ID }),
+      ...(DISCORD_PUBLIC_KEY === undefined ? {} : { publicKey: DISCORD_PUBLIC_KEY }),
+      ...(DISCORD_API_URL === undefined ? {} : { apiUrl: DISCORD_API_URL }),
+      messageContent: config.DISCORD_MESSAGE_CONTENT === 'on',
+      lead: parts.lead,
       runtime: parts.runtime,
     }),
   ];

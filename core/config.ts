@@ -146,6 +146,30 @@ export const environment = {
     about: 'app-level token: hear by Socket Mode, no public address needed',
   },
   SLACK_API_URL: { schema: url.optional(), about: "address of Slack's Web API (default: Slack's)" },
+  DISCORD_BOT_TOKEN: {
+    schema: z
+      .string()
+      .regex(/^[\x21-\x7e]+$/, 'needs the token alone, without the word Bot before it')
+      .optional(),
+    about: "the Discord bot's token: hear and answer on Discord",
+  },
+  DISCORD_APPLICATION_ID: {
+    schema: z.string().regex(/^\d{15,20}$/, 'needs the application id, 15 to 20 digits').optional(),
+    about: "the application's id; the check-up compares it with the token's",
+  },
+  DISCORD_PUBLIC_KEY: {
+    schema: z
+      .string()
+      .regex(/^[0-9a-fA-F]{64}$/, 'needs 64 hexadecimal digits')
+      .transform((value) => value.toLowerCase())
+      .optional(),
+    about: "the application's public key: take commands at /discord/interactions too",
+  },
+  DISCORD_API_URL: { schema: url.optional(), about: "address of Discord's API (default: Discord's)" },
+  DISCORD_MESSAGE_CONTENT: {
+    schema: z.enum(['on', 'off']).default('off'),
+    about: 'hear messages that do not mention the bot; needs the privileged Message Content Intent',
+  },
   DEFAULT_TENANT: {
     schema: z.string().min(1).optional(),
     about:
@@ -188,11 +212,6 @@ const notYet: Readonly<Record<string, string>> = {
   OCR_URL: 'reading scanned pages',
   SLACK_CLIENT_ID: 'Slack installation by OAuth',
   SLACK_CLIENT_SECRET: 'Slack installation by OAuth',
-  DISCORD_BOT_TOKEN: 'Discord',
-  DISCORD_APPLICATION_ID: 'Discord',
-  DISCORD_PUBLIC_KEY: 'Discord',
-  DISCORD_API_URL: 'Discord',
-  DISCORD_MESSAGE_CONTENT: 'Discord',
   TEAMS_APP_ID: 'Microsoft Teams',
   TEAMS_APP_PASSWORD: 'Microsoft Teams',
   TEAMS_TENANT_ID: 'Microsoft Teams',
@@ -285,6 +304,10 @@ const contradictions = (values: Readonly<Record<string, unknown>>): string[] => 
     problems.push('SLACK_BOT_TOKEN: needs DEFAULT_TENANT, the slug of the tenant to answer for');
   if ((values.DEFAULT_TENANT_WORKSPACES as readonly string[] | undefined)?.length && !has('DEFAULT_TENANT'))
     problems.push('DEFAULT_TENANT_WORKSPACES: needs DEFAULT_TENANT, the slug of the tenant that they belong to');
+  for (const name of ['DISCORD_APPLICATION_ID', 'DISCORD_PUBLIC_KEY', 'DISCORD_API_URL'] as const)
+    if (has(name) && !has('DISCORD_BOT_TOKEN')) problems.push(`${name}: needs DISCORD_BOT_TOKEN`);
+  if (values.DISCORD_MESSAGE_CONTENT === 'on' && !has('DISCORD_BOT_TOKEN'))
+    problems.push('DISCORD_MESSAGE_CONTENT: needs DISCORD_BOT_TOKEN');
   if (has('SLACK_BOT_TOKEN') && !has('SLACK_SIGNING_SECRET') && !has('SLACK_APP_TOKEN'))
     problems.push('SLACK_BOT_TOKEN: needs SLACK_SIGNING_SECRET (events over HTTP) or SLACK_APP_TOKEN (Socket Mode)');
   return problems;

@@ -1,0 +1,81 @@
+import type { DiscordApi } from './api.ts';
+import { isRecord, textOf } from './api.ts';
+
+/** What must be known of a channel to know where a message stands. */
+export type ChannelKind = {
+  readonly kind: 'dm' | 'group' | 'thread' | 'channel';
+  /** Of a thread: the channel that it belongs to. */
+  readonly parent?: string;
+  /** A thread can be started from a message in it: text and announcements, not voice. */
+  readonly startable: boolean;
+};
+
+export type Channels = {
+  of(channelId: string): Promise<ChannelKind>;
+  /** A channel as Discord describes it, from an event or an interaction. */
+  learn(channel: unknown): void;
+  forget(channelId: string): void;
+  /** Discord gives a thread the id of the message it was started from; a server that does not is remembered here. */
+  started(messageId: string, threadId: string): void;
+  /** The message that a thread was started from, where its id does not say. */
+  originOf(threadId: string): string | null;
+};
+
+const limit = 50_000;
+const plain: ChannelKind = { kind: 'channel', startable: true };
+
+/** Told by the gateway, asked for where it did not tell (archived threads, a process without the gateway). */
+export const createChannels = (api: DiscordApi): Channels => {
+  const known = new Map<string, ChannelKind>();
+  const origins = new Map<string, string>();
+
+  const put = <V>(map: Map<string, V>, key: string, value: V): void => {
+    map.delete(key);
+    const oldest = map.keys().next();
+    if (map.size >= limit && !oldest.done) map.delete(oldest.value);
+    map.set(key, value);
+  };
+  const learn = (channel: unknown): ChannelKind | null => {
+    const id = textOf(channel, 'id');
+    const kind = id === null ? null : kindOf(channel);
+    if (id !== null && kind !== null) put(known, id, kind);
+    return kind;
+  };
+
+  return {
+    learn,
+    forget: (channelId) => void known.delete(channelId),
+    of: async (channelId) => {
+      const kind = known.get(channelId);
+      if (kind !== undefined) return kind;
+      const result = await api
+        .call('get', `/channels/${channelId}`, { signal: AbortSignal.timeout(5000) })
+        .catch(() => null);
+      return (result?.ok === true ? learn(result.data) : null) ?? plain;
+    },
+    started: (messageId, threadId) => {
+      if (messageId !== threadId) put(origins, threadId, messageId);
+    },
+    originOf: (threadId) => origins.get(threadId) ?? null,
+  };
+};
+
+const kindOf = (channel: unknown): ChannelKind | null => {
+  if (!isRecord(channel)) return null;
+  const parent = textOf(channel, 'parent_id');
+  switch (channel.type) {
+    case 1:
+      return { kind: 'dm', startable: false };
+    case 3:
+      return { kind: 'group', startable: false };
+    case 10:
+    case 11:
+    case 12:
+      return { kind: 'thread', startable: false, ...(parent === null ? {} : { parent }) };
+    case 0:
+    case 5:
+      return plain;
+    default:
+      return typeof channel.type === 'number' ? { kind: 'channel', startable: false } : null;
+  }
+};

@@ -1,0 +1,197 @@
+import type { InboundEvent, Scope } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Lead } from '../../core/ports/leader.ts';
+import type { Capabilities, Platform, Received } from '../../core/ports/platform.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+import { codes, createDiscordApi, type DiscordApiSettings, refusal, textOf } from './api.ts';
+import { createChannels } from './channels.ts';
+import { checkUpOnDiscord } from './check-up.ts';
+import { registerCommands } from './commands.ts';
+import { createGateway } from './gateway.ts';
+import { createHearing, type HearingSettings } from './hearing.ts';
+import { messageLimit } from './messages.ts';
+import { discordHandle } from './normalise.ts';
+import { channelPermissions, inviteUrl, mayManageChannel, mayManageServer, serverPermissions } from './permissions.ts';
+import { parsePostedId, removeAt } from './place.ts';
+import { discordRoutes } from './routes.ts';
+import { openDiscordSink, type SinkPace } from './sink.ts';
+import { createDirect, downloadFromDiscord, earlierOnDiscord, sayOnDiscord, whisperOnDiscord } from './speak.ts';
+import { importPublicKey } from './verify.ts';
+
+export type DiscordOptions = {
+  readonly botToken: string;
+  /** Compared with the token's application in the check-up. */
+  readonly applicationId?: string;
+  /** 64 hex digits: commands by HTTP are taken too. */
+  readonly publicKey?: string;
+  readonly apiUrl?: string;
+  /** Hear messages that do not mention the bot (a privileged intent). */
+  readonly messageContent?: boolean;
+  readonly lead: Lead;
+  readonly runtime: Runtime;
+  readonly settings?: Partial<DiscordSettings>;
+};
+
+export type DiscordSettings = DiscordApiSettings & SinkPace & HearingSettings;
+
+const defaults: DiscordSettings = {
+  timeoutMs: 10_000,
+  maxWaitMs: 60_000,
+  maxInvalid: 5000,
+  editMs: 1250,
+  typingMs: 8000,
+  firstAfterMs: 150,
+  placeholderAfterMs: 900,
+  storeForMs: 300_000,
+  maxWaiting: 10_000,
+};
+
+/** Discord as a platform: events in over the gateway and, for commands, over HTTP; answers out through the REST API. */
+export const createDiscord = (options: DiscordOptions): Platform => {
+  const { runtime } = options;
+  const settings = { ...defaults, ...options.settings };
+  const messageContent = options.messageContent ?? false;
+  const api = createDiscordApi({
+    token: options.botToken,
+    ...(options.apiUrl === undefined ? {} : { apiUrl: options.apiUrl }),
+    runtime,
+    settings,
+  });
+  const channels = createChannels(api);
+  const direct = createDirect(api);
+  const now = runtime.clock.now;
+  let receiver: ((event: InboundEvent) => Promise<Received>) | null = null;
+
+  const hearing = createHearing({
+    api,
+    channels,
+    runtime,
+    readsContent: () => messageContent && !gateway.state().contentRefused,
+    store: async (event) => {
+      if (receiver === null) throw new AppError('platform-failed', 'Not started yet.', { retryable: true });
+      return receiver(event);
+    },
+    settings,
+  });
+  const gateway = createGateway({
+    token: options.botToken,
+    api,
+    runtime,
+    lead: options.lead,
+    messageContent,
+    hear: hearing.dispatch,
+    leads: async (signal) => {
+      const me = await api.call('get', '/applications/@me', { signal });
+      const application = me.ok ? textOf(me.data, 'id') : null;
+      if (application === null) throw new AppError('platform-failed', 'Discord did not say which application this is.');
+      const outcome = await registerCommands(api, application, signal);
+      runtime.log.info('discord-ready', { commands: outcome, invite: inviteUrl(application) });
+    },
+  });
+
+  const selfId = async (signal: AbortSignal): Promise<string> => {
+    const known = hearing.self(null).userId;
+    if (known !== null) return known;
+    const me = await api.call('get', '/users/@me', { signal });
+    if (!me.ok) throw refusal(me);
+    const id = textOf(me.data, 'id') ?? '';
+    hearing.learnSelf(id);
+    return id;
+  };
+  const speaking = { api, direct, now, self: hearing.self };
+
+  return {
+    name: 'discord',
+    routes: discordRoutes({
+      runtime,
+      ...(options.publicKey === undefined ? {} : { publicKey: importPublicKey(options.publicKey) }),
+      hear: hearing.interaction,
+    }),
+    start: async (receive) => {
+      receiver = receive;
+      gateway.start();
+    },
+    openAnswer: async (event, delivery, signal, manner) =>
+      openDiscordSink({
+        api,
+        channels,
+        direct,
+        now,
+        event,
+        delivery,
+        manner,
+        runtime,
+        signal,
+        self: selfId,
+        pace: settings,
+      }),
+    say: (to, words, signal) => sayOnDiscord(speaking, to, words, signal),
+    whisper: (event, markdown, signal) => whisperOnDiscord(speaking, event, markdown, signal),
+    earlier: (event, limit, signal) => earlierOnDiscord(speaking, event, limit, signal),
+    download: (_event, attachment, maxBytes, signal) =>
+      downloadFromDiscord(attachment, maxBytes, signal, options.apiUrl),
+    mayManage: async (event, signal) => {
+      const { guild, channel, user } = discordHandle.parse(event.handle);
+      if (guild === undefined) return false;
+      const [server, member, place] = await Promise.all([
+        api.call('get', `/guilds/${guild}`, { signal }),
+        api.call('get', `/guilds/${guild}/members/${user}`, { signal }),
+        api.call('get', `/channels/${event.channelId === 'workspace' ? channel : event.channelId}`, { signal }),
+      ]);
+      if (!server.ok || !member.ok) return false;
+      const base = serverPermissions(server.data, member.data);
+      if (event.command?.name === 'connect') return mayManageServer(String(base & mask));
+      const here = place.ok ? channelPermissions(base, place.data, guild, member.data) : base;
+      return mayManageChannel(String(here & mask));
+    },
+    permalink: async (event, messageId) => {
+      const { guild, channel } = discordHandle.parse(event.handle);
+      const at = parsePostedId(messageId);
+      if (at?.door === 'e') return null;
+      return `https://discord.com/channels/${guild ?? '@me'}/${at?.channel ?? channel}/${at?.message ?? messageId}`;
+    },
+    retract: async (_event, messageIds, signal) => {
+      for (const id of messageIds) {
+        if (parsePostedId(id) === null) continue;
+        const result = await removeAt(api, null, id, signal);
+        if (!result.ok && result.code !== codes.unknownMessage && result.code !== codes.unknownChannel)
+          throw refusal(result);
+      }
+    },
+    capabilities: (scope) => capabilitiesIn(scope, settings),
+    checkUp: (connection, signal) =>
+      checkUpOnDiscord(
+        {
+          api,
+          gateway: gateway.state(),
+          applicationId: options.applicationId,
+          publicKey: options.publicKey,
+          messageContent,
+          now: now(),
+        },
+        connection,
+        signal,
+      ),
+    stop: async () => {
+      await gateway.stop();
+      api.rest.clearHashSweeper();
+      api.rest.clearHandlerSweeper();
+    },
+  };
+};
+
+/** "All permissions" is every bit; only so many are written down. */
+const mask = (1n << 60n) - 1n;
+
+const capabilitiesIn = (_scope: Scope, settings: SinkPace): Capabilities => ({
+  nativeStream: false,
+  edit: true,
+  maxCharacters: messageLimit,
+  minUpdateIntervalMs: settings.editMs,
+  status: true,
+  feedback: true,
+  nativeCitations: false,
+  ephemeral: true,
+  tables: false,
+  stop: true,
+});

@@ -1,0 +1,315 @@
+import type { InboundEvent } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Received } from '../../core/ports/platform.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+import { type DiscordApi, isRecord, textOf } from './api.ts';
+import type { Channels } from './channels.ts';
+import { type Heard, hearInteraction } from './interactions.ts';
+import {
+  addressOf,
+  membershipEvent,
+  type Normalised,
+  normaliseDelete,
+  normaliseMessage,
+  type Surroundings,
+} from './normalise.ts';
+import type { Self } from './text.ts';
+
+export type HearingParts = {
+  readonly api: DiscordApi;
+  readonly channels: Channels;
+  readonly runtime: Runtime;
+  readonly readsContent: () => boolean;
+  /** Stores an event; a throw means that it is not stored. */
+  store(event: InboundEvent): Promise<Received>;
+  readonly settings: HearingSettings;
+};
+
+export type HearingSettings = {
+  /** How long an event that could not be stored is offered to the store again: Discord does not send it twice. */
+  readonly storeForMs: number;
+  /** Events that wait for a store that is down; more are left to the resume of the session. */
+  readonly maxWaiting: number;
+};
+
+/** What Discord tells, turned into events; and what is learned on the way about servers, channels and ourselves. */
+export type Hearing = {
+  /** Over the gateway. Resolves when it is stored or set aside. */
+  dispatch(type: string, data: unknown): Promise<void>;
+  /** Over HTTP or the gateway: stored, then to be replied to. Null when it cannot be read. */
+  interaction(payload: unknown): Promise<Heard | null>;
+  self(guild: string | null): Self;
+  learnSelf(userId: string): void;
+};
+
+/** Discord waits three seconds for the first reply to an interaction. */
+const replyWithinMs = 2500;
+const rememberedMs = 600_000;
+/** A person with the bot in more servers than this in common is asked to ask there. */
+const homesLookedAt = 10;
+
+export const createHearing = (parts: HearingParts): Hearing => {
+  const { api, channels, runtime } = parts;
+  const { clock, log, metrics } = runtime;
+  let userId: string | null = null;
+  const roles = new Map<string, string>();
+  const guilds = new Set<string>();
+  /** Servers that were ours when the session began: their GUILD_CREATE is no news. */
+  const before = new Set<string>();
+  const ours = bounded<true>(20_000);
+  const homes = bounded<{ readonly workspaceId: string; readonly isMember: boolean; readonly until: number }>(10_000);
+  let waiting = 0;
+
+  const self = (guild: string | null): Self => ({ userId, roleId: guild === null ? null : (roles.get(guild) ?? null) });
+
+  // ── storing ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A store that is down for a while loses nothing: what came meanwhile is offered again. */
+  const storeAtLast = async (event: InboundEvent): Promise<void> => {
+    const giveUpAt = clock.now() + parts.settings.storeForMs;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await parts.store(event);
+        return;
+      } catch (thrown) {
+        if (clock.now() >= giveUpAt || (attempt === 1 && waiting >= parts.settings.maxWaiting)) throw thrown;
+        if (attempt === 1) log.warn('discord-store-waits', { waiting });
+      }
+      waiting += 1;
+      try {
+        await clock.sleep(Math.min(2000, 100 * 2 ** attempt));
+      } finally {
+        waiting -= 1;
+      }
+    }
+  };
+  const take = async (normalised: Normalised): Promise<void> => {
+    if (normalised.kind === 'event') return storeAtLast(normalised.event);
+    metrics.count('events_total', { platform: 'discord', reason: 'unsupported' });
+    log.debug('discord-ignored', { why: normalised.why });
+  };
+
+  // ── where a message stands ────────────────────────────────────────────────────────────────────────────────────────
+
+  const guildsOfBot = async (): Promise<readonly string[]> => {
+    if (guilds.size > 0) return [...guilds];
+    const result = await api.call('get', '/users/@me/guilds', { signal: AbortSignal.timeout(replyWithinMs) });
+    const list = result.ok && Array.isArray(result.data) ? (result.data as readonly unknown[]) : [];
+    for (const guild of list) guilds.add(textOf(guild, 'id') ?? '');
+    return [...guilds];
+  };
+
+  /** A direct message comes from no server: it belongs to the one that the person and the bot share, if it is one. */
+  const homeOf = async (person: string): Promise<{ readonly workspaceId: string; readonly isMember: boolean }> => {
+    const known = homes.get(person);
+    if (known !== undefined && known.until > clock.now()) return known;
+    const nowhere = { workspaceId: 'dm', isMember: false };
+    try {
+      const candidates = await guildsOfBot();
+      if (candidates.length === 0 || candidates.length > homesLookedAt) return nowhere;
+      const signal = AbortSignal.timeout(replyWithinMs);
+      const found = await Promise.all(
+        candidates.map(async (guild) => {
+          const member = await api.call('get', `/guilds/${guild}/members/${person}`, { signal });
+          if (!member.ok && member.status !== 404 && member.status !== 403)
+            throw new AppError('platform-failed', 'Discord did not say who is a member.');
+          return member.ok ? [guild] : [];
+        }),
+      );
+      const [only, ...others] = found.flat();
+      const home =
+        only === undefined
+          ? nowhere
+          : others.length > 0
+            ? { workspaceId: 'dm', isMember: true }
+            : { workspaceId: only, isMember: true };
+      homes.set(person, { ...home, until: clock.now() + rememberedMs });
+      return home;
+    } catch {
+      // Not known now, and not kept: the next message asks again.
+      return nowhere;
+    }
+  };
+
+  const around = async (channel: string, guild: string | null, author: string | null): Promise<Surroundings> => {
+    const kind = guild === null ? { kind: 'dm' as const, startable: false } : await channels.of(channel);
+    const home =
+      guild !== null
+        ? { workspaceId: guild, isMember: true }
+        : author === null
+          ? { workspaceId: 'dm', isMember: false }
+          : await homeOf(author);
+    return {
+      receivedAt: clock.now(),
+      self: self(guild),
+      channel: kind,
+      ...home,
+      readsContent: parts.readsContent(),
+      isOurs: (id) => ours.get(id) === true,
+      originOf: channels.originOf,
+    };
+  };
+
+  // ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  const message = async (data: unknown, kind: 'message' | 'edit'): Promise<void> => {
+    const at = addressOf(data);
+    if (at === null) return take({ kind: 'ignored', why: 'unreadable' });
+    const id = textOf(data, 'id');
+    if (at.author !== null && at.author === userId && id !== null) ours.set(id, true);
+    await take(normaliseMessage(data, kind, await around(at.channel, at.guild, at.author)));
+  };
+
+  const deletion = async (data: unknown): Promise<void> => {
+    const at = addressOf(data);
+    if (at === null) return take({ kind: 'ignored', why: 'unreadable' });
+    // Whose direct message it was is not told; the channel tells, when it was heard before.
+    const home = at.guild === null ? directs.get(at.channel) : undefined;
+    const where = await around(at.channel, at.guild, home ?? null);
+    await Promise.all(normaliseDelete(data, where).map(take));
+  };
+  /** Direct message channel → the person there. */
+  const directs = bounded<string>(10_000);
+
+  const guildCreate = async (data: unknown): Promise<void> => {
+    const guild = textOf(data, 'id');
+    if (guild === null || !isRecord(data) || data.unavailable === true) return;
+    for (const list of [data.channels, data.threads])
+      for (const channel of Array.isArray(list) ? (list as readonly unknown[]) : []) channels.learn(channel);
+    for (const role of Array.isArray(data.roles) ? (data.roles as readonly unknown[]) : []) learnRole(guild, role);
+    guilds.add(guild);
+    if (before.delete(guild)) return;
+    homes.clear();
+    await storeAtLast(membershipEvent('install', guild, textOf(data, 'joined_at') ?? String(clock.now()), clock.now()));
+  };
+
+  const learnRole = (guild: string, role: unknown): void => {
+    const bot = isRecord(role) ? textOf(role.tags, 'bot_id') : null;
+    const id = textOf(role, 'id');
+    if (id !== null && bot !== null && bot === userId) roles.set(guild, id);
+  };
+
+  const guildDelete = async (data: unknown): Promise<void> => {
+    const guild = textOf(data, 'id');
+    if (guild === null || !isRecord(data)) return;
+    // An outage of Discord's, not ours; it comes back as a GUILD_CREATE.
+    if (data.unavailable === true) return void before.add(guild);
+    guilds.delete(guild);
+    homes.clear();
+    // To the minute, so that two who hear it mean the same leaving.
+    await storeAtLast(membershipEvent('uninstall', guild, String(Math.floor(clock.now() / 60_000)), clock.now()));
+  };
+
+  const ready = (data: unknown): void => {
+    if (!isRecord(data)) return;
+    userId = textOf(data.user, 'id') ?? userId;
+    for (const guild of Array.isArray(data.guilds) ? (data.guilds as readonly unknown[]) : []) {
+      const id = textOf(guild, 'id');
+      if (id === null) continue;
+      before.add(id);
+      guilds.add(id);
+    }
+  };
+
+  const interaction = async (payload: unknown): Promise<Heard | null> => {
+    const heard = await hearInteraction(payload, { receivedAt: clock.now(), self, channels, homeOf });
+    if (heard === null) return null;
+    if (heard.event === null) {
+      if (heard.why !== undefined) await take({ kind: 'ignored', why: heard.why });
+      return heard;
+    }
+    // Not offered again: by the time the store is back Discord has told the person that it failed.
+    await parts.store(heard.event);
+    return heard;
+  };
+
+  /** By the gateway the reply is a call of its own. Who replied first wins; the other door's event is the same event. */
+  const interactionCreate = async (data: unknown): Promise<void> => {
+    let heard: Heard | null;
+    try {
+      heard = await interaction(data);
+    } catch {
+      log.warn('discord-interaction-not-stored');
+      return;
+    }
+    const id = textOf(data, 'id');
+    const token = textOf(data, 'token');
+    if (heard === null || id === null || token === null) return take({ kind: 'ignored', why: 'unreadable' });
+    const result = await api
+      .call('post', `/interactions/${id}/${encodeURIComponent(token)}/callback`, {
+        open: true,
+        body: heard.reply,
+        signal: AbortSignal.timeout(replyWithinMs),
+      })
+      .catch(() => null);
+    if (result?.ok !== true)
+      log.warn('discord-interaction-not-acknowledged', {
+        code: result === null ? 'timeout' : String(result.code || result.status),
+      });
+  };
+
+  const dispatch = async (type: string, data: unknown): Promise<void> => {
+    switch (type) {
+      case 'MESSAGE_CREATE': {
+        const at = addressOf(data);
+        if (at !== null && at.guild === null && at.author !== null && at.author !== userId)
+          directs.set(at.channel, at.author);
+        return message(data, 'message');
+      }
+      case 'MESSAGE_UPDATE':
+        return message(data, 'edit');
+      case 'MESSAGE_DELETE':
+      case 'MESSAGE_DELETE_BULK':
+        return deletion(data);
+      case 'INTERACTION_CREATE':
+        return interactionCreate(data);
+      case 'READY':
+        return ready(data);
+      case 'GUILD_CREATE':
+        return guildCreate(data);
+      case 'GUILD_DELETE':
+        return guildDelete(data);
+      case 'GUILD_ROLE_CREATE':
+      case 'GUILD_ROLE_UPDATE':
+        return void (isRecord(data) && learnRole(textOf(data, 'guild_id') ?? '', data.role));
+      case 'CHANNEL_CREATE':
+      case 'CHANNEL_UPDATE':
+      case 'THREAD_CREATE':
+      case 'THREAD_UPDATE':
+        return channels.learn(data);
+      case 'CHANNEL_DELETE':
+      case 'THREAD_DELETE':
+        return channels.forget(textOf(data, 'id') ?? '');
+      case 'THREAD_LIST_SYNC':
+        for (const thread of isRecord(data) && Array.isArray(data.threads) ? (data.threads as readonly unknown[]) : [])
+          channels.learn(thread);
+        return;
+      default:
+        return;
+    }
+  };
+
+  return {
+    dispatch,
+    interaction,
+    self,
+    learnSelf: (id) => {
+      userId ??= id;
+    },
+  };
+};
+
+/** A map that forgets its oldest entries. */
+const bounded = <V>(limit: number) => {
+  const map = new Map<string, V>();
+  return {
+    get: (key: string): V | undefined => map.get(key),
+    set: (key: string, value: V): void => {
+      map.delete(key);
+      const oldest = map.keys().next();
+      if (map.size >= limit && !oldest.done) map.delete(oldest.value);
+      map.set(key, value);
+    },
+    clear: (): void => map.clear(),
+  };
+};
