@@ -1,3 +1,4 @@
+import { billing } from './texts/billing.ts';
 import { done } from './texts/done.ts';
 import { sources } from './texts/sources.ts';
 
@@ -5,13 +6,22 @@ import { sources } from './texts/sources.ts';
 export const texts = {
   product: 'Footnote',
   skip: 'Skip to the content',
+  billing,
   done,
   sources,
   nav: {
     label: 'Main',
     folded: 'Menu',
-    groups: { answers: 'Questions', knowledge: 'Knowledge' },
-    pages: { ask: 'Ask', answers: 'Answers', sources: 'Sources' },
+    groups: { answers: 'Questions', knowledge: 'Knowledge', spending: 'Spending' },
+    pages: {
+      ask: 'Ask',
+      answers: 'Answers',
+      sources: 'Sources',
+      usage: 'Usage',
+      ledger: 'Ledger',
+      quotas: 'Quotas',
+      prices: 'Prices',
+    },
     signOut: 'Sign out',
     tenant: 'Tenant',
     account: 'Account',

@@ -1,4 +1,6 @@
 import type { UsageGroup, UsageRow } from '../../core/domain.ts';
+import { csvLine } from '../../core/text/csv.ts';
+import { decimalOf } from '../../core/text/decimal.ts';
 import { renderTable } from '../text.ts';
 import { renderJson, tenantOf, tenantOption, UsageError, type Verb } from '../verb.ts';
 
@@ -26,10 +28,8 @@ export const usage: Verb = {
     const tenant = await tenantOf(call, core);
     const rows = await core.usage.report(tenant.id, { from, to }, group);
     const cells = rows.map(cellsOf);
-    const currency = tenant.settings.prices?.[0]?.currency ?? 'USD';
-    if (call.json) call.terminal.out(renderJson({ rows: rows.map((row) => rowOf(row, currency)) }));
-    else if (call.flag('csv'))
-      call.terminal.out([head, ...cells].map((line) => `${line.map(csvCell).join(',')}\r\n`).join(''));
+    if (call.json) call.terminal.out(renderJson({ rows: rows.map((row) => rowOf(row)) }));
+    else if (call.flag('csv')) call.terminal.out([head, ...cells].map(csvLine).join(''));
     else call.terminal.out(rows.length === 0 ? 'Nothing was asked in that time.\n' : renderTable(head, cells));
     return 0;
   },
@@ -45,18 +45,11 @@ const dayOf = (text: string, option: string): number => {
   return at;
 };
 
-/** Billionths as an exact decimal string. */
-const decimal = (nanos: number): string => {
-  const digits = String(Math.abs(nanos)).padStart(10, '0');
-  const fraction = digits.slice(-9).replace(/0+$/, '').padEnd(2, '0');
-  return `${nanos < 0 ? '-' : ''}${digits.slice(0, -9)}.${fraction}`;
-};
-
-const costOf = (row: UsageRow): string => (row.costUnknown ? 'unknown' : decimal(row.costNanos));
+const costOf = (row: UsageRow): string => (row.costUnknown ? 'unknown' : decimalOf(row.costNanos));
 /** As the API renders it: money with its currency, an unknown cost as null and never as 0. */
-const rowOf = ({ costNanos, costUnknown, ...row }: UsageRow, currency: string) => ({
+const rowOf = ({ costNanos, costUnknown, currency = 'USD', ...row }: UsageRow) => ({
   ...row,
-  cost: costUnknown && costNanos === 0 ? null : { amount: decimal(costNanos), currency },
+  cost: costUnknown && costNanos === 0 ? null : { amount: decimalOf(costNanos), currency },
   costIncomplete: costUnknown,
 });
 const cellsOf = (row: UsageRow): string[] => [
@@ -67,9 +60,3 @@ const cellsOf = (row: UsageRow): string[] => [
   String(row.embeddingTokens),
   costOf(row),
 ];
-
-/** A cell that a spreadsheet would take for a formula is disarmed. */
-const csvCell = (text: string): string => {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
-};

@@ -48,6 +48,7 @@ export const usageQuery = z.object({
   group: z.enum(['day', 'member', 'channel', 'platform', 'model', 'source']).default('day'),
   format: z.enum(['json', 'csv']).default('json'),
 });
+export const ledgerQuery = usageQuery.omit({ group: true });
 
 // ── tenants and keys ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -380,4 +381,33 @@ export const usage = z.object({
   group: z.string(),
   rows: z.array(z.object({ key: z.string(), ...usageFigures })),
   total: z.object(usageFigures),
+});
+
+export const ledger = z.object({
+  entries: z.array(
+    z.object({
+      id: z.string(),
+      at: z.iso.datetime(),
+      kind: z.string(),
+      model: z.string().nullable(),
+      promptTokens: z.int(),
+      completionTokens: z.int(),
+      embeddingTokens: z.int(),
+      price: z
+        .object({
+          inputPerMillion: z.string(),
+          outputPerMillion: z.string(),
+          currency: z.string(),
+          from: z.string(),
+          origin: z.string(),
+        })
+        .nullable(),
+      cost: money.nullable(),
+      platform: z.string(),
+      channelId: z.string().nullable(),
+      memberId: z.string().nullable(),
+      sourceId: z.string().nullable(),
+      answerId: z.string().nullable(),
+    }),
+  ),
 });

@@ -23,6 +23,15 @@ export const navigation = [
     group: 'knowledge',
     entries: [{ name: 'sources', path: 'sources', rule: 'viewer' }],
   },
+  {
+    group: 'spending',
+    entries: [
+      { name: 'usage', path: 'usage', rule: 'billing' },
+      { name: 'ledger', path: 'ledger', rule: 'billing' },
+      { name: 'quotas', path: 'quotas', rule: 'billing' },
+      { name: 'prices', path: 'prices', rule: 'billing' },
+    ],
+  },
 ] as const satisfies readonly { readonly group: string; readonly entries: readonly Entry[] }[];
 
 export type GroupName = (typeof navigation)[number]['group'];

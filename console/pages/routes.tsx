@@ -5,8 +5,10 @@ import type { DeclaredRoute } from '../policy.ts';
 import { addAnswerPages } from './answers-routes.tsx';
 import { addAskPages } from './ask-routes.tsx';
 import { createPages } from './pages.tsx';
+import { addQuotaPages } from './quotas-routes.tsx';
 import { addSignInPages } from './sign-in-routes.tsx';
 import { addSourcePages } from './sources-routes.tsx';
+import { addUsagePages } from './usage-routes.tsx';
 
 /** Registers the pages, group by group. */
 export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, declared: DeclaredRoute[]): void => {
@@ -15,4 +17,6 @@ export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, de
   addAskPages(pages);
   addAnswerPages(pages);
   addSourcePages(pages);
+  addUsagePages(pages);
+  addQuotaPages(pages);
 };

@@ -1,0 +1,193 @@
+import type { QuotaState } from '../../core/core.ts';
+import type { Price, Tenant } from '../../core/domain.ts';
+import { decimalOf } from '../../core/text/decimal.ts';
+import { currencyOf } from '../billing.ts';
+import { texts } from '../texts.ts';
+import { Layout, type Shell, Time } from './layout.tsx';
+import { mayPass } from './pages.tsx';
+import { ActionButton, FormBox, type FormState, SelectField, TextField } from './parts/form.tsx';
+import { Meter, Num, Table } from './parts/table.tsx';
+
+type TenantShell = Shell & { readonly tenant: Tenant };
+const words = texts.billing;
+
+export const quotasPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/quotas`;
+export const pricesPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/prices`;
+
+/** Names a limit: there is at most one of each name. */
+export const nameOfLimit = ({ scope, id, unit, per }: Pick<QuotaState, 'scope' | 'id' | 'unit' | 'per'>): string =>
+  JSON.stringify([scope, id ?? null, unit, per]);
+
+const scopeInWords = ({ scope, id }: QuotaState): string =>
+  id === undefined || scope === 'tenant' ? words.scopes[scope] : words.scopeOne[scope](id);
+
+const Amount = ({ state, value, currency }: { state: QuotaState; value: number; currency: string }) =>
+  state.unit === 'money' ? <>{`${decimalOf(value)} ${currency}`}</> : <Num value={value} />;
+
+export const QuotasPage = ({
+  shell,
+  limits,
+  state,
+}: {
+  shell: TenantShell;
+  limits: readonly QuotaState[];
+  state: FormState;
+}) => {
+  const mayEdit = mayPass(shell.roles ?? [], 'admin');
+  const currency = currencyOf(shell.tenant);
+  const path = quotasPath(shell.tenant);
+  const options = (of: Readonly<Record<string, string>>) =>
+    Object.entries(of).map(([value, label]) => ({ value, label }));
+  return (
+    <Layout shell={shell} title={words.quotasTitle} wide>
+      <h1>{words.quotasTitle}</h1>
+      <p class="lead">{words.quotasLead}</p>
+      {limits.length === 0 ? (
+        <p class="part muted">{words.quotasNone}</p>
+      ) : (
+        <Table
+          caption={words.quotasTitle}
+          rows={limits}
+          columns={[
+            { head: words.scope, cell: scopeInWords },
+            {
+              head: words.limit,
+              figures: true,
+              cell: (one) => (
+                <>
+                  <Amount state={one} value={one.limit} currency={currency} />
+                  {` ${one.unit === 'money' ? '' : words.units[one.unit]} / ${words.pers[one.per]}`}
+                </>
+              ),
+            },
+            {
+              head: words.used,
+              figures: true,
+              // Each channel or member has a counter of its own; there is no one figure for all of them.
+              cell: (one) =>
+                one.scope !== 'tenant' && one.id === undefined ? (
+                  <span class="muted">{words.perEach}</span>
+                ) : (
+                  <>
+                    <Amount state={one} value={one.used} currency={currency} />{' '}
+                    <Meter label={`${words.used}: ${scopeInWords(one)}`} value={one.used} max={one.limit} />
+                  </>
+                ),
+            },
+            { head: words.resets, cell: (one) => <Time at={one.resetsAt} /> },
+            ...(mayEdit
+              ? [
+                  {
+                    head: words.remove,
+                    cell: (one: QuotaState) => (
+                      <ActionButton
+                        action={`${path}/remove`}
+                        label={words.remove}
+                        fields={{ limit: nameOfLimit(one) }}
+                        kind="quiet"
+                      />
+                    ),
+                  },
+                ]
+              : []),
+          ]}
+        />
+      )}
+      {mayEdit && (
+        <section class="part">
+          <h2>{words.quotasAdd}</h2>
+          <FormBox state={state} action={path} submit={words.quotasAdd}>
+            <SelectField state={state} name="scope" label={words.scope} options={options(words.scopes)} />
+            <TextField state={state} name="id" label={words.oneOnly} hint={words.oneOnlyHint} maxlength={200} />
+            <SelectField
+              state={state}
+              name="unit"
+              label={words.unit}
+              options={options({ ...words.units, money: `${words.units.money} (${currency})` })}
+            />
+            <SelectField state={state} name="per" label={words.per} options={options(words.pers)} />
+            <TextField
+              state={state}
+              name="limit"
+              label={words.limit}
+              required
+              inputmode="decimal"
+              autocomplete="off"
+              maxlength={25}
+            />
+          </FormBox>
+        </section>
+      )}
+    </Layout>
+  );
+};
+
+export const PricesPage = ({
+  shell,
+  prices,
+  state,
+  rev,
+}: {
+  shell: TenantShell;
+  prices: readonly Price[];
+  state: FormState;
+  rev: number;
+}) => {
+  const mayEdit = mayPass(shell.roles ?? [], 'admin');
+  const path = pricesPath(shell.tenant);
+  return (
+    <Layout shell={shell} title={words.pricesTitle} wide>
+      <h1>{words.pricesTitle}</h1>
+      <p class="lead">{words.pricesLead}</p>
+      {prices.length === 0 ? (
+        <p class="part muted">{words.pricesNone}</p>
+      ) : (
+        <Table
+          caption={words.pricesTitle}
+          rows={prices}
+          columns={[
+            { head: words.model, cell: (price) => price.model },
+            { head: words.priceFrom, cell: (price) => price.from },
+            {
+              head: words.priceInput,
+              figures: true,
+              cell: (price) => `${price.inputPerMillion} ${price.currency}`,
+            },
+            {
+              head: words.priceOutput,
+              figures: true,
+              cell: (price) => `${price.outputPerMillion} ${price.currency}`,
+            },
+            ...(mayEdit
+              ? [
+                  {
+                    head: words.priceRemove,
+                    cell: (price: Price) => (
+                      <ActionButton
+                        action={`${path}/remove`}
+                        label={words.priceRemove}
+                        fields={{ model: price.model, from: price.from, rev: String(rev) }}
+                        kind="quiet"
+                      />
+                    ),
+                  },
+                ]
+              : []),
+          ]}
+        />
+      )}
+      {mayEdit && (
+        <section class="part">
+          <h2>{words.pricesAdd}</h2>
+          <FormBox state={state} action={path} submit={words.pricesAdd} rev={rev}>
+            <TextField state={state} name="model" label={words.priceModel} required maxlength={200} />
+            <TextField state={state} name="inputPerMillion" label={words.priceInput} required inputmode="decimal" />
+            <TextField state={state} name="outputPerMillion" label={words.priceOutput} required inputmode="decimal" />
+            <TextField state={state} name="currency" label={words.priceCurrency} required maxlength={3} />
+            <TextField state={state} name="from" label={words.priceFrom} type="date" required />
+          </FormBox>
+        </section>
+      )}
+    </Layout>
+  );
+};

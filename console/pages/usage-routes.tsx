@@ -1,0 +1,99 @@
+import type { UsageGroup } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+import { asDownload, currencyOf, ledgerText, type Range, renderUsageCsv, streamOf } from '../billing.ts';
+import type { PageRequest, Pages } from './pages.tsx';
+import { LedgerPage, StatementPage, UsagePage, usageGroups } from './usage.tsx';
+
+const dayMs = 86_400_000;
+/** Longer periods are for the export. */
+const longestDays = 400;
+
+/** What was used and what it cost: tables, charts, the ledger itself, and everything to take away. No message text. */
+export const addUsagePages = (pages: Pages): void => {
+  const { core, runtime } = pages.doors;
+
+  /** Days of the address, the last one included; this month when there are none. Throws `invalid`. */
+  const rangeFrom = (request: PageRequest): Range => {
+    const now = runtime.clock.now();
+    const today = new Date(now);
+    const from = dayAt(request.query('from')) ?? Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), 1);
+    const last =
+      dayAt(request.query('to')) ?? Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate());
+    if (last < from) throw new AppError('invalid', 'The first day must not be after the last one.', { at: 'from' });
+    return { from, to: last + dayMs };
+  };
+  const shown = (range: Range): Range => {
+    if (range.to - range.from > longestDays * dayMs)
+      throw new AppError('invalid', `A page shows at most ${longestDays} days; the export takes any period.`, {
+        at: 'from',
+      });
+    return range;
+  };
+  const groupFrom = (request: PageRequest): UsageGroup =>
+    usageGroups.find((group) => group === request.query('group')) ?? 'day';
+
+  pages.get('/console/{tenant}/usage', 'session:billing', async (request) => {
+    const range = shown(rangeFrom(request));
+    const group = groupFrom(request);
+    const byDay = await core.usage.report(request.tenant.id, range, 'day');
+    const rows = group === 'day' ? byDay : await core.usage.report(request.tenant.id, range, group);
+    return request.show(
+      <UsagePage shell={await request.shell('usage')} range={range} group={group} rows={rows} byDay={byDay} />,
+    );
+  });
+
+  pages.get('/console/{tenant}/usage/export', 'session:billing', async (request) => {
+    const range = rangeFrom(request);
+    const rows = await core.usage.report(request.tenant.id, range, groupFrom(request));
+    return request.c.body(
+      renderUsageCsv(rows, currencyOf(request.tenant)),
+      200,
+      asDownload('usage', request.tenant, range, 'csv'),
+    );
+  });
+
+  pages.get('/console/{tenant}/usage/statement', 'session:billing', async (request) => {
+    const range = shown(rangeFrom(request));
+    const [byDay, byModel] = await Promise.all([
+      core.usage.report(request.tenant.id, range, 'day'),
+      core.usage.report(request.tenant.id, range, 'model'),
+    ]);
+    return request.show(
+      <StatementPage
+        shell={await request.shell('usage')}
+        range={range}
+        byDay={byDay}
+        byModel={byModel}
+        isClosed={range.to <= runtime.clock.now()}
+      />,
+    );
+  });
+
+  pages.get('/console/{tenant}/ledger', 'session:billing', async (request) => {
+    const range = rangeFrom(request);
+    const cursor = request.query('cursor');
+    const page = await core.usage.ledger(request.tenant.id, range, {
+      limit: 100,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    return request.show(<LedgerPage shell={await request.shell('ledger')} range={range} page={page} />);
+  });
+
+  pages.get('/console/{tenant}/ledger/export', 'session:billing', async (request) => {
+    const range = rangeFrom(request);
+    const format = request.query('format') === 'json' ? 'json' : 'csv';
+    return request.c.body(
+      streamOf(ledgerText(core, request.tenant.id, range, format)),
+      200,
+      asDownload('ledger', request.tenant, range, format),
+    );
+  });
+};
+
+/** Midnight UTC of a day; undefined when none was named. Throws `invalid` for what is no day. */
+const dayAt = (text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined;
+  const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
+  if (Number.isNaN(at)) throw new AppError('invalid', 'A day is needed, such as 2026-11-01.', { at: 'from' });
+  return at;
+};

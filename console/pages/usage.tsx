@@ -1,0 +1,325 @@
+import type { LedgerEntry, Tenant, UsageGroup, UsageRow } from '../../core/domain.ts';
+import type { Paged } from '../../core/ports/state.ts';
+import { decimalOf } from '../../core/text/decimal.ts';
+import { costsOf, type Range, renderEntry, sumOf } from '../billing.ts';
+import { texts } from '../texts.ts';
+import { Layout, type Shell, Time } from './layout.tsx';
+import { mayPass } from './pages.tsx';
+import { BarChart } from './parts/chart.tsx';
+import { More, Num, Table } from './parts/table.tsx';
+
+type TenantShell = Shell & { readonly tenant: Tenant };
+const words = texts.billing;
+
+export const usageGroups: readonly UsageGroup[] = ['day', 'platform', 'channel', 'member', 'model', 'source'];
+export const usagePath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/usage`;
+export const ledgerPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/ledger`;
+
+const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
+/** A range as it stands in an address: the last day is part of it. */
+export const daysOf = ({ from, to }: Range): { readonly from: string; readonly to: string } => ({
+  from: dayOf(from),
+  to: dayOf(Math.max(from, to - 1)),
+});
+const queryOf = (range: Range): string => new URLSearchParams(daysOf(range)).toString();
+
+const PeriodForm = ({ action, range, group }: { action: string; range: Range; group?: UsageGroup }) => (
+  <form class="filter" method="get" action={action}>
+    <label>
+      <span>{words.from}</span>
+      <input type="date" name="from" value={daysOf(range).from} required />
+    </label>
+    <label>
+      <span>{words.to}</span>
+      <input type="date" name="to" value={daysOf(range).to} required />
+    </label>
+    {group !== undefined && (
+      <label>
+        <span>{words.group}</span>
+        <select name="group">
+          {usageGroups.map((value) => (
+            <option value={value} selected={value === group}>
+              {words.groups[value]}
+            </option>
+          ))}
+        </select>
+      </label>
+    )}
+    <button type="submit">{words.apply}</button>
+  </form>
+);
+
+const Cost = ({ row }: { row: Pick<UsageRow, 'costNanos' | 'currency' | 'costUnknown'> }) => {
+  if (row.costUnknown && row.costNanos === 0) return <span class="muted">{words.unknown}</span>;
+  return (
+    <>
+      {row.currency === undefined ? '0' : `${decimalOf(row.costNanos)} ${row.currency}`}
+      {row.costUnknown && <span class="muted">{` ${words.incomplete}`}</span>}
+    </>
+  );
+};
+
+/** All that was paid; two currencies are never added up. */
+const Costs = ({ rows }: { rows: readonly UsageRow[] }) => {
+  const costs = costsOf(rows);
+  const unknown = rows.some(({ costUnknown }) => costUnknown);
+  if (costs.length === 0) return <>{unknown ? words.unknown : '0'}</>;
+  return (
+    <>
+      {costs.map(({ currency, nanos }) => `${decimalOf(nanos)} ${currency}`).join(' + ')}
+      {unknown && <span class="muted">{` ${words.incomplete}`}</span>}
+    </>
+  );
+};
+
+const tokensOf = (row: Pick<UsageRow, 'promptTokens' | 'completionTokens' | 'embeddingTokens'>): number =>
+  row.promptTokens + row.completionTokens + row.embeddingTokens;
+
+const Tiles = ({ rows }: { rows: readonly UsageRow[] }) => {
+  const total = sumOf(rows);
+  return (
+    <div class="tiles">
+      <section class="tile">
+        <h2>{words.questions}</h2>
+        <p class="value">
+          <Num value={total.questions} />
+        </p>
+      </section>
+      <section class="tile">
+        <h2>{words.tokens}</h2>
+        <p class="value">
+          <Num value={tokensOf(total)} />
+        </p>
+      </section>
+      <section class="tile">
+        <h2>{words.cost}</h2>
+        <p class="value">
+          <Costs rows={rows} />
+        </p>
+      </section>
+    </div>
+  );
+};
+
+const UsageTable = ({ rows, head }: { rows: readonly UsageRow[]; head: string }) => {
+  const total = sumOf(rows);
+  return (
+    <Table
+      caption={`${words.usageTitle}: ${head}`}
+      rows={rows}
+      columns={[
+        { head, cell: (row) => row.key },
+        { head: words.questions, figures: true, cell: (row) => <Num value={row.questions} /> },
+        { head: words.promptTokens, figures: true, cell: (row) => <Num value={row.promptTokens} /> },
+        { head: words.completionTokens, figures: true, cell: (row) => <Num value={row.completionTokens} /> },
+        { head: words.embeddingTokens, figures: true, cell: (row) => <Num value={row.embeddingTokens} /> },
+        { head: words.cost, figures: true, cell: (row) => <Cost row={row} /> },
+      ]}
+      foot={
+        <tr>
+          <th scope="row">{words.total}</th>
+          <td class="num" data-head={words.questions}>
+            <Num value={total.questions} />
+          </td>
+          <td class="num" data-head={words.promptTokens}>
+            <Num value={total.promptTokens} />
+          </td>
+          <td class="num" data-head={words.completionTokens}>
+            <Num value={total.completionTokens} />
+          </td>
+          <td class="num" data-head={words.embeddingTokens}>
+            <Num value={total.embeddingTokens} />
+          </td>
+          <td class="num" data-head={words.cost}>
+            <Costs rows={rows} />
+          </td>
+        </tr>
+      }
+    />
+  );
+};
+
+/** Days without a question are days too: a chart without them would lie about time. */
+const everyDay = (range: Range, rows: readonly UsageRow[]): readonly { day: string; rows: readonly UsageRow[] }[] => {
+  const days: { day: string; rows: readonly UsageRow[] }[] = [];
+  for (let at = range.from; at < range.to && days.length < 400; at += 86_400_000) {
+    const day = dayOf(at);
+    days.push({ day, rows: rows.filter(({ key }) => key === day) });
+  }
+  return days;
+};
+
+export const UsagePage = ({
+  shell,
+  range,
+  group,
+  rows,
+  byDay,
+}: {
+  shell: TenantShell;
+  range: Range;
+  group: UsageGroup;
+  rows: readonly UsageRow[];
+  byDay: readonly UsageRow[];
+}) => {
+  const days = everyDay(range, byDay);
+  const [currency, ...others] = costsOf(byDay).map((cost) => cost.currency);
+  const base = usagePath(shell.tenant);
+  const query = queryOf(range);
+  return (
+    <Layout shell={shell} title={words.usageTitle} wide>
+      <h1>{words.usageTitle}</h1>
+      <p class="lead">{words.usageLead}</p>
+      <PeriodForm action={base} range={range} group={group} />
+      <Tiles rows={byDay} />
+      {byDay.length === 0 ? (
+        <p class="muted part">{words.nothing}</p>
+      ) : (
+        <>
+          <BarChart
+            title={words.chart}
+            bars={days.map(({ day, rows: of }) => {
+              const { questions } = sumOf(of);
+              return { label: day.slice(5), value: questions, title: `${day}: ${questions}` };
+            })}
+            format={compact}
+          />
+          {currency !== undefined && others.length === 0 && (
+            <BarChart
+              title={words.chartCost(currency)}
+              bars={days.map(({ day, rows: of }) => {
+                const { costNanos } = sumOf(of);
+                return {
+                  label: day.slice(5),
+                  value: costNanos / 1e9,
+                  title: `${day}: ${decimalOf(costNanos)} ${currency}`,
+                };
+              })}
+              format={compact}
+            />
+          )}
+          <section class="part">
+            <UsageTable rows={rows} head={words.groups[group]} />
+          </section>
+        </>
+      )}
+      <section class="part">
+        <h2>{words.export}</h2>
+        <p class="bar-row">
+          <a class="button" href={`${base}/export?${query}&group=${group}`} download>
+            {words.usageCsv}
+          </a>
+          <a class="button" href={`${ledgerPath(shell.tenant)}/export?${query}&format=csv`} download>
+            {words.ledgerCsv}
+          </a>
+          <a class="button" href={`${ledgerPath(shell.tenant)}/export?${query}&format=json`} download>
+            {words.ledgerJson}
+          </a>
+          <a class="button" href={`${base}/statement?${query}`}>
+            {words.statement}
+          </a>
+        </p>
+      </section>
+    </Layout>
+  );
+};
+
+const compact = (value: number): string =>
+  new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
+
+export const LedgerPage = ({ shell, range, page }: { shell: TenantShell; range: Range; page: Paged<LedgerEntry> }) => {
+  const base = ledgerPath(shell.tenant);
+  const maySeeAnswers = mayPass(shell.roles ?? [], 'viewer');
+  return (
+    <Layout shell={shell} title={words.ledgerTitle} wide>
+      <h1>{words.ledgerTitle}</h1>
+      <p class="lead">{words.ledgerLead}</p>
+      <PeriodForm action={base} range={range} />
+      {page.items.length === 0 ? (
+        <p class="muted part">{words.nothing}</p>
+      ) : (
+        <Table
+          caption={words.ledgerTitle}
+          rows={page.items}
+          columns={[
+            { head: words.at, cell: (entry) => <Time at={entry.at} /> },
+            { head: words.kind, cell: (entry) => words.kinds[entry.kind] ?? entry.kind },
+            { head: words.model, cell: (entry) => entry.model ?? '' },
+            { head: words.promptTokens, figures: true, cell: (entry) => <Num value={entry.promptTokens} /> },
+            { head: words.completionTokens, figures: true, cell: (entry) => <Num value={entry.completionTokens} /> },
+            { head: words.embeddingTokens, figures: true, cell: (entry) => <Num value={entry.embeddingTokens} /> },
+            {
+              head: words.price,
+              figures: true,
+              cell: ({ price }) =>
+                price === undefined ? '' : `${price.inputPerMillion} / ${price.outputPerMillion} ${price.currency}`,
+            },
+            {
+              head: words.cost,
+              figures: true,
+              cell: (entry) => {
+                const { cost } = renderEntry(entry);
+                if (cost !== null) return `${cost.amount} ${cost.currency}`;
+                return entry.model === undefined ? '' : <span class="muted">{words.unknown}</span>;
+              },
+            },
+            { head: words.who, cell: (entry) => entry.memberId ?? entry.sourceId ?? entry.platform },
+            {
+              head: words.answer,
+              cell: ({ answerId }) =>
+                answerId === undefined || !maySeeAnswers ? (
+                  ''
+                ) : (
+                  <a href={`/console/${encodeURIComponent(shell.tenant.slug)}/answers/${encodeURIComponent(answerId)}`}>
+                    {words.answer}
+                  </a>
+                ),
+            },
+          ]}
+        />
+      )}
+      <More
+        href={
+          page.nextCursor === undefined
+            ? undefined
+            : `${base}?${queryOf(range)}&cursor=${encodeURIComponent(page.nextCursor)}`
+        }
+      />
+    </Layout>
+  );
+};
+
+/** One page to print or to keep: what a reviewer signs. */
+export const StatementPage = ({
+  shell,
+  range,
+  byDay,
+  byModel,
+  isClosed,
+}: {
+  shell: TenantShell;
+  range: Range;
+  byDay: readonly UsageRow[];
+  byModel: readonly UsageRow[];
+  isClosed: boolean;
+}) => {
+  const { from, to } = daysOf(range);
+  return (
+    <Layout shell={shell} title={words.statement} wide>
+      <p class="crumb">
+        <a href={`${usagePath(shell.tenant)}?${queryOf(range)}`}>{words.usageTitle}</a>
+      </p>
+      <h1>{words.statementTitle(shell.tenant.name, from, to)}</h1>
+      <p class="lead">{isClosed ? words.statementNote : words.statementOpen}</p>
+      <Tiles rows={byDay} />
+      <section class="part">
+        <h2>{words.byModel}</h2>
+        <UsageTable rows={byModel} head={words.model} />
+      </section>
+      <section class="part">
+        <h2>{words.byDay}</h2>
+        <UsageTable rows={byDay} head={words.groups.day} />
+      </section>
+    </Layout>
+  );
+};
