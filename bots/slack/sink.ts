@@ -54,9 +54,9 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
 
   const place = { channel: where.channel, ...(where.thread === undefined ? {} : { thread_ts: where.thread }) };
 
-  const keep = async (ts: string, index: number): Promise<void> => {
+  const keep = async (ts: string, index: number, last = false): Promise<void> => {
     posted[index] = ts;
-    await delivery.posted(ts);
+    await delivery.posted(ts, last);
   };
 
   const standing = async (): Promise<readonly Standing[]> => {
@@ -190,11 +190,15 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
 
   // ── the end of the answer ─────────────────────────────────────────────────────────────────────────────────────────
 
-  const post = async (body: Readonly<Record<string, unknown>>, index: number): Promise<'done' | 'blocks-refused'> => {
+  const post = async (
+    body: Readonly<Record<string, unknown>>,
+    index: number,
+    last: boolean,
+  ): Promise<'done' | 'blocks-refused'> => {
     for (let attempt = 1; ; attempt += 1) {
       const result = await api.call('chat.postMessage', { ...place, ...body }, { signal });
       if (result.ok) {
-        await keep(String(result.data.ts), index);
+        await keep(String(result.data.ts), index, last);
         return 'done';
       }
       if (isBlockRefusal(result) && dialect === 'blocks') return 'blocks-refused';
@@ -202,7 +206,7 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
       await clock.sleep(500 * attempt, signal);
       const found = (await standing()).find((message) => message.part === index && !posted.includes(message.ts));
       if (found !== undefined) {
-        await keep(found.ts, index);
+        await keep(found.ts, index, last);
         return 'done';
       }
     }
@@ -248,7 +252,7 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
         sealed: true,
         ...(last && feedbackId !== undefined ? { feedbackId } : {}),
       });
-      const result = ts === undefined ? await post(body, index) : await replace(ts, body);
+      const result = ts === undefined ? await post(body, index, last) : await replace(ts, body);
       if (result === 'blocks-refused') {
         dialect = 'mrkdwn';
         queue = [...queue.slice(0, index), ...queue.slice(index).flatMap((text) => splitFor('mrkdwn', text))];

@@ -5,7 +5,7 @@ import { toAppError } from '../errors.ts';
 import { inboxIdOf } from '../ids.ts';
 import type { Platform, Received, Workspaces } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
-import type { InboxRow, StateStore } from '../ports/state.ts';
+import type { InboxRow, Lease, StateStore } from '../ports/state.ts';
 import { defaultPatience, type Patience } from './deliver.ts';
 import type { Handling } from './handling.ts';
 import { type ThreadWork, workThread } from './thread-work.ts';
@@ -88,17 +88,51 @@ export const createConversations = (parts: ConversationParts): Conversations => 
       attempts: 0,
       receivedAt: event.receivedAt,
     };
-    const outcome = await state.inbox.receive(row);
+    const direct = mayTakeUp(row.threadKey);
+    if (direct) takingUp += 1;
+    const { outcome, lease } = direct
+      ? await state.inbox
+          .receiveAndClaim(row, { owner: parts.owner, now: startedAt, leaseForMs: settings.leaseForMs })
+          .finally(() => {
+            takingUp -= 1;
+          })
+      : { outcome: await state.inbox.receive(row), lease: null };
     metrics.observe('acknowledge_seconds', (clock.now() - startedAt) / 1000, { platform: event.platform });
     if (outcome === 'duplicate') {
       metrics.count('events_total', { platform: event.platform, reason: 'duplicate' });
       log.info('event', { requestId: row.id, platform: event.platform, kind: event.kind, reason: 'duplicate' });
-    } else {
+    } else if (lease !== null && !stopping.signal.aborted) run(lease, startedAt, { ...row, attempts: 1 });
+    else {
+      if (lease !== null) await state.inbox.releaseThread(lease);
+      if (running.has(row.threadKey)) calledAgain.add(row.threadKey);
       if (event.kind === 'delete') running.get(row.threadKey)?.questionGone(event);
+      queued = true;
       heard += 1;
       bell.ring();
     }
     return { outcome };
+  };
+
+  /** Being stored with the wish to be worked on at once. */
+  let takingUp = 0;
+  /** Threads that got a row while they were worked on. */
+  const calledAgain = new Set<string>();
+  /** Rows may be waiting that this process knows of or cannot know of: whoever comes now stands behind them. */
+  let queued = true;
+  /** A fresh question is worked on at once when hands are free and nobody waits. */
+  const mayTakeUp = (threadKey: string): boolean => {
+    const busy = running.size + takingUp;
+    if (queued || loop === null || stopping.signal.aborted || busy >= settings.concurrency) return false;
+    return busy < share || runningOf(workspaceOf(threadKey)) + takingUp < share;
+  };
+
+  const run = (lease: Lease, claimedAt: number, fresh?: InboxRow): void => {
+    const work = workThread(handling, lease, claimedAt, settings, fresh);
+    running.set(lease.key, work);
+    void work.done.then((end) => {
+      running.delete(lease.key);
+      if (calledAgain.delete(lease.key) || end === 'left' || queued) bell.ring();
+    });
   };
 
   /** At most three quarters of the workers for one workspace while others wait: a flood from one is not an outage for all. */
@@ -122,12 +156,7 @@ export const createConversations = (parts: ConversationParts): Conversations => 
       await state.inbox.releaseThread(lease, clock.now() + settings.pollMs);
       return 'claimed';
     }
-    const work = workThread(handling, lease, claimedAt, settings);
-    running.set(lease.key, work);
-    void work.done.then(() => {
-      running.delete(lease.key);
-      bell.ring();
-    });
+    run(lease, claimedAt);
     return 'claimed';
   };
 
@@ -140,10 +169,13 @@ export const createConversations = (parts: ConversationParts): Conversations => 
     const count = Math.min(settings.concurrency - running.size, Math.max(batch, Math.min(heard, 16)));
     heard = 0;
     if (count <= 0) return 'nothing';
+    // Rows that come from here on say so themselves.
+    queued = false;
     const claims = await Promise.allSettled(Array.from({ length: count }, claimOne));
     const failed = claims.find((claim) => claim.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
     const all = claims.every((claim) => claim.status === 'fulfilled' && claim.value === 'claimed');
+    if (failed !== undefined || all) queued = true;
+    if (failed !== undefined) throw failed.reason;
     batch = all ? Math.min(16, batch * 2) : 1;
     return all ? 'claimed' : 'nothing';
   };

@@ -1,12 +1,12 @@
 import type { Answering } from '../answer/answering.ts';
 import { textsFor } from '../answer/texts.ts';
 import type { EffectiveRules } from '../core.ts';
-import type { InboundEvent, ReasonCode, Receipt, Tenant } from '../domain.ts';
+import type { InboundEvent, ReasonCode, Receipt, Tenant, Turn } from '../domain.ts';
 import { type AppError, toAppError } from '../errors.ts';
 import { conversationIdOf, hashOf } from '../ids.ts';
 import type { AnswerSink, Manner, Platform } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
-import type { OutboxRecord, StateStore } from '../ports/state.ts';
+import type { Books, OutboxRecord, StateStore } from '../ports/state.ts';
 import { asKept, isSentence, memberIdOf, sentenceReceipt, withoutText } from './receipts.ts';
 
 /** Bounds of trying again. A question is never dropped: when they are spent it ends in one sentence. */
@@ -86,12 +86,17 @@ export const conversationOf = (event: InboundEvent, isPrivate = false): string =
 export const deliverAnswer = async (parts: Delivering, work: Assignment): Promise<Delivered> => {
   const { outbox } = parts.state;
   const { clock } = parts.runtime;
-  const record = await outbox.open(work.tenant.id, work.deliveryId, work.answerId, clock.now());
+  const [record, turns] = await Promise.all([
+    outbox.open(work.tenant.id, work.deliveryId, work.answerId, clock.now()),
+    turnsBefore(parts, work),
+  ]);
   if (record.state === 'sent') {
-    if (record.final !== undefined) await keepBooks(parts, work, record.final);
+    if (record.final !== undefined) await markSent(parts, work, record.final, []);
     return { outcome: 'done', reason: record.final?.reason ?? 'answered', receipt: record.final?.receipt ?? null };
   }
   const again = record.attempts > 1;
+  /** Ids that are written with the end of the delivery. */
+  const lastPosted: string[] = [];
   const openSink = async (): Promise<AnswerSink> =>
     work.platform.openAnswer(
       work.event,
@@ -99,7 +104,10 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
         id: work.deliveryId,
         postedIds: record.postedIds.length > 0 ? record.postedIds : work.replaces,
         uncertain: again,
-        posted: (messageId) => outbox.posted(work.tenant.id, work.deliveryId, messageId),
+        posted: async (messageId, last = false) => {
+          if (last) lastPosted.push(messageId);
+          else await outbox.posted(work.tenant.id, work.deliveryId, messageId);
+        },
       },
       work.signal,
       work.manner,
@@ -113,7 +121,7 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
 
   let final = record.final;
   if (final === undefined) {
-    const made = await writeFinal(parts, work, sink, record.attempts);
+    const made = await writeFinal(parts, work, sink, record.attempts, turns);
     if ('outcome' in made) return made;
     final = made;
     await Promise.all([outbox.finalize(work.tenant.id, work.deliveryId, final), work.confirmLease()]);
@@ -124,11 +132,11 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
     else
       await sink.finish({ markdown: final.markdown, citations: final.receipt.citations, ...feedbackOf(work, final) });
   } catch (thrown) {
+    for (const messageId of lastPosted) await outbox.posted(work.tenant.id, work.deliveryId, messageId);
     return await undelivered(parts, work, final, thrown);
   }
   parts.runtime.metrics.observe('step_seconds', (clock.now() - startedAt) / 1000, { step: 'deliver' });
-  // Together, because each repeats safely: whatever a crash leaves out is done when the row is worked on again.
-  await Promise.all([outbox.sent(work.tenant.id, work.deliveryId, clock.now()), keepBooks(parts, work, final)]);
+  await markSent(parts, work, final, lastPosted);
   return { outcome: 'done', reason: final.reason, receipt: final.receipt };
 };
 
@@ -137,23 +145,41 @@ const feedbackOf = (work: Assignment, final: Final): { readonly feedbackId?: str
     ? { feedbackId: final.receipt.answerId }
     : {};
 
-/** The receipt and, for an answer, the pair of turns; both idempotent. */
-const keepBooks = async (parts: Delivering, work: Assignment, final: Final): Promise<void> => {
-  await Promise.all([parts.state.receipts.put(asKept(work.tenant, final.receipt)), keepTurns(parts, work, final)]);
+/** Sent, with the receipt and, for an answer, the pair of turns. Whatever a crash leaves out is done when the row is worked on again. */
+const markSent = async (
+  parts: Delivering,
+  work: Assignment,
+  final: Final,
+  posted: readonly string[],
+): Promise<void> => {
+  const turns = turnsOf(work, final);
+  // A re-answered edit replaces the pair; for a first answer there is nothing to remove.
+  if (turns !== null && work.replaces.length > 0)
+    await parts.state.conversations.removePair(work.tenant.id, turns.conversationId, turns.id);
+  await parts.state.outbox.sent(work.tenant.id, work.deliveryId, parts.runtime.clock.now(), {
+    posted,
+    receipt: asKept(work.tenant, final.receipt),
+    ...(turns === null ? {} : { turns }),
+  });
 };
 
-const keepTurns = async (parts: Delivering, work: Assignment, final: Final): Promise<void> => {
-  if (final.receipt.kind === 'refused') return;
-  const { event } = work;
-  const pairId = pairIdOf(event);
-  const conversationId = conversationOf(event, work.manner.private);
-  // A re-answered edit replaces the pair; for a first answer there is nothing to remove.
-  if (work.replaces.length > 0) await parts.state.conversations.removePair(work.tenant.id, conversationId, pairId);
-  await parts.state.conversations.append(work.tenant.id, conversationId, pairId, [
-    { role: 'user', text: event.text, at: final.receipt.at, ...(event.author.isBot ? { bot: true } : {}) },
-    { role: 'assistant', text: final.receipt.answer, at: final.receipt.at, answerId: final.receipt.answerId },
-  ]);
-};
+const turnsOf = ({ event, manner }: Assignment, { receipt }: Final): NonNullable<Books['turns']> | null =>
+  receipt.kind === 'refused'
+    ? null
+    : {
+        conversationId: conversationOf(event, manner.private),
+        id: pairIdOf(event),
+        pair: [
+          { role: 'user', text: event.text, at: receipt.at, ...(event.author.isBot ? { bot: true } : {}) },
+          { role: 'assistant', text: receipt.answer, at: receipt.at, answerId: receipt.answerId },
+        ],
+      };
+
+/** What was said in the conversation so far; a sentence of ours is said without looking. */
+const turnsBefore = async (parts: Delivering, work: Assignment): Promise<readonly Turn[]> =>
+  work.say === undefined
+    ? parts.state.conversations.turns(work.tenant.id, conversationOf(work.event, work.manner.private), 12)
+    : [];
 
 /** The text to deliver: a sentence of ours, or what the answering path makes of the question. */
 const writeFinal = async (
@@ -161,6 +187,7 @@ const writeFinal = async (
   work: Assignment,
   sink: AnswerSink,
   attempt: number,
+  turns: readonly Turn[],
 ): Promise<Final | Delivered> => {
   const traceId = parts.runtime.random.hex(16);
   const begunAt = parts.runtime.clock.now();
@@ -185,7 +212,7 @@ const writeFinal = async (
   unheeded(sink.status('Reading the documents …'));
   const signal = AbortSignal.any([work.signal, sink.cancelled]);
   try {
-    const receipt = await parts.answering.answer(await requestOf(parts, work, attempt, traceId), {
+    const receipt = await parts.answering.answer(requestOf(parts, work, attempt, traceId, turns), {
       signal,
       status: (text) => unheeded(sink.status(text)),
       update: (markdown) => unheeded(sink.update(markdown)),
@@ -209,15 +236,15 @@ const writeFinal = async (
   }
 };
 
-const requestOf = async (
+const requestOf = (
   parts: Delivering,
   work: Assignment,
   attempt: number,
   traceId: string,
-): Promise<Parameters<Answering['answer']>[0]> => {
+  turns: readonly Turn[],
+): Parameters<Answering['answer']>[0] => {
   const { event, rules } = work;
   const conversationId = conversationOf(event, work.manner.private);
-  const turns = await parts.state.conversations.turns(work.tenant.id, conversationId, 12);
   const { answerWithinMs } = parts.patience;
   const left = answerWithinMs - (parts.runtime.clock.now() - event.receivedAt);
   return {

@@ -10,7 +10,7 @@ import { deliveriesOf, type Handled, type Handling, type Hold, isDeleted, settle
 import { decideReply, maxBotsInARow } from './reply-policy.ts';
 
 export const handleQuestion = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
-  const related = await relatedRows(parts, row.event);
+  const related = await relatedRows(parts, row, hold);
   if (related.some((other) => other.event.kind === 'delete')) {
     await keepReceiptOfDeleted(parts, tenant, row.id);
     return settle('superseded', tenant);
@@ -29,7 +29,7 @@ export const handleQuestion = async (parts: Handling, tenant: Tenant, row: Inbox
 
 /** Answered: answered again, in place. Heard but not answered: looked at again with its new words. Never heard: silence. */
 export const handleEdit = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
-  const related = await relatedRows(parts, row.event);
+  const related = await relatedRows(parts, row, hold);
   if (related.some((other) => other.event.kind === 'delete')) return settle('superseded', tenant);
   const later = related.some(
     (other) => other.id !== row.id && other.event.kind === 'edit' && other.event.orderKey > row.event.orderKey,
@@ -153,7 +153,7 @@ const mayBotAskAgain = async ({ state, runtime }: Handling, event: InboundEvent)
 const botChainForMs = 10 * 60_000;
 
 export const handleDelete = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
-  const related = await relatedRows(parts, row.event);
+  const related = await relatedRows(parts, row, hold);
   for (const other of related) {
     // A deletion whose thread the platform did not name stands in a thread of its own; what it makes void sees it there.
     if (other.id !== row.id && other.state === 'ready' && other.threadKey === row.threadKey)
@@ -184,7 +184,9 @@ const retractAll = async (
 };
 
 /** The question, its edits and its deletion, in the platform's order. */
-const relatedRows = async (parts: Handling, event: InboundEvent): Promise<readonly InboxRow[]> => {
+const relatedRows = async (parts: Handling, row: InboxRow, hold: Hold): Promise<readonly InboxRow[]> => {
+  if (hold.alone) return [row];
+  const { event } = row;
   const rows = await parts.state.inbox.byMessage(event.platform, event.workspaceId, event.channelId, event.messageId);
   return [...rows]
     .filter((row) => row.event.kind !== 'feedback')

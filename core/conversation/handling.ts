@@ -16,6 +16,8 @@ export type Handling = Delivering & {
 /** The hold that a worker has on a row while it works on it. */
 export type Hold = {
   readonly signal: AbortSignal;
+  /** Nothing but the row itself was known about its message when it was taken up. */
+  readonly alone: boolean;
   confirmLease(): Promise<void>;
   /** Settles another row of the same thread; rejects with `lease-lost`. */
   settle(rowId: string, reason: ReasonCode, tenantId?: string): Promise<void>;

@@ -14,7 +14,8 @@ export type ThreadSettings = {
 /** A thread in the hands of a worker. */
 export type ThreadWork = {
   readonly threadKey: string;
-  readonly done: Promise<void>;
+  /** `left`: rows may still be waiting in it. */
+  readonly done: Promise<'drained' | 'left'>;
   /** A deletion came in by this process: stop the answer to that message at once. */
   questionGone(event: InboundEvent): void;
   /** Give the thread back now; somebody else goes on. */
@@ -23,9 +24,16 @@ export type ThreadWork = {
 
 /**
  * Works off a leased thread in the platform's order. A heartbeat keeps the lease; when it is lost everything stops
- * without a word, because somebody else is already answering. `done` never rejects.
+ * without a word, because somebody else is already answering. `done` never rejects. `fresh` came with the lease, and
+ * stands alone in its thread.
  */
-export const workThread = (parts: Handling, lease: Lease, claimedAt: number, settings: ThreadSettings): ThreadWork => {
+export const workThread = (
+  parts: Handling,
+  lease: Lease,
+  claimedAt: number,
+  settings: ThreadSettings,
+  fresh?: InboxRow,
+): ThreadWork => {
   const { inbox } = parts.state;
   const { clock, log } = parts.runtime;
   const whole = new AbortController();
@@ -78,11 +86,12 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
       current?.stop.abort(questionDeleted());
   };
 
-  const workRow = async (row: InboxRow): Promise<Handled> => {
+  const workRow = async (row: InboxRow, alone: boolean): Promise<Handled> => {
     const stop = new AbortController();
     current = { row, stop };
     const hold: Hold = {
       signal: AbortSignal.any([whole.signal, stop.signal]),
+      alone,
       confirmLease,
       settle: async (rowId, reason, tenantId) => {
         if (
@@ -99,13 +108,12 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
     }
   };
 
-  const drain = async (): Promise<void> => {
-    for (let worked = 0; worked < settings.rowsPerTurn; worked += 1) {
-      if (whole.signal.aborted) return void (await giveBack(lease));
-      const row = (await inbox.pending(lease, 1))[0];
-      if (row === undefined) break;
+  const drain = async (): Promise<'drained' | 'left'> => {
+    let row = fresh ?? (await inbox.pending(lease, 1))[0];
+    for (let left = settings.rowsPerTurn; row !== undefined && left > 0; left -= 1) {
+      if (whole.signal.aborted) return giveBack(lease);
       const startedAt = clock.now();
-      const handled = await workRow(row);
+      const handled = await workRow(row, row === fresh);
       if (handled.outcome === 'later') {
         log.warn('event-later', {
           requestId: row.id,
@@ -114,7 +122,8 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
           code: handled.error.code,
           afterMs: handled.afterMs,
         });
-        return void (await inbox.releaseThread(lease, clock.now() + handled.afterMs));
+        await inbox.releaseThread(lease, clock.now() + handled.afterMs);
+        return 'left';
       }
       const { tenantId, answerId, reason } = handled;
       const outcome = {
@@ -122,34 +131,45 @@ export const workThread = (parts: Handling, lease: Lease, claimedAt: number, set
         ...(tenantId === undefined ? {} : { tenantId }),
         ...(answerId === undefined ? {} : { answerId }),
       };
-      if (!(await inbox.settle(lease, row.id, clock.now(), outcome))) return;
+      // The last of this turn: who takes the thread up again takes its next row up too.
+      if (left === 1) {
+        if (!(await inbox.settle(lease, row.id, clock.now(), outcome))) return 'left';
+        report(parts, row, handled, startedAt);
+        break;
+      }
+      const next: InboxRow | 'freed' | 'lost' = await inbox.settleAndNext(lease, row.id, clock.now(), outcome);
+      if (next === 'lost') return 'left';
       report(parts, row, handled, startedAt);
+      if (next === 'freed') return 'drained';
+      row = next;
     }
     await inbox.releaseThread(lease);
+    return 'left';
   };
 
   /** A worker that must stop hands the thread on at once; when the store cannot be reached the lease runs out by itself. */
-  const giveBack = async (held: Lease, notBefore?: number): Promise<void> => {
+  const giveBack = async (held: Lease, notBefore?: number): Promise<'left'> => {
     try {
       await inbox.releaseThread(held, notBefore);
     } catch {
       // The store is down; expiry frees the thread.
     }
+    return 'left';
   };
 
-  const run = async (): Promise<void> => {
+  const run = async (): Promise<'drained' | 'left'> => {
     try {
-      await drain();
+      return await drain();
     } catch (thrown) {
       const error = toAppError(thrown);
-      if (error.code === 'lease-lost') return;
+      if (error.code === 'lease-lost') return 'left';
       if (error.code === 'cancelled') return await giveBack(lease);
       parts.runtime.metrics.count('errors_total', { code: error.code });
       log.error('thread-failed', {
         code: error.code,
         error: error.cause instanceof Error ? error.cause.message : error.message,
       });
-      await giveBack(lease, clock.now() + 1000);
+      return await giveBack(lease, clock.now() + 1000);
     } finally {
       whole.abort(new AppError('cancelled', 'The thread is done.'));
     }

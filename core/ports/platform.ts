@@ -35,8 +35,11 @@ export type Delivery = {
   readonly postedIds: readonly string[];
   /** An earlier attempt may have sent something that was not recorded: look before sending. */
   readonly uncertain: boolean;
-  /** Record a message id as soon as the platform has given it. */
-  posted(messageId: string): Promise<void>;
+  /**
+   * Record a message id as soon as the platform has given it. `last`: nothing is posted after it, so that it may be
+   * written together with the end of the delivery.
+   */
+  posted(messageId: string, last?: boolean): Promise<void>;
 };
 
 export type FinishedAnswer = {

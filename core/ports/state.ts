@@ -273,6 +273,9 @@ export type InboxRow = {
   readonly settledAt?: number;
 };
 
+/** What became of a row. */
+export type Outcome = { readonly reason: ReasonCode; readonly tenantId?: TenantId; readonly answerId?: string };
+
 export type InboxStore = {
   /**
    * One atomic insert: dedupe record and queue entry. Any dedupe key seen before: `duplicate`, except that an addressed
@@ -280,6 +283,15 @@ export type InboxStore = {
    * Nothing slower stands between a platform and its acknowledgement.
    */
   receive(row: InboxRow): Promise<'stored' | 'duplicate'>;
+  /**
+   * `receive`, and in the same write the lease of the thread for whoever heard it: when nobody holds the thread, this row is
+   * all that is ready in it, and no other row is about its message. Its attempts are then 1. A driver to which that would
+   * be another round trip gives no lease; without one the row waits for `claimThread`.
+   */
+  receiveAndClaim(
+    row: InboxRow,
+    claim: { readonly owner: string; readonly now: number; readonly leaseForMs: number },
+  ): Promise<{ readonly outcome: 'stored' | 'duplicate'; readonly lease: Lease | null }>;
   /** A thread with ready rows that nobody holds, least recently served first; or one whose lease ran out. */
   claimThread(options: {
     readonly owner: string;
@@ -289,12 +301,9 @@ export type InboxStore = {
   heartbeatThread(lease: Lease, now: number, leaseForMs: number): Promise<boolean>;
   /** Ready rows of the leased thread by orderKey; empty when the lease is lost. Increments their attempts. */
   pending(lease: Lease, limit: number): Promise<readonly InboxRow[]>;
-  settle(
-    lease: Lease,
-    rowId: string,
-    now: number,
-    outcome: { readonly reason: ReasonCode; readonly tenantId?: TenantId; readonly answerId?: string },
-  ): Promise<boolean>;
+  settle(lease: Lease, rowId: string, now: number, outcome: Outcome): Promise<boolean>;
+  /** Settles the row, then hands out the thread's next one as `pending` does or, when there is none, frees the thread. */
+  settleAndNext(lease: Lease, rowId: string, now: number, outcome: Outcome): Promise<InboxRow | 'freed' | 'lost'>;
   /** Frees the thread; rows that came meanwhile keep it claimable. `notBefore` delays the next claim (back-off). */
   releaseThread(lease: Lease, notBefore?: number): Promise<boolean>;
   /** The rows about one message (question, its edits and deletes), oldest first. */
@@ -320,12 +329,20 @@ export type OutboxRecord = {
   readonly final?: { readonly markdown: string; readonly receipt: Receipt; readonly reason: ReasonCode };
 };
 
+/** What a delivery leaves behind: as `posted`, `receipts.put` and `conversations.append` would write it. */
+export type Books = {
+  readonly posted: readonly string[];
+  readonly receipt: Receipt;
+  readonly turns?: { readonly conversationId: string; readonly id: string; readonly pair: readonly Turn[] };
+};
+
 export type OutboxStore = {
   /** Creates the record or, after a crash, returns the earlier one with attempts + 1. */
   open(tenantId: TenantId, id: string, answerId: string, now: number): Promise<OutboxRecord>;
   posted(tenantId: TenantId, id: string, messageId: string): Promise<void>;
   finalize(tenantId: TenantId, id: string, final: NonNullable<OutboxRecord['final']>): Promise<void>;
-  sent(tenantId: TenantId, id: string, now: number): Promise<void>;
+  /** The platform took it all. The books are written before or with it, never after; repeats safely. */
+  sent(tenantId: TenantId, id: string, now: number, books?: Books): Promise<void>;
   get(tenantId: TenantId, id: string): Promise<OutboxRecord | null>;
   /** The delivery that put this message on the platform (feedback on a message, reply to it). */
   byPostedId(tenantId: TenantId, messageId: string): Promise<OutboxRecord | null>;

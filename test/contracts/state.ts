@@ -615,6 +615,75 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         await drain();
       });
 
+      describe('an event that is stored and taken up in one', () => {
+        const take = { owner: 'a', now, leaseForMs: 30 * second };
+
+        test('is stored once, and its lease, if it came with one, is as good as a claimed one', async () => {
+          await drain();
+          const row = anInboxRow(anEvent());
+          const { outcome, lease: given } = await state.inbox.receiveAndClaim(row, take);
+          expect(outcome).toBe('stored');
+          expect(await state.inbox.receiveAndClaim(row, take)).toEqual({ outcome: 'duplicate', lease: null });
+          const lease = given ?? (await claim('a'))!;
+          expect(await claim('b', now + 29 * second)).toBeNull();
+          if (given === null) await state.inbox.pending(lease, 1);
+          expect((await state.inbox.get(row.id))?.attempts).toBe(1);
+          expect(await state.inbox.heartbeatThread(lease, now, 30 * second)).toBe(true);
+          expect(await state.inbox.settleAndNext(lease, row.id, now, { reason: 'answered' })).toBe('freed');
+          expect(await state.inbox.get(row.id)).toMatchObject({ state: 'settled', reason: 'answered' });
+          expect(await state.inbox.depth(now)).toEqual({ ready: 0, oldestMs: 0 });
+        });
+
+        test('comes without a lease while somebody holds the thread, it is put off, or another row is ready in it', async () => {
+          await drain();
+          const thread = fresh('thread');
+          const put = () => state.inbox.receiveAndClaim(anInboxRow(anEvent(), thread), take);
+          await state.inbox.receive(anInboxRow(anEvent(), thread));
+          expect(await put()).toEqual({ outcome: 'stored', lease: null });
+          const lease = (await claim('b'))!;
+          for (const row of await state.inbox.pending(lease, 9))
+            await state.inbox.settle(lease, row.id, now, { reason: 'answered' });
+          expect(await put()).toEqual({ outcome: 'stored', lease: null });
+          await state.inbox.settle(lease, (await state.inbox.pending(lease, 1))[0]!.id, now, { reason: 'answered' });
+          await state.inbox.releaseThread(lease, now + second);
+          expect(await put()).toEqual({ outcome: 'stored', lease: null });
+          expect(await claim('b')).toBeNull();
+          await drain();
+        });
+
+        test('comes without a lease when more is known about its message', async () => {
+          await drain();
+          const question = anEvent();
+          const removal = anEvent({ kind: 'delete', targetMessageId: question.messageId });
+          await state.inbox.receive(anInboxRow(removal, fresh('thread')));
+          expect(await state.inbox.receiveAndClaim(anInboxRow(question, fresh('thread')), take)).toEqual({
+            outcome: 'stored',
+            lease: null,
+          });
+          await drain();
+        });
+      });
+
+      test('settling hands out the next row, frees a thread without one, and does nothing for a late holder', async () => {
+        await drain();
+        const thread = fresh('thread');
+        const rows = ['2', '1'].map((orderKey) => anInboxRow(anEvent({ orderKey }), thread));
+        for (const row of rows) await state.inbox.receive(row);
+        const lease = (await claim('a'))!;
+        const [first] = await state.inbox.pending(lease, 1);
+        const next = await state.inbox.settleAndNext(lease, first!.id, now, { reason: 'answered', answerId: 'a_1' });
+        expect(next).toMatchObject({ id: rows[0]!.id, attempts: 1 });
+        expect(await claim('b', now + 29 * second)).toBeNull();
+        const taken = (await claim('b', now + 30 * second))!;
+        expect(await state.inbox.settleAndNext(lease, rows[0]!.id, now, { reason: 'failed' })).toBe('lost');
+        expect((await state.inbox.get(rows[0]!.id))?.state).toBe('ready');
+        expect(await state.inbox.settleAndNext(taken, rows[0]!.id, now, { reason: 'answered' })).toBe('freed');
+        expect(await state.inbox.heartbeatThread(taken, now, second)).toBe(false);
+        await state.inbox.receive(anInboxRow(anEvent(), thread));
+        expect((await claim('c', now + 31 * second))?.key).toBe(thread);
+        await drain();
+      });
+
       test('a question, its edit and its deletion are found together', async () => {
         const about = { channelId: fresh('C'), workspaceId: 'W9' };
         const question = anEvent(about);
@@ -691,6 +760,19 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         await state.maintenance.sweep(now + 80 * hour);
         expect(await state.outbox.byPostedId(tenant.id, 'p2')).toMatchObject({ state: 'sent', answerId: 'a1' });
         expect((await state.outbox.get(tenant.id, 'o1'))?.final).toBeUndefined();
+      });
+
+      test('what was sent leaves its messages, receipt and turns behind, however often it is said', async () => {
+        const tenant = await newTenant();
+        const receipt = aReceipt(tenant.id);
+        const pair = [{ role: 'user' as const, text: 'q', at: now }];
+        const books = { posted: ['p1', 'p2'], receipt, turns: { conversationId: 'v', id: 'p', pair } };
+        await state.outbox.open(tenant.id, 'o1', receipt.answerId, now);
+        await state.outbox.posted(tenant.id, 'o1', 'p1');
+        for (const at of [now, now + 1]) await state.outbox.sent(tenant.id, 'o1', at, books);
+        expect(await state.outbox.get(tenant.id, 'o1')).toMatchObject({ state: 'sent', postedIds: ['p1', 'p2'] });
+        expect(await state.receipts.get(tenant.id, receipt.answerId)).toEqual(receipt);
+        expect(await state.conversations.turns(tenant.id, 'v', 9)).toEqual(pair);
       });
     });
 

@@ -168,15 +168,12 @@ describe("Slack's doors", () => {
 
 const unavailable = (): AppError => new AppError('store-unavailable', 'The store is down.', { retryable: true });
 
-const withBrokenInbox = (state: StateStore): StateStore => ({
-  ...state,
-  inbox: {
-    ...state.inbox,
-    receive: async () => {
-      throw unavailable();
-    },
-  },
-});
+const withBrokenInbox = (state: StateStore): StateStore => {
+  const refuse = async () => {
+    throw unavailable();
+  };
+  return { ...state, inbox: { ...state.inbox, receive: refuse, receiveAndClaim: refuse } };
+};
 
 /** Every verb of the message path fails while the store is down. */
 const brokenWhile = (state: StateStore, isDown: () => boolean): StateStore => {

@@ -8,15 +8,18 @@ export type Mortal = {
   readonly answering: <T extends Answering>(answering: T) => T;
   readonly platform: (platform: Platform) => Platform;
   isDead(): boolean;
+  /** A look for work found nothing: who comes now is taken up at once. */
+  isIdle(): boolean;
 };
 
 export const createMortal = (point: string): Mortal => {
   let dead = false;
   /** Idle polling is no step of an answer: the point counts from the first event on. */
   let heard = false;
+  let idle = false;
   const pass = (step: string): void => {
     if (dead) throw new Error('this instance is dead');
-    if (step === 'after inbox.receive') heard = true;
+    if (step === 'after inbox.receiveAndClaim' || step === 'after inbox.receive') heard = true;
     if (!heard || step !== point) return;
     dead = true;
     throw new Error(`killed at ${point}`);
@@ -26,6 +29,7 @@ export const createMortal = (point: string): Mortal => {
     async (...args: unknown[]): Promise<unknown> => {
       pass(`before ${name}`);
       const result = await verb(...args);
+      if (name === 'inbox.claimThread' && result === null) idle = true;
       pass(`after ${name}`);
       return result;
     };
@@ -39,6 +43,7 @@ export const createMortal = (point: string): Mortal => {
     });
   return {
     isDead: () => dead,
+    isIdle: () => idle,
     state: (state) =>
       new Proxy(state, {
         get: (own, key) => {

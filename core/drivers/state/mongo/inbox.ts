@@ -1,7 +1,7 @@
 import type { Addressed, InboundEvent, PlatformName, ReasonCode } from '../../../domain.ts';
 import { AppError } from '../../../errors.ts';
 import type { Log } from '../../../ports/runtime.ts';
-import type { InboxRow, InboxStore } from '../../../ports/state.ts';
+import type { InboxRow, InboxStore, Lease, Outcome } from '../../../ports/state.ts';
 import type { Collections, InboxDoc } from './collections.ts';
 import { inserted, rowLimit, within } from './queries.ts';
 import type { Threads } from './threads.ts';
@@ -105,75 +105,90 @@ export const inboxVerbs = ({
     );
   };
 
+  const receive = async (row: InboxRow): Promise<'stored' | 'duplicate'> => {
+    // An event that names a key twice must not be taken for its own duplicate.
+    const keys = [...new Set(row.event.dedupeKeys.length === 0 ? [row.id] : row.event.dedupeKeys)].slice(0, maxKeys);
+    const doc = docOf(row, keys);
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      if (await inserted(() => inbox.insertOne(doc))) {
+        mark(row.threadKey, row.receivedAt);
+        return 'stored';
+      }
+      // A read of the majority. A twin that it does not see may still be lost with its primary, and to call this one a
+      // duplicate would then lose both.
+      const twin = await inbox.findOne({ $or: [{ keys: { $in: keys } }, { _id: row.id }] }, within);
+      if (twin === null) continue;
+      await assign(twin, keys);
+      await promote(twin, row.event.addressed);
+      return 'duplicate';
+    }
+    throw new AppError('store-unavailable', 'An equal message is being stored at this moment. Send it again.', {
+      retryable: true,
+    });
+  };
+
+  const pending = async (lease: Lease, limit: number): Promise<InboxRow[]> => {
+    const [holds, found] = await Promise.all([
+      threads.holds(lease),
+      inbox
+        .find({ threadKey: lease.key, state: 'ready' }, within)
+        .project<{ _id: string }>({ _id: 1 })
+        .sort({ orderKey: 1, _id: 1 })
+        .limit(rowLimit(limit))
+        .toArray(),
+    ]);
+    if (!holds || found.length === 0) return [];
+    const ids = found.map((doc) => doc._id);
+    // From here on a holder with a lower fence can settle none of them: taking up and settling are both one change of
+    // the row, so one of the two comes first.
+    await inbox.updateMany(
+      { _id: { $in: ids }, state: 'ready', fence: { $lte: lease.fence } },
+      { $set: { fence: lease.fence }, $inc: { attempts: 1 } },
+    );
+    const rows = await inbox
+      .find({ _id: { $in: ids }, state: 'ready', fence: lease.fence }, within)
+      .sort({ orderKey: 1, _id: 1 })
+      .toArray();
+    return rows.map(inboxRowOf);
+  };
+
+  const settle = async (lease: Lease, rowId: string, now: number, outcome: Outcome): Promise<boolean> => {
+    if (!(await threads.holds(lease))) return false;
+    const { matchedCount } = await inbox.updateOne(
+      { _id: rowId, threadKey: lease.key, state: 'ready', fence: { $lte: lease.fence } },
+      {
+        $set: {
+          state: 'settled',
+          settledAt: now,
+          reason: outcome.reason,
+          tenantId: outcome.tenantId ?? null,
+          answerId: outcome.answerId ?? null,
+          expireAt: new Date(now + keptForMs),
+        },
+      },
+    );
+    if (matchedCount === 1) return true;
+    return (await inbox.findOne({ _id: rowId, threadKey: lease.key, state: 'settled' }, within)) !== null;
+  };
+
   return {
     drained,
-    receive: async (row) => {
-      // An event that names a key twice must not be taken for its own duplicate.
-      const keys = [...new Set(row.event.dedupeKeys.length === 0 ? [row.id] : row.event.dedupeKeys)].slice(0, maxKeys);
-      const doc = docOf(row, keys);
-      for (let attempt = 0; attempt < 3; attempt += 1) {
-        if (await inserted(() => inbox.insertOne(doc))) {
-          mark(row.threadKey, row.receivedAt);
-          return 'stored';
-        }
-        // A read of the majority. A twin that it does not see may still be lost with its primary, and to call this one a
-        // duplicate would then lose both.
-        const twin = await inbox.findOne({ $or: [{ keys: { $in: keys } }, { _id: row.id }] }, within);
-        if (twin === null) continue;
-        await assign(twin, keys);
-        await promote(twin, row.event.addressed);
-        return 'duplicate';
-      }
-      throw new AppError('store-unavailable', 'An equal message is being stored at this moment. Send it again.', {
-        retryable: true,
-      });
-    },
+    receive,
+    // The lease is another document: asking for it here would hold up the acknowledgement.
+    receiveAndClaim: async (row) => ({ outcome: await receive(row), lease: null }),
     claimThread: async ({ owner, now, leaseForMs }) => {
       await drained();
       return threads.claim(owner, now, leaseForMs);
     },
     heartbeatThread: (lease, now, leaseForMs) => threads.heartbeat(lease, now + leaseForMs),
-    pending: async (lease, limit) => {
-      const [holds, found] = await Promise.all([
-        threads.holds(lease),
-        inbox
-          .find({ threadKey: lease.key, state: 'ready' }, within)
-          .project<{ _id: string }>({ _id: 1 })
-          .sort({ orderKey: 1, _id: 1 })
-          .limit(rowLimit(limit))
-          .toArray(),
-      ]);
-      if (!holds || found.length === 0) return [];
-      const ids = found.map((doc) => doc._id);
-      // From here on a holder with a lower fence can settle none of them: taking up and settling are both one change of
-      // the row, so one of the two comes first.
-      await inbox.updateMany(
-        { _id: { $in: ids }, state: 'ready', fence: { $lte: lease.fence } },
-        { $set: { fence: lease.fence }, $inc: { attempts: 1 } },
-      );
-      const rows = await inbox
-        .find({ _id: { $in: ids }, state: 'ready', fence: lease.fence }, within)
-        .sort({ orderKey: 1, _id: 1 })
-        .toArray();
-      return rows.map(inboxRowOf);
-    },
-    settle: async (lease, rowId, now, outcome) => {
-      if (!(await threads.holds(lease))) return false;
-      const { matchedCount } = await inbox.updateOne(
-        { _id: rowId, threadKey: lease.key, state: 'ready', fence: { $lte: lease.fence } },
-        {
-          $set: {
-            state: 'settled',
-            settledAt: now,
-            reason: outcome.reason,
-            tenantId: outcome.tenantId ?? null,
-            answerId: outcome.answerId ?? null,
-            expireAt: new Date(now + keptForMs),
-          },
-        },
-      );
-      if (matchedCount === 1) return true;
-      return (await inbox.findOne({ _id: rowId, threadKey: lease.key, state: 'settled' }, within)) !== null;
+    pending,
+    settle,
+    settleAndNext: async (lease, rowId, now, outcome) => {
+      if (!(await settle(lease, rowId, now, outcome))) return 'lost';
+      const next = (await pending(lease, 1))[0];
+      if (next !== undefined) return next;
+      // A row that comes in between keeps the thread claimable.
+      return (await threads.release(lease, 0)) ? 'freed' : 'lost';
     },
     releaseThread: (lease, notBefore) => threads.release(lease, notBefore ?? 0),
     byMessage: async (platform: PlatformName, workspaceId, channelId, messageId) =>

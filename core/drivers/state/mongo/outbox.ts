@@ -1,4 +1,4 @@
-import type { OutboxRecord, OutboxStore } from '../../../ports/state.ts';
+import type { ConversationStore, OutboxRecord, OutboxStore, ReceiptStore } from '../../../ports/state.ts';
 import { type Collections, keyOf, type OutboxDoc } from './collections.ts';
 import { parsed, twice, within } from './queries.ts';
 
@@ -15,60 +15,77 @@ const recordOf = (doc: OutboxDoc): OutboxRecord => ({
   ...(doc.final === null ? {} : { final: parsed<NonNullable<OutboxRecord['final']>>(doc.final) }),
 });
 
-export const outboxVerbs = ({ outbox }: Collections): OutboxStore => ({
-  open: async (tenantId, id, answerId, now) => {
-    const doc = await twice(() =>
-      outbox.findOneAndUpdate(
-        { _id: keyOf(tenantId, id) },
-        {
-          $inc: { attempts: 1 },
-          $setOnInsert: {
-            tenantId,
-            id,
-            answerId,
-            state: 'open',
-            openedAt: now,
-            sentAt: null,
-            memberId: null,
-            final: null,
-            postedIds: [],
-          },
-        },
-        { upsert: true, returnDocument: 'after' },
-      ),
-    );
-    if (doc === null) throw new Error('an upsert returned no document');
-    return recordOf(doc);
-  },
-  posted: async (tenantId, id, messageId) => {
+/** Where the books of a delivery are kept. */
+type Shelves = {
+  readonly receipts: Pick<ReceiptStore, 'put'>;
+  readonly conversations: Pick<ConversationStore, 'append'>;
+};
+
+export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }: Shelves): OutboxStore => {
+  const posted = async (tenantId: string, id: string, messageId: string): Promise<void> => {
     await outbox.updateOne(
       { _id: keyOf(tenantId, id), [`postedIds.${maxPosted - 1}`]: { $exists: false } },
       { $addToSet: { postedIds: messageId } },
     );
-  },
-  // The first final answer stands: a second attempt must deliver the same words and settle the same amounts.
-  finalize: async (tenantId, id, final) => {
-    await outbox.updateOne(
-      { _id: keyOf(tenantId, id), state: 'open' },
-      { $set: { state: 'final', final: JSON.stringify(final), memberId: final.receipt.memberId ?? null } },
-    );
-  },
-  sent: async (tenantId, id, now) => {
-    await outbox.updateOne(
-      { _id: keyOf(tenantId, id), state: { $in: ['open', 'final'] } },
-      { $set: { state: 'sent', sentAt: now } },
-    );
-  },
-  get: async (tenantId, id) => {
-    const doc = await outbox.findOne({ _id: keyOf(tenantId, id) }, within);
-    return doc === null ? null : recordOf(doc);
-  },
-  byPostedId: async (tenantId, messageId) => {
-    const [doc] = await outbox
-      .find({ tenantId, postedIds: messageId }, within)
-      .sort({ openedAt: -1 })
-      .limit(1)
-      .toArray();
-    return doc === undefined ? null : recordOf(doc);
-  },
-});
+  };
+  return {
+    open: async (tenantId, id, answerId, now) => {
+      const doc = await twice(() =>
+        outbox.findOneAndUpdate(
+          { _id: keyOf(tenantId, id) },
+          {
+            $inc: { attempts: 1 },
+            $setOnInsert: {
+              tenantId,
+              id,
+              answerId,
+              state: 'open',
+              openedAt: now,
+              sentAt: null,
+              memberId: null,
+              final: null,
+              postedIds: [],
+            },
+          },
+          { upsert: true, returnDocument: 'after' },
+        ),
+      );
+      if (doc === null) throw new Error('an upsert returned no document');
+      return recordOf(doc);
+    },
+    posted,
+    // The first final answer stands: a second attempt must deliver the same words and settle the same amounts.
+    finalize: async (tenantId, id, final) => {
+      await outbox.updateOne(
+        { _id: keyOf(tenantId, id), state: 'open' },
+        { $set: { state: 'final', final: JSON.stringify(final), memberId: final.receipt.memberId ?? null } },
+      );
+    },
+    sent: async (tenantId, id, now, books) => {
+      if (books !== undefined) {
+        const { turns } = books;
+        await Promise.all([
+          ...books.posted.map((messageId) => posted(tenantId, id, messageId)),
+          receipts.put(books.receipt),
+          turns === undefined ? undefined : conversations.append(tenantId, turns.conversationId, turns.id, turns.pair),
+        ]);
+      }
+      await outbox.updateOne(
+        { _id: keyOf(tenantId, id), state: { $in: ['open', 'final'] } },
+        { $set: { state: 'sent', sentAt: now } },
+      );
+    },
+    get: async (tenantId, id) => {
+      const doc = await outbox.findOne({ _id: keyOf(tenantId, id) }, within);
+      return doc === null ? null : recordOf(doc);
+    },
+    byPostedId: async (tenantId, messageId) => {
+      const [doc] = await outbox
+        .find({ tenantId, postedIds: messageId }, within)
+        .sort({ openedAt: -1 })
+        .limit(1)
+        .toArray();
+      return doc === undefined ? null : recordOf(doc);
+    },
+  };
+};

@@ -78,6 +78,8 @@ type Parts = {
 
 const storeOver = ({ client, collections, database, limits, log, clock }: Parts): MongoState => {
   const threads = createThreads(collections);
+  const conversations = conversationVerbs(collections);
+  const receipts = receiptVerbs(collections);
   const { drained, ...inbox } = inboxVerbs({ collections, threads, log, keptForMs: inboxFor });
   return {
     name: 'mongodb',
@@ -90,9 +92,9 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
     documents: guarded(documentVerbs(collections), limits),
     jobs: guarded(jobVerbs(collections), limits),
     inbox: guarded(inbox, limits),
-    outbox: guarded(outboxVerbs(collections), limits),
-    conversations: guarded(conversationVerbs(collections), limits),
-    receipts: guarded(receiptVerbs(collections), limits),
+    outbox: guarded(outboxVerbs(collections, { receipts, conversations }), limits),
+    conversations: guarded(conversations, limits),
+    receipts: guarded(receipts, limits),
     answerCache: guarded(answerCacheVerbs(collections), limits),
     metering: guarded(meteringVerbs(collections, clock), limits),
     ledger: guarded(ledgerVerbs(collections), limits),

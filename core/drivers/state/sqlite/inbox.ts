@@ -1,5 +1,5 @@
 import type { Addressed, InboundEvent, PlatformName, ReasonCode } from '../../../domain.ts';
-import type { InboxRow, InboxStore, Lease } from '../../../ports/state.ts';
+import type { InboxRow, InboxStore, Lease, Outcome } from '../../../ports/state.ts';
 import { rowLimit } from './cursors.ts';
 import type { Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
@@ -57,42 +57,114 @@ export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
     sql.run('UPDATE inbox SET event = ? WHERE id = ?', JSON.stringify({ ...event, addressed }), rowId);
   };
 
-  return {
-    receive: (row) => {
-      const { event } = row;
-      // An event that names a key twice must not be taken for its own duplicate.
-      const keys = [...new Set(event.dedupeKeys.length === 0 ? [row.id] : event.dedupeKeys)];
-      const known = keys.find((key) => !remember(key, row.id, row.receivedAt));
-      if (known !== undefined) {
-        const twin = sql.one<{ readonly row_id: string }>('SELECT row_id FROM inbox_keys WHERE dedupe_key = ?', known);
-        if (twin === undefined) throw new Error('a known key is gone within its transaction');
-        for (const key of keys) assign(key, row.id, twin.row_id, row.receivedAt);
-        promote(twin.row_id, event.addressed);
-        return 'duplicate';
-      }
-      const stored = sql.run(
-        `INSERT INTO inbox (id, thread_key, order_key, state, attempts, received_at, platform, workspace_id, channel_id, about_id, author_id, event)
+  const receive = (row: InboxRow): 'stored' | 'duplicate' => {
+    const { event } = row;
+    // An event that names a key twice must not be taken for its own duplicate.
+    const keys = [...new Set(event.dedupeKeys.length === 0 ? [row.id] : event.dedupeKeys)];
+    const known = keys.find((key) => !remember(key, row.id, row.receivedAt));
+    if (known !== undefined) {
+      const twin = sql.one<{ readonly row_id: string }>('SELECT row_id FROM inbox_keys WHERE dedupe_key = ?', known);
+      if (twin === undefined) throw new Error('a known key is gone within its transaction');
+      for (const key of keys) assign(key, row.id, twin.row_id, row.receivedAt);
+      promote(twin.row_id, event.addressed);
+      return 'duplicate';
+    }
+    const stored = sql.run(
+      `INSERT INTO inbox (id, thread_key, order_key, state, attempts, received_at, platform, workspace_id, channel_id, about_id, author_id, event)
          VALUES (?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-        row.id,
-        row.threadKey,
-        event.orderKey,
-        row.attempts,
-        row.receivedAt,
-        event.platform,
-        event.workspaceId,
-        event.channelId,
-        event.targetMessageId ?? event.messageId,
-        event.author.id,
-        JSON.stringify(event),
-      );
-      if (stored === 0) return 'duplicate';
-      // A thread nobody has served counts as served when its first row came: whoever waits longest is next.
-      sql.run(
-        `INSERT INTO threads (key, ready, served_at) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET ready = ready + 1`,
-        row.threadKey,
-        row.receivedAt,
-      );
-      return 'stored';
+      row.id,
+      row.threadKey,
+      event.orderKey,
+      row.attempts,
+      row.receivedAt,
+      event.platform,
+      event.workspaceId,
+      event.channelId,
+      event.targetMessageId ?? event.messageId,
+      event.author.id,
+      JSON.stringify(event),
+    );
+    if (stored === 0) return 'duplicate';
+    // A thread nobody has served counts as served when its first row came: whoever waits longest is next.
+    sql.run(
+      `INSERT INTO threads (key, ready, served_at) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET ready = ready + 1`,
+      row.threadKey,
+      row.receivedAt,
+    );
+    return 'stored';
+  };
+
+  /** The lease of a free thread in which the row stands alone. */
+  const takeUp = (row: InboxRow, owner: string, now: number, until: number): Lease | null => {
+    const { event } = row;
+    const others = sql.one(
+      'SELECT 1 FROM inbox WHERE about_id = ? AND channel_id = ? AND workspace_id = ? AND platform = ? AND id <> ? LIMIT 1',
+      event.targetMessageId ?? event.messageId,
+      event.channelId,
+      event.workspaceId,
+      event.platform,
+      row.id,
+    );
+    if (others !== undefined) return null;
+    const taken = sql.one<{ readonly fence: number }>(
+      `UPDATE threads SET owner = ?1, fence = fence + 1, lease_until = ?2, served_at = ?3
+       WHERE key = ?4 AND ready = 1 AND lease_until <= ?3 AND not_before <= ?3 RETURNING fence`,
+      owner,
+      until,
+      now,
+      row.threadKey,
+    );
+    if (taken === undefined) return null;
+    sql.run('UPDATE inbox SET attempts = attempts + 1 WHERE id = ?', row.id);
+    return { key: row.threadKey, owner, fence: taken.fence };
+  };
+
+  const pending = (lease: Lease, limit: number): InboxRow[] => {
+    if (!holds(lease)) return [];
+    const rows = sql.all<Row>(
+      `SELECT * FROM inbox WHERE thread_key = ? AND state = 'ready' ORDER BY order_key, id LIMIT ?`,
+      lease.key,
+      rowLimit(limit),
+    );
+    return rows.map((row) => {
+      sql.run('UPDATE inbox SET attempts = attempts + 1 WHERE id = ?', row.id);
+      return { ...inboxRowOf(row), attempts: row.attempts + 1 };
+    });
+  };
+
+  /** True also for a row that was settled before. */
+  const settle = (lease: Lease, rowId: string, now: number, outcome: Outcome): boolean => {
+    if (!holds(lease)) return false;
+    const settled = sql.run(
+      `UPDATE inbox SET state = 'settled', settled_at = ?, reason = ?, tenant_id = ?, answer_id = ?
+       WHERE id = ? AND thread_key = ? AND state = 'ready'`,
+      now,
+      outcome.reason,
+      outcome.tenantId ?? null,
+      outcome.answerId ?? null,
+      rowId,
+      lease.key,
+    );
+    if (settled === 0)
+      return sql.one('SELECT 1 FROM inbox WHERE id = ? AND thread_key = ?', rowId, lease.key) !== undefined;
+    sql.run('UPDATE threads SET ready = ready - 1 WHERE key = ?', lease.key);
+    return true;
+  };
+
+  const releaseThread = (lease: Lease, notBefore = 0): boolean =>
+    sql.run(
+      `UPDATE threads SET owner = '', lease_until = 0, not_before = ? WHERE key = ? AND owner = ? AND fence = ?`,
+      notBefore,
+      lease.key,
+      lease.owner,
+      lease.fence,
+    ) === 1;
+
+  return {
+    receive,
+    receiveAndClaim: (row, { owner, now, leaseForMs }) => {
+      const outcome = receive(row);
+      return { outcome, lease: outcome === 'stored' ? takeUp(row, owner, now, now + leaseForMs) : null };
     },
     claimThread: ({ owner, now, leaseForMs }) => {
       const claimed = sql.one<{ readonly key: string; readonly fence: number }>(
@@ -114,42 +186,15 @@ export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
         lease.owner,
         lease.fence,
       ) === 1,
-    pending: (lease, limit) => {
-      if (!holds(lease)) return [];
-      const rows = sql.all<Row>(
-        `SELECT * FROM inbox WHERE thread_key = ? AND state = 'ready' ORDER BY order_key, id LIMIT ?`,
-        lease.key,
-        rowLimit(limit),
-      );
-      return rows.map((row) => {
-        sql.run('UPDATE inbox SET attempts = attempts + 1 WHERE id = ?', row.id);
-        return { ...inboxRowOf(row), attempts: row.attempts + 1 };
-      });
+    pending,
+    settle,
+    settleAndNext: (lease, rowId, now, outcome) => {
+      if (!settle(lease, rowId, now, outcome)) return 'lost';
+      const next = pending(lease, 1)[0];
+      if (next === undefined) releaseThread(lease);
+      return next ?? 'freed';
     },
-    settle: (lease, rowId, now, outcome) => {
-      if (!holds(lease)) return false;
-      const row = sql.one<Row>('SELECT * FROM inbox WHERE id = ? AND thread_key = ?', rowId, lease.key);
-      if (row === undefined) return false;
-      if (row.state === 'settled') return true;
-      sql.run(
-        `UPDATE inbox SET state = 'settled', settled_at = ?, reason = ?, tenant_id = ?, answer_id = ? WHERE id = ?`,
-        now,
-        outcome.reason,
-        outcome.tenantId ?? null,
-        outcome.answerId ?? null,
-        rowId,
-      );
-      sql.run('UPDATE threads SET ready = ready - 1 WHERE key = ?', lease.key);
-      return true;
-    },
-    releaseThread: (lease, notBefore) =>
-      sql.run(
-        `UPDATE threads SET owner = '', lease_until = 0, not_before = ? WHERE key = ? AND owner = ? AND fence = ?`,
-        notBefore ?? 0,
-        lease.key,
-        lease.owner,
-        lease.fence,
-      ) === 1,
+    releaseThread,
     byMessage: (platform: PlatformName, workspaceId, channelId, messageId) =>
       sql
         .all<Row>(

@@ -1,4 +1,4 @@
-import type { OutboxRecord, OutboxStore } from '../../../ports/state.ts';
+import type { ConversationStore, OutboxRecord, OutboxStore, ReceiptStore } from '../../../ports/state.ts';
 import type { Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
@@ -11,7 +11,13 @@ type Row = {
   readonly final: string | null;
 };
 
-export const outboxVerbs = (sql: Sql): SyncGroup<OutboxStore> => {
+/** Where the books of a delivery are kept. */
+type Shelves = {
+  readonly receipts: Pick<SyncGroup<ReceiptStore>, 'put'>;
+  readonly conversations: Pick<SyncGroup<ConversationStore>, 'append'>;
+};
+
+export const outboxVerbs = (sql: Sql, { receipts, conversations }: Shelves): SyncGroup<OutboxStore> => {
   const recordOf = (row: Row): OutboxRecord => ({
     id: row.id,
     tenantId: row.tenant_id,
@@ -31,6 +37,15 @@ export const outboxVerbs = (sql: Sql): SyncGroup<OutboxStore> => {
     const row = sql.one<Row>('SELECT * FROM outbox WHERE tenant_id = ? AND id = ?', tenantId, id);
     return row === undefined ? null : recordOf(row);
   };
+  const posted = (tenantId: string, id: string, messageId: string): void => {
+    sql.run(
+      `INSERT INTO outbox_posted (tenant_id, outbox_id, message_id) SELECT tenant_id, id, ? FROM outbox WHERE tenant_id = ? AND id = ?
+       ON CONFLICT DO NOTHING`,
+      messageId,
+      tenantId,
+      id,
+    );
+  };
   return {
     open: (tenantId, id, answerId, now) => {
       const row = sql.one<Row>(
@@ -44,15 +59,7 @@ export const outboxVerbs = (sql: Sql): SyncGroup<OutboxStore> => {
       if (row === undefined) throw new Error('an upsert returned no row');
       return recordOf(row);
     },
-    posted: (tenantId, id, messageId) => {
-      sql.run(
-        `INSERT INTO outbox_posted (tenant_id, outbox_id, message_id) SELECT tenant_id, id, ? FROM outbox WHERE tenant_id = ? AND id = ?
-         ON CONFLICT DO NOTHING`,
-        messageId,
-        tenantId,
-        id,
-      );
-    },
+    posted,
     // The first final answer stands: a second attempt must deliver the same words and settle the same amounts.
     finalize: (tenantId, id, final) => {
       sql.run(
@@ -63,7 +70,11 @@ export const outboxVerbs = (sql: Sql): SyncGroup<OutboxStore> => {
         id,
       );
     },
-    sent: (tenantId, id, now) => {
+    sent: (tenantId, id, now, books) => {
+      for (const messageId of books?.posted ?? []) posted(tenantId, id, messageId);
+      if (books !== undefined) receipts.put(books.receipt);
+      if (books?.turns !== undefined)
+        conversations.append(tenantId, books.turns.conversationId, books.turns.id, books.turns.pair);
       sql.run(
         `UPDATE outbox SET state = 'sent', sent_at = ? WHERE tenant_id = ? AND id = ? AND state <> 'sent'`,
         now,

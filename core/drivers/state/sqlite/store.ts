@@ -12,24 +12,28 @@ import type { SyncStore } from './sync.ts';
 import { keyVerbs, memberVerbs, tenantVerbs } from './tenants.ts';
 
 /** Every verb over one connection. Nothing here begins or commits: the batch around it does. */
-export const createSyncStore = (sql: Sql): SyncStore => ({
-  tenants: tenantVerbs(sql),
-  keys: keyVerbs(sql),
-  members: memberVerbs(sql),
-  sources: sourceVerbs(sql),
-  documents: documentVerbs(sql),
-  jobs: jobVerbs(sql),
-  inbox: inboxVerbs(sql),
-  outbox: outboxVerbs(sql),
-  conversations: conversationVerbs(sql),
-  receipts: receiptVerbs(sql),
-  answerCache: answerCacheVerbs(sql),
-  metering: meteringVerbs(sql),
-  ledger: ledgerVerbs(sql),
-  channels: channelVerbs(sql),
-  connections: connectionVerbs(sql),
-  people: peopleVerbs(sql),
-  leases: leaseVerbs(sql),
-  audit: auditVerbs(sql),
-  maintenance: maintenanceVerbs(sql),
-});
+export const createSyncStore = (sql: Sql): SyncStore => {
+  const conversations = conversationVerbs(sql);
+  const receipts = receiptVerbs(sql);
+  return {
+    tenants: tenantVerbs(sql),
+    keys: keyVerbs(sql),
+    members: memberVerbs(sql),
+    sources: sourceVerbs(sql),
+    documents: documentVerbs(sql),
+    jobs: jobVerbs(sql),
+    inbox: inboxVerbs(sql),
+    outbox: outboxVerbs(sql, { receipts, conversations }),
+    conversations,
+    receipts,
+    answerCache: answerCacheVerbs(sql),
+    metering: meteringVerbs(sql),
+    ledger: ledgerVerbs(sql),
+    channels: channelVerbs(sql),
+    connections: connectionVerbs(sql),
+    people: peopleVerbs(sql),
+    leases: leaseVerbs(sql),
+    audit: auditVerbs(sql),
+    maintenance: maintenanceVerbs(sql),
+  };
+};

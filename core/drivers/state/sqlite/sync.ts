@@ -88,10 +88,12 @@ export const verbs = {
   },
   inbox: {
     receive: 'write',
+    receiveAndClaim: 'write',
     claimThread: 'lease',
     heartbeatThread: 'lease',
     pending: 'lease',
     settle: 'write',
+    settleAndNext: 'write',
     releaseThread: 'lease',
     byMessage: 'read',
     get: 'read',
