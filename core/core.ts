@@ -25,6 +25,7 @@ import type {
 } from './domain.ts';
 import type { GenerationView } from './ingest/manage-reindex.ts';
 import type { SettingsField } from './ingest/settings-fields.ts';
+import type { Finding } from './ports/finding.ts';
 import type { Lead } from './ports/leader.ts';
 import type { Platform, Received, Workspaces } from './ports/platform.ts';
 import type { Page, Paged } from './ports/state.ts';
@@ -126,6 +127,11 @@ export type Core = {
     /** Back to another generation while it exists. Throws `not-found` for one that is gone, `conflict`. */
     activate(tenantId: TenantId, generation: number): Promise<Job>;
     generations(tenantId: TenantId): Promise<readonly GenerationView[]>;
+    /**
+     * Does the index hold what the documents' list says, by numbers? `lost`: there is none. After a restore, of the chunk
+     * store or of the state beside it.
+     */
+    condition(tenantId: TenantId, signal: AbortSignal): Promise<'whole' | 'differs' | 'lost'>;
     /** Lets this process take jobs without serving: for a command line that may have no service beside it. */
     workHere(): void;
   };
@@ -191,6 +197,9 @@ export type Core = {
 
   /** For what one instance of several may do at a time. */
   readonly lead: Lead;
+
+  /** What `footnote doctor` looks at in the stores; failures are findings. */
+  examine(signal: AbortSignal): Promise<readonly Finding[]>;
 
   /** Problems that keep this instance from serving, in words; empty when ready. */
   problems(signal: AbortSignal): Promise<readonly string[]>;

@@ -4,6 +4,7 @@ import { requestedSources } from './conversation/allowed-sources.ts';
 import { type Conversations, createConversations } from './conversation/conversation.ts';
 import type { Core } from './core.ts';
 import { AppError } from './errors.ts';
+import { examineStores } from './examine.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
 import { createLead } from './lead.ts';
 import { createMetering, type Metering } from './metering/metering.ts';
@@ -150,6 +151,10 @@ export const createCore = (parts: CoreParts): Core => {
       start: async (tenantId) => ingest.reindex(await requireTenant(state, tenantId)),
       activate: async (tenantId, generation) => ingest.activate(await requireTenant(state, tenantId), generation),
       generations: async (tenantId) => ingest.generations(await requireTenant(state, tenantId)),
+      condition: async (tenantId, signal) => {
+        const tenant = await requireTenant(state, tenantId);
+        return ingest.condition(tenant, signal);
+      },
       workHere: () => ingest.start(),
     },
     answers: {
@@ -192,6 +197,7 @@ export const createCore = (parts: CoreParts): Core => {
         ...(subject === undefined ? {} : { subject }),
       }),
     lead: createLead({ leases: state.leases, runtime, owner }),
+    examine: (signal) => examineStores({ state, chunks, embedder }, signal),
     problems: async (signal) => {
       if (stopping.signal.aborted) return ['This instance is draining.'];
       const checks = await Promise.allSettled([state.maintenance.check(), chunks.check(signal)]);

@@ -43,6 +43,7 @@ export type Ingest = {
   /** Back to another generation while it exists, brought up to date first. Throws `not-found`, `conflict`. */
   activate(tenant: Tenant, generation: number): Promise<Job>;
   generations(tenant: Tenant): Promise<readonly GenerationView[]>;
+  condition(tenant: Tenant, signal: AbortSignal): Promise<'whole' | 'differs' | 'lost'>;
   /** The chunk store and the embedder as questions may use them: vectors of two models are never compared. */
   readonly forQuestions: { readonly chunks: ChunkStore; readonly embedder: Embedder | null };
   /** Everything of a deleted tenant, repeated until it is gone. */
@@ -173,6 +174,7 @@ export const createIngest = (parts: IngestParts): Ingest => {
     reindex: reindexes.start,
     activate: reindexes.activate,
     generations: reindexes.list,
+    condition: reindexes.condition,
     forQuestions: createVectorGate({ ...parts, generations }),
     dropTenant,
     probe: sources.probe,

@@ -27,6 +27,8 @@ export type ReindexManager = {
   /** Back (or forth) to another generation. Throws `not-found` for one that is gone, `conflict` like `start`. */
   activate(tenant: Tenant, generation: number): Promise<Job>;
   list(tenant: Tenant): Promise<readonly GenerationView[]>;
+  /** `lost`: documents have passages, and the chunk store has no index. `differs`: as many as the list says are not there. */
+  condition(tenant: Tenant, signal: AbortSignal): Promise<'whole' | 'differs' | 'lost'>;
   /** A write met an index that this process would not fill like that. */
   misfit(tenantId: TenantId): void;
   /** Looks at every tenant once: at start. */
@@ -38,6 +40,7 @@ export type ReindexManager = {
 /** After an automatic re-index failed, the next one waits for so long: embedding costs money. */
 const againAfterMs = 10 * 60_000;
 const sweepLeaseMs = 120_000;
+const lookWithinMs = 15_000;
 
 export const createReindexManager = (parts: {
   readonly state: StateStore;
@@ -107,6 +110,33 @@ export const createReindexManager = (parts: {
     parts.wake();
   };
 
+  const condition: ReindexManager['condition'] = async (tenant, signal) => {
+    if (await isLost(tenant)) return 'lost';
+    const listed = { documents: 0, chunks: 0 };
+    let cursor: string | undefined;
+    do {
+      signal.throwIfAborted();
+      const page = { limit: 500, ...(cursor === undefined ? {} : { cursor }) };
+      const { items, nextCursor } = await state.documents.list(tenant.id, {}, page);
+      for (const { chunkCount } of items) {
+        if (chunkCount > 0) listed.documents += 1;
+        listed.chunks += chunkCount;
+      }
+      cursor = nextCursor;
+    } while (cursor !== undefined);
+    const held = await chunks.stats({ tenantId: tenant.id, generation: tenant.activeGeneration });
+    return held.documents === listed.documents && held.chunks === listed.chunks ? 'whole' : 'differs';
+  };
+
+  /** Its documents have passages, and the chunk store has no index: it is new, or its data is gone. */
+  const isLost = async ({ id: tenantId, activeGeneration: generation }: Tenant): Promise<boolean> => {
+    const { items } = await state.documents.list(tenantId, {}, { limit: 100 });
+    return (
+      items.some((row) => row.chunkCount > 0) &&
+      (await chunks.profileOf({ tenantId, generation }, AbortSignal.timeout(lookWithinMs))) === null
+    );
+  };
+
   const sweepOne = async (tenantId: TenantId, number: number): Promise<void> => {
     // A job that is going back to it holds this.
     const owner = `sweep-${random.hex(8)}`;
@@ -153,6 +183,7 @@ export const createReindexManager = (parts: {
           ...(record.sweepAt === undefined ? {} : { sweepAt: record.sweepAt }),
         }));
     },
+    condition,
     misfit(tenantId) {
       if (misfits.has(tenantId)) return;
       misfits.set(tenantId, null);
@@ -169,7 +200,10 @@ export const createReindexManager = (parts: {
         });
         for (const tenant of items) {
           if (stop.aborted) return;
-          if (!(await generations.live(tenant.id)).fits) misfits.set(tenant.id, null);
+          const live = await generations.live(tenant.id);
+          const lost = live.fits && (await isLost(tenant));
+          if (lost) await generations.markIncomplete(live);
+          if (lost || !live.fits) misfits.set(tenant.id, null);
         }
         cursor = nextCursor;
       } while (cursor !== undefined);

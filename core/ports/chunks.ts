@@ -1,4 +1,5 @@
 import type { Chunk, EmbeddedChunk, Hit, TenantId } from '../domain.ts';
+import type { Finding } from './finding.ts';
 
 /** One tenant's index in one generation: a place of its own, with statistics of its own. */
 export type IndexRef = { readonly tenantId: TenantId; readonly generation: number };
@@ -35,7 +36,8 @@ export type IndexStats = { readonly documents: number; readonly chunks: number; 
 
 /**
  * Chunks. Scans never run on the main thread. Ties order by chunk id. Derived data: everything here can be rebuilt from
- * the state store and the sources.
+ * the state store and the sources. An index that is not there is read as an empty one, and removing from it is nothing;
+ * writing to it throws AppError `not-found`.
  */
 export type ChunkStore = {
   readonly name: string;
@@ -56,6 +58,12 @@ export type ChunkStore = {
   /** The ids among the given ones that the index holds. */
   presentDocuments(ref: IndexRef, documentIds: readonly string[], signal: AbortSignal): Promise<readonly string[]>;
   stats(ref: IndexRef): Promise<IndexStats>;
+  /** What the index was made for; null where there is none. */
+  profileOf(ref: IndexRef, signal: AbortSignal): Promise<IndexProfile | null>;
+  /** Moves the name under which people find the live generation in the server's own tools. The truth is in state. */
+  pointAlias?(ref: IndexRef, signal: AbortSignal): Promise<void>;
+  /** What `footnote doctor` tells of the server. Failures are findings. */
+  examine?(signal: AbortSignal): Promise<readonly Finding[]>;
   /** Consistent copy of everything into a folder. */
   backup(folder: string, signal: AbortSignal): Promise<void>;
   /** Throws AppError `store-unavailable` with a sentence. */

@@ -24,6 +24,7 @@ import type {
   UsageGroup,
   UsageRow,
 } from '../domain.ts';
+import type { Finding } from './finding.ts';
 
 /**
  * State: verbs of our domain, grouped by aggregate. The truth; everything else can be derived from it.
@@ -58,6 +59,8 @@ export type StateStore = {
   readonly leases: LeaseStore;
   readonly audit: AuditStore;
   readonly maintenance: MaintenanceStore;
+  /** What `footnote doctor` tells of the server. Failures are findings. */
+  examine?(signal: AbortSignal): Promise<readonly Finding[]>;
 };
 
 export type Page = { readonly cursor?: string; readonly limit: number };

@@ -392,6 +392,7 @@ export const createFakeCore = (): FakeCore => {
           held: false,
         },
       ],
+      condition: async () => 'whole' as const,
       workHere: () => undefined,
     },
     answers: {
@@ -478,6 +479,7 @@ export const createFakeCore = (): FakeCore => {
     drain: async () => undefined,
     close: async () => undefined,
     lead: async (_name, run, signal) => run({ held: signal, note: null, keep: async () => !signal.aborted }),
+    examine: async () => [],
     backup: async () => undefined,
   };
   return core;

@@ -22,6 +22,7 @@ export const createMemoryChunks = (chunks: readonly EmbeddedChunk[]): ChunkStore
     dropTenant: async () => undefined,
     dropGeneration: async () => undefined,
     generations: async () => [1],
+    profileOf: async () => null,
     replaceDocuments: async () => undefined,
     removeDocuments: async () => undefined,
     searchText: async (_ref, query, { limit, sourceIds }) => {

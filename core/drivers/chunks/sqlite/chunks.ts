@@ -100,6 +100,7 @@ export const openSqliteChunks = async (options: SqliteChunksOptions): Promise<Ch
       vectors.call('vector', { ref, vector: vector.slice(), limit, sourceIds }, { signal }),
     documentChunks: (ref, documentId, signal) => text.call('document', { ref, documentId }, { signal }),
     presentDocuments: (ref, documentIds, signal) => text.call('present', { ref, documentIds }, { signal }),
+    profileOf: (ref, signal) => text.call('profile', { ref }, { signal }),
     stats: (ref) => text.call('stats', { ref }),
     backup: async (folder, signal) => {
       // A thread of its own: a copy takes seconds per gigabyte, and searches should not wait for it.

@@ -46,6 +46,7 @@ export type Requests = {
     readonly asked: { readonly ref: IndexRef; readonly documentIds: readonly string[] };
     readonly answer: readonly string[];
   };
+  profile: { readonly asked: { readonly ref: IndexRef }; readonly answer: IndexProfile | null };
   stats: { readonly asked: { readonly ref: IndexRef }; readonly answer: IndexStats };
   copy: { readonly asked: { readonly ref: IndexRef; readonly target: string }; readonly answer: null };
   forget: {

@@ -90,6 +90,10 @@ const answer = (question: Question): unknown => {
       const index = shelf.find(question.asked.ref);
       return index ? presentDocuments(index, question.asked.documentIds) : [];
     }
+    case 'profile': {
+      const index = shelf.find(question.asked.ref);
+      return index ? profileOf(metaOf(index)) : null;
+    }
     case 'stats': {
       const index = shelf.find(question.asked.ref);
       return index ? statsOf(index) : { documents: 0, chunks: 0, bytes: 0 };

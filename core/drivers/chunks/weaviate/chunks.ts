@@ -2,7 +2,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TenantId } from '../../../domain.ts';
 import { AppError, isAppError, toAppError } from '../../../errors.ts';
-import type { ChunkStore, IndexRef } from '../../../ports/chunks.ts';
+import type { ChunkStore, IndexRef, TextSearch } from '../../../ports/chunks.ts';
+import type { Finding } from '../../../ports/finding.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
 import { type Connection, connect, defaultTimeouts, type Timeouts } from './connection.ts';
 import { createFacts } from './facts.ts';
@@ -38,11 +39,8 @@ export type WeaviateChunksOptions = {
 };
 
 /** A chunk store with what only Weaviate has. */
-export type WeaviateChunks = ChunkStore & {
-  readonly serverVersion: string;
-  /** Moves the alias that people use in Weaviate's own tools. The truth is the tenant's `activeGeneration`; this is best effort. */
-  pointAlias(ref: IndexRef, signal: AbortSignal): Promise<void>;
-};
+export type WeaviateChunks = ChunkStore &
+  Required<Pick<ChunkStore, 'pointAlias' | 'profileOf' | 'examine'>> & { readonly serverVersion: string };
 
 /** How long we believe that an index is where it was, with the profile it had; a vanished one is noticed at once. */
 const placeKeptMs = 30_000;
@@ -100,6 +98,18 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
     }
   };
 
+  /** An index that is not there is read as an empty one: a tenant has none before its first document. */
+  const readAt = <T>(
+    ref: IndexRef,
+    signal: AbortSignal | undefined,
+    nothing: T,
+    work: (place: Place) => Promise<T>,
+  ): Promise<T> =>
+    at(ref, signal, work).catch((error: unknown) => {
+      if (isAppError(error) && error.code === 'not-found') return nothing;
+      throw error;
+    });
+
   /** Looked at once in a while, and never a reason for a write to fail: the index works as well without. */
   const sinceLook = new Map<string, number>();
   const quantizeWhenLarge = async (place: Place, written: number, signal: AbortSignal): Promise<void> => {
@@ -151,20 +161,20 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
         await quantizeWhenLarge(place, written, signal);
       }),
     removeDocuments: (ref, documentIds, signal) =>
-      at(ref, signal, (place) => writing.remove(place, documentIds, signal)),
+      readAt(ref, signal, undefined, (place) => writing.remove(place, documentIds, signal)),
     searchText: (ref, query, search) =>
-      at(ref, search.signal, (place) => searchText({ ...reading, facts }, place, query, search)),
+      readAt(ref, search.signal, emptyText, (place) => searchText({ ...reading, facts }, place, query, search)),
     searchVector: (ref, vector, search) =>
-      at(ref, search.signal, (place) => searchVector({ ...reading, facts }, place, vector, search)),
+      readAt(ref, search.signal, [], (place) => searchVector({ ...reading, facts }, place, vector, search)),
     documentChunks: (ref, documentId, signal) =>
-      at(ref, signal, (place) => documentChunks(reading, place, documentId, signal)),
+      readAt(ref, signal, [], (place) => documentChunks(reading, place, documentId, signal)),
     presentDocuments: (ref, documentIds, signal) =>
-      at(ref, signal, async (place) => {
+      readAt(ref, signal, [], async (place) => {
         const markers = await readMarkers(reading, place, new Set(documentIds), signal);
         return documentIds.filter((id) => markers.has(id));
       }),
     stats: (ref) =>
-      at(ref, undefined, async (place) => {
+      readAt(ref, undefined, { documents: 0, chunks: 0, bytes: 0 }, async (place) => {
         const [documents, { chunks, total }] = await Promise.all([
           countWhere(reading, place, (filter) => filter.byProperty('marker').equal(true)),
           lengths(reading, place),
@@ -190,6 +200,23 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
       };
       await writeFile(join(folder, 'weaviate-chunks.json'), `${JSON.stringify(manifest, null, 2)}\n`, { signal });
     },
+    profileOf: async (ref, signal) => (await placement.find(ref, signal))?.profile ?? null,
+    examine: async (signal) => {
+      const server = `${connection.version} at ${connection.at.url}, gRPC ${connection.at.grpc}`;
+      const findings: Finding[] = [{ item: 'Weaviate', ok: true, says: server }];
+      try {
+        await checkUp(connection, names.prefix, signal);
+      } catch (error) {
+        return [{ item: 'Weaviate', ok: false, says: `${server}\n${toAppError(error).message}` }];
+      }
+      const held = new Set((await placement.list()).map((ref) => ref.tenantId)).size;
+      findings.push({
+        item: 'Weaviate tenants',
+        ok: held < maxTenants,
+        says: `${held} of ${maxTenants} have an index${held < maxTenants ? '' : '; a further one is refused: raise WEAVIATE_MAX_TENANTS if the memory of the server allows it'}`,
+      });
+      return findings;
+    },
     check: (signal) => checkUp(connection, names.prefix, signal),
     pointAlias: (ref, signal) => at(ref, signal, (place) => placement.pointAlias(place.ref, signal)),
     close: () => connection.close(),
@@ -197,6 +224,8 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
 };
 
 const chunksBetweenLooks = 5_000;
+
+const emptyText: TextSearch = { hits: [], terms: [], totalChunks: 0 };
 
 const absentIndex = (ref: IndexRef): AppError =>
   new AppError('not-found', `There is no search index for ${labelOf(ref)}.`);

@@ -98,6 +98,9 @@ export const collectionPlacement = ({ connection, names, settings, maxTenants }:
           'store-unavailable',
           `Weaviate did not create the search index of ${labelOf(ref)}. Its log says why.`,
         );
+      // A tenant's first index: people find it by the alias. Later ones get it when they become the live one.
+      const alias = { alias: names.alias(ref.tenantId), class: collection };
+      await rest(write(), 'POST', '/aliases', alias, [404, 409, 422]).catch(() => undefined);
       return place;
     },
     drop: async (ref) => {

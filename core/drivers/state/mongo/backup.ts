@@ -2,9 +2,12 @@ import { createWriteStream, existsSync, mkdirSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { BSON, type Collection, type Document } from 'mongodb';
+import { BSON, type Collection, type Db, type Document } from 'mongodb';
 import { AppError } from '../../../errors.ts';
-import { type Collections, collectionNames } from './collections.ts';
+import { collectionNames } from './collections.ts';
+
+/** Users and sessions stand in the same database under names that begin so; the sign-in library's, copied as they are. */
+const usersPrefix = 'auth_';
 
 /** What `manifest.json` says; it is written last, so a folder without one is no backup. */
 export type MongoBackupManifest = {
@@ -24,26 +27,21 @@ export type MongoBackupManifest = {
  * has, at worst, events that are worked off again and sums that lack the last seconds. Who wants one instant takes a
  * snapshot with the server's own tools. Throws AppError `conflict` when the folder has a backup already.
  */
-export const backupInto = async (
-  collections: Collections,
-  database: string,
-  folder: string,
-  now: () => number,
-): Promise<void> => {
+export const backupInto = async (database: Db, folder: string, now: () => number): Promise<void> => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const manifestFile = join(folder, 'manifest.json');
   if (existsSync(manifestFile))
     throw new AppError('conflict', 'The backup folder already holds a manifest.json; choose an empty one.');
   const startedAt = new Date(now()).toISOString();
   const counts: Record<string, number> = {};
-  for (const [key, name] of Object.entries(collectionNames)) {
-    const collection = collections[key as keyof Collections] as unknown as Collection<Document>;
-    counts[name] = await copy(collection, join(folder, `${name}.ndjson`));
-  }
+  const present = await database.listCollections({}, { nameOnly: true }).toArray();
+  const users = present.map(({ name }) => name).filter((name) => name.startsWith(usersPrefix));
+  for (const name of [...users.sort(), ...Object.values(collectionNames)])
+    counts[name] = await copy(database.collection(name), join(folder, `${name}.ndjson`));
   const manifest: MongoBackupManifest = {
     format: 'footnote-mongodb',
     version: 1,
-    database,
+    database: database.databaseName,
     startedAt,
     finishedAt: new Date(now()).toISOString(),
     collections: counts,

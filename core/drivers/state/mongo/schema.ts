@@ -127,6 +127,9 @@ export const migrations: readonly Migration[] = [
   { step: 1, name: 'first light', oldest: 1, run: async () => undefined },
 ];
 
+/** What this program knows of. */
+export const newestStep = Math.max(...migrations.map(({ step }) => step));
+
 const leaseKey = 'schema';
 const leaseForMs = 60_000;
 const waitMs = 500;
@@ -205,6 +208,20 @@ const waitForLease = async (leases: ReturnType<typeof leaseVerbs>, owner: string
     }
     await clock.sleep(waitMs);
   }
+};
+
+/** `collection.index` of those that a verb needs and that are not there. */
+export const missingIndexes = async (collections: Collections): Promise<readonly string[]> => {
+  const missing: string[] = [];
+  for (const [key, list] of Object.entries(indexes) as [keyof Collections, readonly Index[]][]) {
+    if (list.length === 0) continue;
+    const collection = collections[key] as unknown as Collection<Document>;
+    const there = new Set((await collection.indexes()).map(({ name }) => name));
+    missing.push(
+      ...list.filter(({ name }) => !there.has(name)).map(({ name }) => `${collection.collectionName}.${name}`),
+    );
+  }
+  return missing;
 };
 
 const createIndexes = async (collections: Collections, log: Log, ttl: boolean): Promise<void> => {

@@ -7,6 +7,7 @@ import { type Collections, collectionsIn } from './collections.ts';
 import { connect, createClient, databaseOf, defaultLimits, type MongoLimits } from './connect.ts';
 import { auditVerbs, channelVerbs, connectionVerbs, leaseVerbs } from './connections.ts';
 import { answerCacheVerbs, conversationVerbs, receiptVerbs } from './conversations.ts';
+import { examineMongo } from './examine.ts';
 import { unavailableFrom } from './faults.ts';
 import { guarded } from './guard.ts';
 import { inboxVerbs } from './inbox.ts';
@@ -16,6 +17,7 @@ import { inboxFor, maintenanceVerbs } from './maintenance.ts';
 import { meteringVerbs } from './metering.ts';
 import { outboxVerbs } from './outbox.ts';
 import { peopleVerbs } from './people.ts';
+import { refuseHalfRestored } from './restore.ts';
 import { prepareSchema } from './schema.ts';
 import { createServerClock, type ServerClock } from './server-clock.ts';
 import { documentVerbs, sourceVerbs } from './sources.ts';
@@ -57,6 +59,7 @@ export const openMongoState = async (options: MongoStateOptions): Promise<MongoS
   let clock: ServerClock | undefined;
   try {
     await connect(client, database, log);
+    await refuseHalfRestored(client.db(database));
     clock = await createServerClock(client, database, options.clock, log);
     await prepareSchema({ collections, clock, log, owner: randomUUID(), ttl: options.ttlIndexes ?? true });
   } catch (error) {
@@ -84,6 +87,7 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
   return {
     name: 'mongodb',
     database: client.db(database),
+    examine: () => examineMongo({ client, collections, database, clock }),
     serverClock: clock,
     tenants: guarded(tenantVerbs(collections), limits),
     keys: guarded(keyVerbs(collections), limits),
@@ -106,7 +110,7 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
     maintenance: guarded(
       {
         ...maintenanceVerbs(collections, threads),
-        backup: (folder: string) => backupInto(collections, database, folder, clock.now),
+        backup: (folder: string) => backupInto(client.db(database), folder, clock.now),
         close: async () => {
           clock.close();
           await drained();

@@ -11,7 +11,7 @@ type SyncVerb<Verb> = Verb extends (...args: infer Args) => Promise<infer Result
 /** The same verbs without promises: what runs inside the worker, over one connection. */
 export type SyncGroup<Group> = { readonly [Verb in keyof Group]: SyncVerb<Group[Verb]> };
 
-type GroupName = Exclude<keyof StateStore, 'name'>;
+type GroupName = Exclude<keyof StateStore, 'name' | 'examine'>;
 
 /** The port as the worker implements it; copying and closing are the main thread's. */
 export type SyncStore = {
