@@ -60,6 +60,25 @@ export const openStores = async (config: Config, parts: StoreParts): Promise<Sto
   };
 };
 
+/**
+ * Puts the state of a backup back where the configuration says that state lives, if that is a server; false where it is
+ * a file, which the caller copies. Throws AppError `conflict` for a database that holds data, `invalid` for a damaged backup.
+ */
+export const restoreServerState = async (
+  config: Config,
+  options: {
+    readonly folder: string;
+    readonly log: Log;
+    readonly signal: AbortSignal;
+    progress?(collection: string, documents: number): void;
+  },
+): Promise<boolean> => {
+  if (config.MONGODB_URI === undefined) return false;
+  const { restoreMongoState } = await import('./core/drivers/state/mongo/restore.ts');
+  await restoreMongoState({ ...options, uri: config.MONGODB_URI });
+  return true;
+};
+
 /** The folder of the embedded default; null when nothing of it is used. */
 export const dataDirOf = (config: Config): string | null =>
   config.MONGODB_URI !== undefined && config.WEAVIATE_URL !== undefined ? null : resolve(config.DATA_DIR);

@@ -1,11 +1,9 @@
 import { access, constants, mkdir, statfs } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { Core } from '../../core/core.ts';
 import type { Tenant } from '../../core/domain.ts';
 import { isAppError } from '../../core/errors.ts';
+import type { Finding } from '../../core/ports/finding.ts';
 import { type Call, renderJson, type Verb } from '../verb.ts';
-
-type Finding = { readonly item: string; readonly ok: boolean; readonly says: string };
 
 export const doctor: Verb = {
   name: 'doctor',
@@ -27,14 +25,27 @@ export const doctor: Verb = {
   },
 };
 
+/** Over all looks at servers and endpoints. */
+const examineWithinMs = 30_000;
+
 const examine = async (call: Call): Promise<Finding[]> => {
   const findings: Finding[] = [{ item: 'Node', ok: true, says: process.version }];
   const add = (item: string, ok: boolean, says: string) => findings.push({ item, ok, says });
   try {
     const { core, config } = await call.open();
     add('Configuration', true, `complete; links begin with ${config.PUBLIC_URL}`);
-    const dataDir = resolve(config.DATA_DIR);
-    add('Data folder', ...(await examineFolder(dataDir)));
+    const { dataDirOf } = await import('../../stores.ts');
+    const dataDir = dataDirOf(config);
+    if (dataDir !== null) add('Data folder', ...(await examineFolder(dataDir)));
+    if (config.MONGODB_URI !== undefined && config.WEAVIATE_URL === undefined)
+      add(
+        'Instances',
+        true,
+        'on this machine only: passages are in DATA_DIR. Set WEAVIATE_URL to run several machines',
+      );
+    findings.push(
+      ...(await core.examine(AbortSignal.any([call.terminal.signal, AbortSignal.timeout(examineWithinMs)]))),
+    );
     const problems = await core.problems(call.terminal.signal);
     add('Stores', problems.length === 0, problems.length === 0 ? 'open and sound' : problems.join('\n'));
     add('Answers', true, core.modes.chatModel ?? 'quoted from the documents: no chat model is configured (CHAT_MODEL)');
@@ -57,7 +68,7 @@ const examine = async (call: Call): Promise<Finding[]> => {
             .join(', ')}${items.length > 5 ? ', …' : ''}`
         : 'none yet; run footnote serve once, or footnote tenant create',
     );
-    add('Index', ...(await examineIndexes(core, items)));
+    add('Index', ...(await examineIndexes(core, items, call.terminal.signal)));
     add('Slack', ...(await examineSlack(config.DEFAULT_TENANT, config.SLACK_BOT_TOKEN, core.tenants.bySlug)));
     add('Service', ...(await examineService(config.HOST, config.PORT, call.terminal.signal)));
   } catch (error) {
@@ -85,10 +96,12 @@ const examineFolder = async (folder: string): Promise<Verdict> => {
 };
 
 /** Not wrong as such: it answers by its words, and is built anew by itself. But a person should know. */
-const examineIndexes = async (core: Core, tenants: readonly Tenant[]): Promise<Verdict> => {
+const examineIndexes = async (core: Core, tenants: readonly Tenant[], signal: AbortSignal): Promise<Verdict> => {
   const notes: string[] = [];
   for (const { id, slug } of tenants) {
     const live = (await core.reindex.generations(id)).find(({ state }) => state === 'live');
+    if (live?.fits === true && (await core.reindex.condition(id, signal)) === 'lost')
+      notes.push(`${slug}: the passages are gone; run: footnote reindex --tenant ${slug}`);
     if (live === undefined || live.fits) continue;
     const filledWith = live.profile.embeddingModel ?? 'no embedding model';
     notes.push(

@@ -13,12 +13,14 @@ export const reindex: Verb = {
   options: {
     ...tenantOption,
     all: { type: 'boolean', about: 'every tenant, one after the other' },
+    lost: { type: 'boolean', about: 'of these, only those whose index is gone or does not match the documents' },
     rollback: { type: 'boolean', about: 'go back to the generation before, while it is kept' },
   },
   async run(call) {
     if (call.args.length > 0) throw new UsageError('This verb takes no arguments; name a tenant with --tenant.');
     const { core } = await call.open();
-    const tenants = call.flag('all') ? await everyTenant(core) : [await tenantOf(call, core)];
+    const named = call.flag('all') ? await everyTenant(core) : [await tenantOf(call, core)];
+    const tenants = call.flag('lost') ? await withoutIndex(core, named, call.terminal.signal) : named;
     core.reindex.workHere();
     const outcomes: Outcome[] = [];
     try {
@@ -32,7 +34,18 @@ export const reindex: Verb = {
   },
 };
 
-type Outcome = {
+/** Those whose index is gone, or does not match the list of their documents. */
+export const withoutIndex = async (
+  core: Core,
+  tenants: readonly Tenant[],
+  signal: AbortSignal,
+): Promise<readonly Tenant[]> => {
+  const found: Tenant[] = [];
+  for (const tenant of tenants) if ((await core.reindex.condition(tenant.id, signal)) !== 'whole') found.push(tenant);
+  return found;
+};
+
+export type Outcome = {
   readonly tenant: string;
   readonly generation: number | null;
   readonly documents: number;
@@ -40,7 +53,7 @@ type Outcome = {
   readonly errors: Job['errors'];
 };
 
-const everyTenant = async (core: Core): Promise<readonly Tenant[]> => {
+export const everyTenant = async (core: Core): Promise<readonly Tenant[]> => {
   const tenants: Tenant[] = [];
   let cursor: string | undefined;
   do {
@@ -52,7 +65,7 @@ const everyTenant = async (core: Core): Promise<readonly Tenant[]> => {
 };
 
 /** One tenant's trouble is told and does not keep the next one waiting. */
-const reindexOne = async (call: Call, core: Core, tenant: Tenant): Promise<Outcome> => {
+export const reindexOne = async (call: Call, core: Core, tenant: Tenant): Promise<Outcome> => {
   const progress = createProgress(call.terminal);
   const { signal } = call.terminal;
   try {

@@ -1,22 +1,34 @@
 import { cp, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve, sep } from 'node:path';
 import { z } from 'zod';
-import { parseConfig } from '../../core/config.ts';
+import { type Config, parseConfig } from '../../core/config.ts';
+import type { Core } from '../../core/core.ts';
 import { AppError } from '../../core/errors.ts';
-import { renderJson, UsageError, type Verb } from '../verb.ts';
+import { createLog } from '../../core/observe/log.ts';
+import { createProgress } from '../progress.ts';
+import { type Call, renderJson, UsageError, type Verb } from '../verb.ts';
 import { manifestName } from './backup.ts';
+import { everyTenant, type Outcome, reindexOne, withoutIndex } from './reindex.ts';
 
 const stagingName = '.restoring';
+/** What tells the two kinds of state apart, and passages that a file store can take as they are. */
+const fileState = 'state.sqlite';
+const serverState = 'manifest.json';
+const passages = 'chunks/';
+const key = 'secret.key';
+
+const drainForMs = 5_000;
 
 const manifestSchema = z.object({
   format: z.literal(1),
   takenAt: z.string(),
   files: z.array(z.object({ path: z.string(), bytes: z.number().int().nonnegative() })),
 });
+type Manifest = z.output<typeof manifestSchema>;
 
 export const restore: Verb = {
   name: 'restore',
-  about: 'Put a backup into DATA_DIR. The service must be stopped, and DATA_DIR empty or absent.',
+  about: 'Put a backup back: state first, then whatever the search index lacks. The service must be stopped.',
   args: '<folder>',
   options: {},
   async run(call) {
@@ -24,41 +36,97 @@ export const restore: Verb = {
     if (name === undefined || rest.length > 0) throw new UsageError('Give the folder that holds the backup.');
     const folder = resolve(name);
     const manifest = await readManifest(folder);
-    const dataDir = resolve(parseConfig(call.env).DATA_DIR);
-    await refuseUnlessEmpty(dataDir);
-    // Within the target, because DATA_DIR may be a mounted volume; then moved up, which takes no time and no space.
-    const staging = join(dataDir, stagingName);
-    await rm(staging, { recursive: true, force: true });
-    for (const { path } of manifest.files) {
-      call.terminal.signal.throwIfAborted();
-      const target = join(staging, path);
-      if (!target.startsWith(staging + sep))
-        throw new AppError('invalid', `The backup names a file outside its folder: ${path}`);
-      await mkdir(dirname(target), { recursive: true, mode: 0o700 });
-      await cp(join(folder, path), target, { preserveTimestamps: true });
-    }
-    for (const entry of await readdir(staging)) await rename(join(staging, entry), join(dataDir, entry));
-    await rm(staging, { recursive: true });
+    const config = parseConfig(call.env);
+    const main = await import('../../stores.ts');
+    refuseOtherKind(manifest, config);
+    const dataDir = main.dataDirOf(config);
+    if (dataDir !== null) await refuseUnlessEmpty(dataDir);
+
+    const progress = createProgress(call.terminal);
+    const { signal } = call.terminal;
+    const isOnServer = await main.restoreServerState(config, {
+      folder,
+      signal,
+      log: createLog({ level: 'silent' }),
+      progress: (collection, documents) => progress.show(`${collection}: ${documents}`),
+    });
+    const files = manifest.files.filter(({ path }) => isWanted(path, config, isOnServer));
+    if (dataDir !== null) await copyFiles(folder, files, dataDir, signal);
+    progress.clear();
+
     // Opening the stores checks every file; a damaged one ends here with its sentence.
     const { core } = await call.open();
-    const problems = await core.problems(call.terminal.signal);
+    const problems = await core.problems(signal);
     if (problems.length > 0)
       throw new AppError('store-unavailable', `Restored, but not fit to serve: ${problems.join(' ')}`);
+    const rebuilt = await rebuildIndexes(call, core);
+    const failed = rebuilt.filter(({ problem }) => problem !== null).length;
+    const where = isOnServer ? 'MongoDB' : (dataDir ?? '');
     call.terminal.out(
       call.json
-        ? renderJson({ dataDir, takenAt: manifest.takenAt, files: manifest.files.length })
-        : `${manifest.files.length} files of ${manifest.takenAt} are in ${dataDir}.\n`,
+        ? renderJson({ dataDir, takenAt: manifest.takenAt, files: manifest.files.length, reindexed: rebuilt })
+        : `${manifest.files.length} files of ${manifest.takenAt} are in ${where}${rebuilt.length === 0 ? '' : `; ${rebuilt.length - failed} of ${rebuilt.length} indexes built anew`}.\n`,
     );
-    return 0;
+    return failed === 0 ? 0 : 1;
   },
 };
 
-const readManifest = async (folder: string) => {
+/** Passages are derived data: whatever index is gone, or does not match the restored documents, is built from their kept texts. */
+const rebuildIndexes = async (call: Call, core: Core): Promise<readonly Outcome[]> => {
+  const tenants = await withoutIndex(core, await everyTenant(core), call.terminal.signal);
+  if (tenants.length === 0) return [];
+  core.reindex.workHere();
+  const outcomes: Outcome[] = [];
+  try {
+    for (const tenant of tenants) outcomes.push(await reindexOne(call, core, tenant));
+  } finally {
+    await core.drain(drainForMs);
+  }
+  return outcomes;
+};
+
+const refuseOtherKind = ({ files }: Manifest, { MONGODB_URI }: Config): void => {
+  const has = (name: string): boolean => files.some(({ path }) => path === name);
+  if (MONGODB_URI === undefined && !has(fileState) && has(serverState))
+    throw new UsageError('This backup holds the state of a MongoDB server. Set MONGODB_URI to an empty database.');
+  if (MONGODB_URI !== undefined && has(fileState))
+    throw new UsageError('This backup holds the state of the embedded default. Restore it without MONGODB_URI.');
+};
+
+const isWanted = (path: string, { WEAVIATE_URL }: Config, isOnServer: boolean): boolean => {
+  if (path === fileState || path === key) return !isOnServer;
+  if (path.startsWith(passages)) return WEAVIATE_URL === undefined;
+  return false;
+};
+
+const copyFiles = async (
+  folder: string,
+  files: Manifest['files'],
+  dataDir: string,
+  signal: AbortSignal,
+): Promise<void> => {
+  // Within the target, because DATA_DIR may be a mounted volume; then moved up, which takes no time and no space.
+  const staging = join(dataDir, stagingName);
+  await rm(staging, { recursive: true, force: true });
+  await mkdir(staging, { recursive: true, mode: 0o700 });
+  for (const { path } of files) {
+    signal.throwIfAborted();
+    const target = join(staging, path);
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    await cp(join(folder, path), target, { preserveTimestamps: true });
+  }
+  for (const entry of await readdir(staging)) await rename(join(staging, entry), join(dataDir, entry));
+  await rm(staging, { recursive: true });
+};
+
+const readManifest = async (folder: string): Promise<Manifest> => {
   const text = await readFile(join(folder, manifestName), 'utf8').catch(() => null);
   if (text === null) throw new UsageError(`${folder} is no complete backup: ${manifestName} is missing.`);
   const parsed = manifestSchema.safeParse(jsonOf(text));
   if (!parsed.success) throw new AppError('invalid', `${manifestName} cannot be read. Was it made by a newer version?`);
   for (const { path, bytes } of parsed.data.files) {
+    if (!join(folder, path).startsWith(folder + sep))
+      throw new AppError('invalid', `The backup names a file outside its folder: ${path}`);
     const found = await stat(join(folder, path)).catch(() => null);
     if (found?.size !== bytes)
       throw new AppError(

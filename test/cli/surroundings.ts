@@ -158,8 +158,10 @@ export const createFakeCore = () => {
         return job;
       },
       generations: async () => generations,
+      condition: async () => 'whole',
       workHere: () => {},
     },
+    examine: async () => [],
     jobs: {
       watch: async function* () {
         yield { ...job, state: 'running' };

@@ -177,6 +177,20 @@ export const describeChunkStore = (name: string, open: () => Promise<OpenedChunk
       for (const query of ['', '   ', '?!', 'the and of']) expect(await text(ref, query)).toEqual([]);
     });
 
+    it('is read as an empty one where there is none, and is not made by a read or by a write', async () => {
+      const absent: IndexRef = { tenantId: ref.tenantId, generation: 9 };
+      expect(await store.profileOf(absent, signal)).toBeNull();
+      expect(await text(absent, 'wombat')).toEqual([]);
+      expect(await vector(absent, vectorAt(1))).toEqual([]);
+      expect(await store.documentChunks(absent, 'd1', signal)).toEqual([]);
+      expect(await store.presentDocuments(absent, ['d1'], signal)).toEqual([]);
+      expect(await store.stats(absent)).toEqual({ documents: 0, chunks: 0, bytes: 0 });
+      await store.removeDocuments(absent, ['d1'], signal);
+      await expect(put(absent, 'd1', chunkOf('d1', 0, 'wombat'))).rejects.toMatchObject({ code: 'not-found' });
+      expect(await store.generations(ref.tenantId)).toEqual([ref.generation]);
+      expect(await store.profileOf(ref, signal)).toEqual(profile);
+    });
+
     it('gives all there is when more is asked for', async () => {
       await put(ref, 'd1', chunkOf('d1', 0, 'wombat'));
       expect(await text(ref, 'wombat', { limit: 500 })).toHaveLength(1);
