@@ -154,7 +154,10 @@ export const environment = {
     about: "the Discord bot's token: hear and answer on Discord",
   },
   DISCORD_APPLICATION_ID: {
-    schema: z.string().regex(/^\d{15,20}$/, 'needs the application id, 15 to 20 digits').optional(),
+    schema: z
+      .string()
+      .regex(/^\d{15,20}$/, 'needs the application id, 15 to 20 digits')
+      .optional(),
     about: "the application's id; the check-up compares it with the token's",
   },
   DISCORD_PUBLIC_KEY: {

@@ -217,6 +217,23 @@ export type Core = {
 
 export type { GenerationView, SettingsField };
 
+/** Members (`platform:userId`) who are one person. Made in core/tenancy/people.ts. */
+export type People = {
+  /** Null: nobody else is this person. */
+  personOf(tenantId: TenantId, memberId: string): Promise<Person | null>;
+  /** Shown to the member; typed on another platform it links the two. */
+  offerCode(tenantId: TenantId, memberId: string): Promise<{ readonly code: string; readonly expiresAt: number }>;
+  redeem(tenantId: TenantId, code: string, memberId: string): Promise<'linked' | 'own' | 'unknown'>;
+  unlink(tenantId: TenantId, memberId: string): Promise<boolean>;
+  /** All identities of the person: texts go, the ledger keeps an unlinkable id. */
+  forget(tenantId: TenantId, memberId: string): Promise<void>;
+};
+export type Person = {
+  readonly id: string;
+  /** All of them, ordered. */
+  readonly memberIds: readonly string[];
+};
+
 export type AskInput = {
   readonly question: string;
   readonly conversationId?: string;

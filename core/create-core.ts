@@ -18,6 +18,7 @@ import type { Sealer } from './security/seal.ts';
 import { createChannels, effectiveRules, requireSources } from './tenancy/channels.ts';
 import { createConnections } from './tenancy/connections.ts';
 import { createKeys } from './tenancy/keys.ts';
+import { createPeople } from './tenancy/people.ts';
 import { createResolveTenant } from './tenancy/resolve-tenant.ts';
 import { createTenants, requireTenant } from './tenancy/tenants.ts';
 
@@ -47,12 +48,14 @@ export const createCore = (parts: CoreParts): Core => {
   const ingest: Ingest = createIngest({ state, chunks, embedder, metering, sources, runtime });
   const answering: Answering = createAnswering({ state, ...ingest.forQuestions, chat, metering, runtime });
   const connections = createConnections({ state, sealer, runtime });
+  const people = createPeople({ state, runtime });
   const conversations: Conversations = createConversations({
     state,
     answering,
     runtime,
     owner,
     workspaces: connections,
+    people,
     resolveTenant: createResolveTenant({
       state,
       connections,
@@ -109,7 +112,7 @@ export const createCore = (parts: CoreParts): Core => {
       operators: () => state.members.operators(),
       forget: async (tenantId, memberId) => {
         await requireTenant(state, tenantId);
-        await state.maintenance.forgetMember(tenantId, memberId, `forgotten:${runtime.random.hex(12)}`);
+        await people.forget(tenantId, memberId);
       },
     },
     sources: {

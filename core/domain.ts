@@ -177,6 +177,8 @@ export type Attachment = {
   readonly url?: string;
 };
 
+export type Mention = { readonly kind: 'person' | 'channel'; readonly id: string; readonly name?: string };
+
 /** What people can tell the bot to do. `ask` asks; the others are about the bot itself. */
 export type CommandName = 'ask' | 'help' | 'settings' | 'connect' | 'check-up' | 'link' | 'forget-me';
 
@@ -219,6 +221,8 @@ export type InboundEvent = {
   /** Markdown, own mention removed. */
   readonly text: string;
   readonly attachments: readonly Attachment[];
+  /** People and channels that the text names, in its order, without ourselves; for commands that are about them. */
+  readonly mentions?: readonly Mention[];
   readonly receivedAt: number;
   /** After this the platform no longer takes an answer by the handle. */
   readonly deadline?: number;
@@ -287,7 +291,7 @@ export type ChannelRules = {
   readonly guests?: 'refuse' | 'limit';
   /** Bot users that may ask although they are bots. */
   readonly bots?: readonly string[];
-  /** Whom "I need a human" calls: platform user ids, or one channel id. */
+  /** Whom "I need a human" calls: platform user ids, or one channel written `#id`. */
   readonly humans?: readonly string[];
 };
 

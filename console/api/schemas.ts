@@ -277,7 +277,15 @@ export const receipt = answerShape
     cached: z.boolean(),
     quotaBuckets: z.array(z.string()),
     traceId: z.string(),
-    feedback: z.array(z.object({ rating, comment: z.string().optional(), user: z.string().optional(), at: time })),
+    feedback: z.array(
+      z.object({
+        rating,
+        mark: z.enum(['solved', 'human']).optional(),
+        comment: z.string().optional(),
+        user: z.string().optional(),
+        at: time,
+      }),
+    ),
   })
   .openapi('Receipt');
 export const answers = z.object({ answers: z.array(receipt), nextCursor });

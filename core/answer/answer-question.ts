@@ -94,11 +94,12 @@ const run = async (work: Work, flights: Flights): Promise<Receipt> => {
     try {
       const outcome = await find(work, meaning);
       const receipt = await finish(work, outcome, {
-        charge: outcome.kind !== 'refused',
+        // A refusal that has cost something is an answer that was stopped.
+        charge: outcome.kind !== 'refused' || !outcome.free,
         ...(meaning === question ? {} : { condensed: meaning }),
       });
       // Nobody waits for the cache but those who asked the same meanwhile.
-      if (outcome.kind !== 'refused') keeping = keep(work, key, receipt);
+      if (outcome.kind !== 'refused' && outcome.reasonCode !== 'cancelled') keeping = keep(work, key, receipt);
       return receipt;
     } finally {
       void keeping.finally(land);
@@ -121,7 +122,9 @@ const understand = async (work: Work): Promise<string | Outcome> => {
     condenseMaxTokens + settings.maxTokens,
   );
   if (refusal !== null) return refusal;
-  const short = startDeadline(parts.runtime.clock, settings.condenseWithinMs, signal);
+  const { stop } = work.hooks;
+  const interrupted = stop === undefined ? signal : AbortSignal.any([signal, stop]);
+  const short = startDeadline(parts.runtime.clock, settings.condenseWithinMs, interrupted);
   try {
     const input = { question, turns, tenantId: request.tenant.id, signal: short.signal };
     const { question: condensed, usage } = await steps

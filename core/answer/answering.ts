@@ -55,6 +55,11 @@ export type AnswerRequest = {
 
 export type AnswerHooks = {
   readonly signal: AbortSignal;
+  /**
+   * The person has read enough: what is written by then is the answer, with the reason `cancelled`, and is charged. Before
+   * the first word it is a refusal with that reason.
+   */
+  readonly stop?: AbortSignal;
   status?(text: string): void;
   /** The whole answer so far, contained; only ever grows. */
   update?(markdown: string): void;

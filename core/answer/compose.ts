@@ -1,6 +1,7 @@
 import type { Passage } from '../domain.ts';
 import { AppError } from '../errors.ts';
 import type { ChatEvent } from '../ports/model.ts';
+import { countTokens } from '../text/tokens.ts';
 import { createPrompt } from './prompt.ts';
 import { type Outcome, reserve, says, type Work } from './work.ts';
 import { createWriter } from './writer.ts';
@@ -21,6 +22,7 @@ export const compose = async (work: Work, meaning: string, found: readonly Passa
     budget: settings.promptTokens,
     random: runtime.random,
   });
+  if (hooks.stop?.aborted === true) return says('refused', 'cancelled', texts.stopped);
   const refusal = await reserve(work, prompt.tokens, settings.maxTokens);
   if (refusal !== null) return refusal;
 
@@ -31,11 +33,12 @@ export const compose = async (work: Work, meaning: string, found: readonly Passa
     onText: (markdown) => hooks.update?.(markdown),
   });
   const lost = account.lost();
-  const within = lost === null ? signal : AbortSignal.any([signal, lost]);
+  const { stop } = hooks;
+  const within = AbortSignal.any([signal, ...(lost === null ? [] : [lost]), ...(stop === undefined ? [] : [stop])]);
   const begun = runtime.clock.now();
   let end: Extract<ChatEvent, { type: 'end' }> | null = null;
-  await steps.time('compose', async () => {
-    let isFirst = true;
+  let raw = '';
+  const streaming = steps.time('compose', async () => {
     const stream = chat.stream(
       {
         messages: prompt.messages,
@@ -49,13 +52,38 @@ export const compose = async (work: Work, meaning: string, found: readonly Passa
     for await (const event of stream) {
       if (event.type === 'end') end = event;
       else {
-        if (isFirst) runtime.metrics.observe('first_token_seconds', (runtime.clock.now() - begun) / 1_000);
-        isFirst = false;
+        if (raw === '') runtime.metrics.observe('first_token_seconds', (runtime.clock.now() - begun) / 1_000);
+        raw += event.text;
         writer.push(event.text);
       }
     }
   });
+  await streaming.catch((error: unknown) => {
+    if (stop?.aborted !== true || signal.aborted) throw error;
+  });
   const last = end as Extract<ChatEvent, { type: 'end' }> | null;
+  if (last === null && stop?.aborted === true) {
+    if (raw === '') return says('refused', 'cancelled', texts.stopped);
+    // A provider bills what it has written, and says nothing of it on a line that was cut: so it is counted here.
+    account.add({
+      kind: 'chat',
+      model: chat.name,
+      promptTokens: prompt.tokens,
+      completionTokens: countTokens(raw),
+      embeddingTokens: 0,
+    });
+    const { markdown, citations } = writer.finish(true);
+    if (citations.length === 0) return says('refused', 'cancelled', texts.stopped, false);
+    return {
+      kind: 'answered',
+      reasonCode: 'cancelled',
+      answer: markdown,
+      citations,
+      retrieved: found,
+      inPrompt: prompt.passages.map((passage) => passage.chunkId),
+      free: false,
+    };
+  }
   if (last === null)
     throw new AppError('model-failed', 'The language model broke off in the middle of its answer. Please try again.', {
       retryable: true,

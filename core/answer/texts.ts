@@ -6,6 +6,8 @@ export type Texts = {
   readonly notFound: string;
   readonly empty: string;
   readonly tooLong: string;
+  /** Said when stop was pressed before there was a word. */
+  readonly stopped: string;
   /** Said after an answer when files came along with the question. */
   readonly files: string;
 };
@@ -16,6 +18,7 @@ const texts: Readonly<Record<string, Texts>> = {
     notFound: 'I could not find an answer to this in your documents.',
     empty: 'There was no question in this message. Ask me anything about your documents.',
     tooLong: 'This question is too long for me. Please ask it in at most 8,000 characters.',
+    stopped: 'Stopped.',
     files: 'I cannot read attached files yet, so this is about the words of your message alone.',
   },
   de: {
@@ -23,6 +26,7 @@ const texts: Readonly<Record<string, Texts>> = {
     notFound: 'Dazu habe ich in Ihren Dokumenten nichts gefunden.',
     empty: 'In dieser Nachricht war keine Frage. Fragen Sie mich etwas zu Ihren Dokumenten.',
     tooLong: 'Diese Frage ist zu lang für mich. Bitte stellen Sie sie in höchstens 8.000 Zeichen.',
+    stopped: 'Angehalten.',
     files: 'Angehängte Dateien kann ich noch nicht lesen; dies gilt nur für die Worte Ihrer Nachricht.',
   },
   fr: {
@@ -30,6 +34,7 @@ const texts: Readonly<Record<string, Texts>> = {
     notFound: 'Je n’ai rien trouvé à ce sujet dans vos documents.',
     empty: 'Il n’y avait pas de question dans ce message. Posez-moi une question sur vos documents.',
     tooLong: 'Cette question est trop longue pour moi. Posez-la en 8 000 caractères au plus.',
+    stopped: 'Arrêté.',
     files: 'Je ne peux pas encore lire les fichiers joints ; ceci ne concerne que les mots de votre message.',
   },
   es: {
@@ -37,6 +42,7 @@ const texts: Readonly<Record<string, Texts>> = {
     notFound: 'No he encontrado nada sobre esto en sus documentos.',
     empty: 'No había ninguna pregunta en este mensaje. Pregúnteme algo sobre sus documentos.',
     tooLong: 'Esta pregunta es demasiado larga para mí. Hágala en 8.000 caracteres como máximo.',
+    stopped: 'Detenido.',
     files: 'Todavía no puedo leer archivos adjuntos; esto se refiere solo a las palabras de su mensaje.',
   },
 };

@@ -1,5 +1,5 @@
 import type { Answering } from '../answer/answering.ts';
-import type { EffectiveRules } from '../core.ts';
+import type { EffectiveRules, People } from '../core.ts';
 import type { InboundEvent, PlatformName, Tenant } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import { inboxIdOf } from '../ids.ts';
@@ -46,14 +46,24 @@ export type ConversationParts = {
   resolveTenant(event: InboundEvent): Promise<Tenant | null>;
   rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
   readonly workspaces: Workspaces;
+  readonly people: People;
   readonly runtime: Runtime;
   /** This process among all that share the store; unique per start. */
   readonly owner: string;
   readonly settings?: Partial<ConversationSettings>;
 };
 
-export const threadKeyOf = (event: InboundEvent): string =>
-  `${event.platform}:${event.workspaceId}:${event.channelId}:${event.threadId}`;
+/**
+ * What is worked off in order. A button or a word to the bot does not wait until the answer that is being written
+ * in its thread is done (a stop would come too late); those of one person are in order among themselves.
+ */
+export const threadKeyOf = (event: InboundEvent): string => {
+  const thread = `${event.platform}:${event.workspaceId}:${event.channelId}:${event.threadId}`;
+  return isAside(event) ? `${thread}:aside:${event.author.id}` : thread;
+};
+
+const isAside = ({ kind, command }: InboundEvent): boolean =>
+  kind === 'action' || (kind === 'command' && command !== undefined && command.name !== 'ask');
 
 /** The worker and its door. Threads are claimed by one loop and worked off concurrently, each in order. */
 export const createConversations = (parts: ConversationParts): Conversations => {
@@ -75,6 +85,10 @@ export const createConversations = (parts: ConversationParts): Conversations => 
     resolveTenant: parts.resolveTenant,
     rules: parts.rules,
     workspaces: parts.workspaces,
+    people: parts.people,
+    stopHere: (deliveryId) => {
+      for (const work of running.values()) work.stop(deliveryId);
+    },
   };
 
   const receive = async (event: InboundEvent): Promise<Received> => {

@@ -1,10 +1,10 @@
 import type { Answering } from '../answer/answering.ts';
-import { textsFor } from '../answer/texts.ts';
+import { type Texts, textsFor } from '../answer/texts.ts';
 import type { EffectiveRules } from '../core.ts';
 import type { InboundEvent, ReasonCode, Receipt, Tenant, Turn } from '../domain.ts';
 import { type AppError, toAppError } from '../errors.ts';
 import { conversationIdOf, hashOf } from '../ids.ts';
-import type { AnswerSink, Manner, Platform } from '../ports/platform.ts';
+import type { AnswerSink, FinishedAnswer, Manner, Offer, Platform } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { Books, OutboxRecord, StateStore } from '../ports/state.ts';
 import { asKept, isSentence, memberIdOf, sentenceReceipt, withoutText } from './receipts.ts';
@@ -55,6 +55,8 @@ export type Assignment = {
   readonly replaces: readonly string[];
   readonly claims: number;
   readonly signal: AbortSignal;
+  /** Stop was pressed: the answer ends with what is written of it. */
+  readonly stopped: AbortSignal;
   /** Asks the store whether the thread is still ours; rejects with `lease-lost` when not. */
   confirmLease(): Promise<void>;
 };
@@ -128,7 +130,7 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
   } else await work.confirmLease();
   const startedAt = clock.now();
   try {
-    if (isSentence(final.reason)) await sink.fail(final.markdown);
+    if (isSentence(final.receipt)) await sink.fail(final.markdown);
     else
       await sink.finish({ markdown: final.markdown, citations: final.receipt.citations, ...feedbackOf(work, final) });
   } catch (thrown) {
@@ -140,10 +142,17 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
   return { outcome: 'done', reason: final.reason, receipt: final.receipt };
 };
 
-const feedbackOf = (work: Assignment, final: Final): { readonly feedbackId?: string } =>
-  work.platform.capabilities(work.event.scope).feedback && final.receipt.kind !== 'refused'
-    ? { feedbackId: final.receipt.answerId }
-    : {};
+const feedbackOf = (
+  { platform, event, rules, manner }: Assignment,
+  { receipt }: Final,
+): Pick<FinishedAnswer, 'feedbackId' | 'offers'> => {
+  if (!platform.capabilities(event.scope).feedback || receipt.kind === 'refused') return {};
+  const offers: Offer[] = ['thumbs', 'solved'];
+  // A button that reaches nobody is worse than none.
+  if ((rules.humans.value?.length ?? 0) > 0) offers.push('human');
+  if (manner.private === true && receipt.kind === 'answered') offers.push('publish');
+  return { feedbackId: receipt.answerId, offers };
+};
 
 /** Sent, with the receipt and, for an answer, the pair of turns. Whatever a crash leaves out is done when the row is worked on again. */
 const markSent = async (
@@ -210,19 +219,24 @@ const writeFinal = async (
     return sentence('failed', 'I tried several times to answer this and did not get through. Please ask again later.');
   // Not waited for: a sign of life must not make the answer later.
   unheeded(sink.status('Reading the documents …'));
-  const signal = AbortSignal.any([work.signal, sink.cancelled]);
+  const stop = AbortSignal.any([work.stopped, sink.cancelled]);
   try {
     const receipt = await parts.answering.answer(requestOf(parts, work, attempt, traceId, turns), {
-      signal,
+      signal: work.signal,
+      stop,
       status: (text) => unheeded(sink.status(text)),
       update: (markdown) => unheeded(sink.update(markdown)),
     });
     work.signal.throwIfAborted();
-    return { markdown: withFileNote(work, receipt), receipt, reason: receipt.reasonCode };
+    const markdown = withFileNote(work, receipt);
+    // Stopped before a word was written: the whole answer is that it was stopped.
+    return receipt.reasonCode === 'cancelled' && receipt.kind !== 'refused'
+      ? { markdown: `${markdown}\n\n_${textsOf(work).stopped}_`, receipt, reason: 'cancelled' }
+      : { markdown, receipt, reason: receipt.reasonCode };
   } catch (thrown) {
     // The thread was lost, the question deleted or the process is stopping: that is for the caller to know.
     if (work.signal.aborted) throw work.signal.reason;
-    if (sink.cancelled.aborted) return sentence('cancelled', 'Stopped.');
+    if (stop.aborted) return sentence('cancelled', textsOf(work).stopped);
     const error = toAppError(thrown);
     parts.runtime.metrics.count('errors_total', { code: error.code });
     if (error.code === 'internal')
@@ -268,10 +282,14 @@ const requestOf = (
   };
 };
 
+const textsOf = ({ event, rules, tenant }: Assignment): Texts =>
+  textsFor(event.text, rules.language.value ?? tenant.settings.language);
+
 /** Whoever sends files along shall not believe that they were read. */
-const withFileNote = ({ event, rules, tenant }: Assignment, receipt: Receipt): string => {
+const withFileNote = (work: Assignment, receipt: Receipt): string => {
+  const { event } = work;
   if (event.attachments.length === 0 || receipt.kind === 'refused') return receipt.answer;
-  const { files } = textsFor(event.text, rules.language.value ?? tenant.settings.language);
+  const { files } = textsOf(work);
   return `${receipt.answer}\n\n_${files}_`;
 };
 
@@ -342,7 +360,7 @@ export const keepReceiptOfDeleted = async (
   deliveryId: string,
 ): Promise<void> => {
   const final = (await parts.state.outbox.get(tenant.id, deliveryId))?.final;
-  if (final === undefined || isSentence(final.reason)) return;
+  if (final === undefined || isSentence(final.receipt)) return;
   await parts.state.receipts.put(withoutText({ ...final.receipt, reasonCode: 'question-deleted' }));
 };
 

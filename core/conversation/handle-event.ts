@@ -1,5 +1,9 @@
 import type { InboundEvent, Tenant } from '../domain.ts';
 import type { InboxRow } from '../ports/state.ts';
+import { commandOf } from './command.ts';
+import { handleAction } from './handle-action.ts';
+import { handleCommand, handleUnknownWorkspace } from './handle-command.ts';
+import { handleFeedback } from './handle-feedback.ts';
 import { handleDelete, handleEdit, handleQuestion } from './handle-message.ts';
 import { type Handled, type Handling, type Hold, settle } from './handling.ts';
 
@@ -10,7 +14,10 @@ export const handleRow = async (parts: Handling, row: InboxRow, hold: Hold): Pro
   if (event.author.isSelf && (event.kind === 'message' || event.kind === 'edit')) return settle('own-message');
   const tenant = await parts.resolveTenant(event);
   if (event.kind === 'install' || event.kind === 'uninstall') return handleInstallation(parts, tenant, event);
-  if (tenant === null) return settle(event.author.isBot ? 'bot-author' : 'unknown-workspace');
+  const command = commandOf(event);
+  if (tenant === null)
+    return event.author.isBot ? settle('bot-author') : handleUnknownWorkspace(parts, event, command, hold);
+  if (command !== null) return handleCommand(parts, tenant, event, command, hold);
   switch (event.kind) {
     case 'message':
     case 'command':
@@ -22,7 +29,7 @@ export const handleRow = async (parts: Handling, row: InboxRow, hold: Hold): Pro
     case 'feedback':
       return handleFeedback(parts, tenant, event);
     case 'action':
-      return settle('unsupported', tenant);
+      return handleAction(parts, tenant, row, hold);
   }
 };
 
@@ -35,24 +42,5 @@ const handleInstallation = async (
   if (platform !== 'slack' && platform !== 'discord' && platform !== 'teams') return settle('unsupported');
   if (kind === 'install') await workspaces.install({ platform, workspaceId });
   else await workspaces.uninstall(platform, workspaceId);
-  return settle(kind === 'install' ? 'installed' : 'uninstalled', tenant ?? undefined);
-};
-
-const handleFeedback = async (parts: Handling, tenant: Tenant, event: InboundEvent): Promise<Handled> => {
-  if (event.feedback === undefined) return settle('unsupported', tenant);
-  const answerId =
-    event.feedback.answerId ??
-    (event.targetMessageId === undefined
-      ? undefined
-      : (await parts.state.outbox.byPostedId(tenant.id, event.targetMessageId))?.answerId);
-  if (answerId === undefined) return settle('unsupported', tenant);
-  const stored = await parts.state.receipts.addFeedback(tenant.id, answerId, {
-    rating: event.feedback.rating,
-    ...(event.feedback.comment === undefined ? {} : { comment: event.feedback.comment }),
-    user: `${event.platform}:${event.author.id}`,
-    at: event.receivedAt,
-  });
-  if (!stored) return settle('unsupported', tenant);
-  parts.runtime.metrics.count('feedback_total', { rating: event.feedback.rating });
-  return settle('feedback-stored', tenant, { answerId });
+  return settle(kind === 'install' ? 'installed' : 'uninstalled', tenant);
 };

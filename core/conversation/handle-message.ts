@@ -90,8 +90,10 @@ const reply = async (
     replaces,
     claims: row.attempts,
     signal: hold.signal,
+    stopped: hold.stopped,
     confirmLease: hold.confirmLease,
   };
+  hold.writing(tenant.id);
   try {
     const delivered = await deliverAnswer(parts, assignment);
     if (delivered.outcome === 'later') return delivered;

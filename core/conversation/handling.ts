@@ -1,4 +1,4 @@
-import type { EffectiveRules } from '../core.ts';
+import type { EffectiveRules, People } from '../core.ts';
 import type { InboundEvent, PlatformName, ReasonCode, Receipt, Tenant } from '../domain.ts';
 import { AppError } from '../errors.ts';
 import type { Platform, Workspaces } from '../ports/platform.ts';
@@ -11,6 +11,9 @@ export type Handling = Delivering & {
   resolveTenant(event: InboundEvent): Promise<Tenant | null>;
   rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
   readonly workspaces: Workspaces;
+  readonly people: People;
+  /** Stops a delivery that this process is writing; elsewhere the holder finds out at its next heartbeat. */
+  stopHere(deliveryId: string): void;
 };
 
 /** The hold that a worker has on a row while it works on it. */
@@ -18,6 +21,10 @@ export type Hold = {
   readonly signal: AbortSignal;
   /** Nothing but the row itself was known about its message when it was taken up. */
   readonly alone: boolean;
+  /** Stop was pressed. */
+  readonly stopped: AbortSignal;
+  /** From now on the row is an answer of this tenant under way, and the store is asked now and then whether to stop. */
+  writing(tenantId: string): void;
   confirmLease(): Promise<void>;
   /** Settles another row of the same thread; rejects with `lease-lost`. */
   settle(rowId: string, reason: ReasonCode, tenantId?: string): Promise<void>;

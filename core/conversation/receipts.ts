@@ -11,7 +11,9 @@ const sentences: ReadonlySet<ReasonCode> = new Set([
   'failed',
   'cancelled',
 ]);
-export const isSentence = (reason: ReasonCode): boolean => sentences.has(reason);
+/** An answer that was stopped halfway is still an answer. */
+export const isSentence = ({ kind, reasonCode }: Pick<Receipt, 'kind' | 'reasonCode'>): boolean =>
+  kind === 'refused' && sentences.has(reasonCode);
 
 /** Receipt of a question that ended in a sentence of ours: no model wrote it, nothing was charged. */
 export const sentenceReceipt = (parts: {

@@ -18,6 +18,8 @@ export type ThreadWork = {
   readonly done: Promise<'drained' | 'left'>;
   /** A deletion came in by this process: stop the answer to that message at once. */
   questionGone(event: InboundEvent): void;
+  /** Stop was pressed: the answer that is this delivery ends with what is written of it. */
+  stop(deliveryId: string): void;
   /** Give the thread back now; somebody else goes on. */
   abandon(): void;
 };
@@ -37,7 +39,13 @@ export const workThread = (
   const { inbox } = parts.state;
   const { clock, log } = parts.runtime;
   const whole = new AbortController();
-  let current: { readonly row: InboxRow; readonly stop: AbortController } | null = null;
+  let current: {
+    readonly row: InboxRow;
+    readonly gone: AbortController;
+    readonly stopped: AbortController;
+    /** Whose outbox to look into for a stop, once the answer is being written. */
+    tenantId: string | null;
+  } | null = null;
 
   /** Until then nobody else can have claimed the thread. Counted from before the store was asked, so never too late. */
   let ourUntil = claimedAt + settings.leaseForMs;
@@ -62,7 +70,7 @@ export const workThread = (
       await clock.sleep(settings.leaseForMs / 3, whole.signal);
       try {
         await extendLease();
-        await lookForDeletion();
+        await Promise.all([lookForDeletion(), lookForStop()]);
       } catch (thrown) {
         // An unreachable store: as long as the lease may still be ours, keep working; past its end somebody else may have it.
         if (!whole.signal.aborted && clock.now() >= ourUntil) whole.abort(toAppError(thrown));
@@ -79,19 +87,35 @@ export const workThread = (
     if (gone !== undefined) questionGone(gone.event);
   };
 
+  /** So may it have heard the stop. */
+  const lookForStop = async (): Promise<void> => {
+    if (current === null || current.tenantId === null) return;
+    const { row, tenantId } = current;
+    if ((await parts.state.outbox.get(tenantId, row.id))?.stopped === true) stop(row.id);
+  };
+
+  const stop = (deliveryId: string): void => {
+    if (current?.row.id === deliveryId)
+      current.stopped.abort(new AppError('cancelled', 'The person pressed stop.', { at: 'stopped' }));
+  };
+
   const questionGone = (event: InboundEvent): void => {
     const asked = current?.row.event;
     if (asked === undefined || asked.kind === 'delete') return;
     if (asked.channelId === event.channelId && asked.messageId === event.messageId)
-      current?.stop.abort(questionDeleted());
+      current?.gone.abort(questionDeleted());
   };
 
   const workRow = async (row: InboxRow, alone: boolean): Promise<Handled> => {
-    const stop = new AbortController();
-    current = { row, stop };
+    const here = { row, gone: new AbortController(), stopped: new AbortController(), tenantId: null as string | null };
+    current = here;
     const hold: Hold = {
-      signal: AbortSignal.any([whole.signal, stop.signal]),
+      signal: AbortSignal.any([whole.signal, here.gone.signal]),
       alone,
+      stopped: here.stopped.signal,
+      writing: (tenantId) => {
+        here.tenantId = tenantId;
+      },
       confirmLease,
       settle: async (rowId, reason, tenantId) => {
         if (
@@ -180,6 +204,7 @@ export const workThread = (
     threadKey: lease.key,
     done: run(),
     questionGone,
+    stop,
     abandon: () => whole.abort(new AppError('cancelled', 'This instance is stopping; another one goes on.')),
   };
 };

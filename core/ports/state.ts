@@ -329,6 +329,8 @@ export type OutboxRecord = {
   readonly attempts: number;
   readonly postedIds: readonly string[];
   readonly answerId: string;
+  /** Somebody pressed stop while it was being written. */
+  readonly stopped?: boolean;
   readonly final?: { readonly markdown: string; readonly receipt: Receipt; readonly reason: ReasonCode };
 };
 
@@ -346,6 +348,8 @@ export type OutboxStore = {
   finalize(tenantId: TenantId, id: string, final: NonNullable<OutboxRecord['final']>): Promise<void>;
   /** The platform took it all. The books are written before or with it, never after; repeats safely. */
   sent(tenantId: TenantId, id: string, now: number, books?: Books): Promise<void>;
+  /** Marks an open delivery as stopped; false when there is none, or it is written already. */
+  stop(tenantId: TenantId, id: string): Promise<boolean>;
   get(tenantId: TenantId, id: string): Promise<OutboxRecord | null>;
   /** The delivery that put this message on the platform (feedback on a message, reply to it). */
   byPostedId(tenantId: TenantId, messageId: string): Promise<OutboxRecord | null>;

@@ -776,6 +776,19 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
       });
     });
 
+    test('only an open delivery can be stopped, in its own tenant', async () => {
+      const [tenant, other] = [await newTenant(), await newTenant()];
+      const id = fresh('o');
+      expect(await state.outbox.stop(tenant.id, id)).toBe(false);
+      await state.outbox.open(tenant.id, id, 'a1', now);
+      expect(await state.outbox.stop(other.id, id)).toBe(false);
+      expect((await state.outbox.get(tenant.id, id))?.stopped).toBeUndefined();
+      expect(await state.outbox.stop(tenant.id, id)).toBe(true);
+      expect((await state.outbox.get(tenant.id, id))?.stopped).toBe(true);
+      await state.outbox.finalize(tenant.id, id, { markdown: 'x', receipt: aReceipt(tenant.id), reason: 'answered' });
+      expect(await state.outbox.stop(tenant.id, id)).toBe(false);
+    });
+
     describe('conversations and receipts', () => {
       test('the newest turns come oldest first, a pair once, and only to their tenant', async () => {
         const [tenant, other] = [await newTenant(), await newTenant()];

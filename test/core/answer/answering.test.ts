@@ -275,6 +275,69 @@ describe('with a chat model', () => {
     await failed;
   });
 
+  describe('stopped by the person', () => {
+    const question = 'How many days of annual leave do full-time employees get?';
+    const stoppedAfter = async (words: string) => {
+      const stop = new AbortController();
+      const chat: ChatModel = {
+        name: 'endless',
+        async *stream(_request, { signal }) {
+          if (words !== '') yield { type: 'delta', text: words };
+          stop.abort();
+          signal.throwIfAborted();
+          await new Promise(() => undefined);
+        },
+      };
+      const world = createWorld(handbook, { chat });
+      const receipt = await world.answering.answer(
+        {
+          tenant,
+          answerId: 'a_1',
+          attempt: 1,
+          conversationId: 'v_1',
+          question,
+          turns: [],
+          platform: 'slack',
+          traceId: 't',
+        },
+        { signal: new AbortController().signal, stop: stop.signal },
+      );
+      return { world, receipt };
+    };
+
+    it('keeps what is written, charges for it, and is not the answer of the next who asks', async () => {
+      const { world, receipt } = await stoppedAfter(
+        'Full-time employees get 30 days of paid annual leave per calendar year [1]. Unused days exp',
+      );
+      expect(receipt).toMatchObject({ kind: 'answered', reasonCode: 'cancelled' });
+      expect(receipt.answer).toContain('30 days');
+      expect(receipt.answer).not.toContain('Unused');
+      expect(receipt.citations).toHaveLength(1);
+      expect(receipt.usage.promptTokens).toBeGreaterThan(100);
+      expect(receipt.usage.completionTokens).toBeGreaterThan(10);
+      expect(world.till.settled).toEqual([
+        {
+          tokens: receipt.usage.promptTokens + receipt.usage.completionTokens,
+          costNanos: expect.any(Number),
+        },
+      ]);
+      expect(world.till.released).toBe(0);
+      expect(world.cache.size).toBe(0);
+    });
+
+    it('before the first footnote it is a sentence, and still charged', async () => {
+      const { world, receipt } = await stoppedAfter('Full-time em');
+      expect(receipt).toMatchObject({ kind: 'refused', reasonCode: 'cancelled', answer: 'Stopped.' });
+      expect(world.till.settled).toHaveLength(1);
+    });
+
+    it('before the first word nothing is charged', async () => {
+      const { world, receipt } = await stoppedAfter('');
+      expect(receipt).toMatchObject({ kind: 'refused', reasonCode: 'cancelled' });
+      expect(world.till).toMatchObject({ released: 1, settled: [] });
+    });
+  });
+
   it('treats a stream without an end as a failure', async () => {
     const chat: ChatModel = {
       name: 'half',

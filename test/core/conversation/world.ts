@@ -10,11 +10,10 @@ import { inboxIdOf } from '../../../core/ids.ts';
 import { systemClock } from '../../../core/observe/system.ts';
 import type { Capabilities, Destination, FinishedAnswer, Manner, Platform } from '../../../core/ports/platform.ts';
 import type { InboxRow, StateStore } from '../../../core/ports/state.ts';
-import { createSealer } from '../../../core/security/seal.ts';
 import { effectiveRules } from '../../../core/tenancy/channels.ts';
-import { createConnections } from '../../../core/tenancy/connections.ts';
 import { anEvent, aSource, aTenant, fresh } from '../../contracts/rows.ts';
 import { createTestRuntime, type TestRuntime } from '../../fakes/clock.ts';
+import { doorsOf } from './doors.ts';
 import { createFakeAnswering, type FakeAnswering } from './fake-answering.ts';
 
 /** One answer as the people of the fake platform see it. */
@@ -146,7 +145,7 @@ export const createWorld = async (options: WorldOptions = {}): Promise<World> =>
         const stored = await state.channels.get(of.id, name, channelId);
         return effectiveRules({ ...of, settings: { channels: rules.tenant } }, { ...rules.channel, ...stored });
       },
-      workspaces: createConnections({ state, sealer: createSealer(Buffer.alloc(32, 1)), runtime }),
+      ...doorsOf(state, runtime),
       runtime,
       owner: `process-${made}`,
       settings: { pollMs: 20, leaseForMs: 600 },

@@ -152,6 +152,7 @@ export type OutboxDoc = {
   sentAt: number | null;
   memberId: string | null;
   final: string | null;
+  stopped?: boolean;
   postedIds: string[];
 };
 export type TurnDoc = {
@@ -164,7 +165,13 @@ export type TurnDoc = {
   answerId: string | null;
   record: string;
 };
-export type FeedbackDoc = { rating: 'up' | 'down'; comment?: string; user?: string; at: number };
+export type FeedbackDoc = {
+  rating: 'up' | 'down';
+  mark?: 'solved' | 'human';
+  comment?: string;
+  user?: string;
+  at: number;
+};
 export type ReceiptDoc = {
   _id: string;
   tenantId: string;

@@ -55,9 +55,10 @@ export const searchTextOf = (receipt: Pick<Receipt, 'question' | 'answer'>): str
 
 const personKey = (user: string | undefined): string => `p${hashOf(user ?? '').slice(0, 24)}`;
 
-const feedbackDocOf = ({ rating, comment, user, at }: Feedback): FeedbackDoc => ({
+const feedbackDocOf = ({ rating, mark, comment, user, at }: Feedback): FeedbackDoc => ({
   rating,
   at,
+  ...(mark === undefined ? {} : { mark }),
   ...(comment === undefined ? {} : { comment }),
   ...(user === undefined ? {} : { user }),
 });

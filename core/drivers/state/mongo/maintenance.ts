@@ -88,7 +88,7 @@ const stripInbox = ({ inbox }: Collections, where: object): Promise<boolean> =>
   }));
 
 const withoutText = (row: Pick<InboxDoc, 'event'>, authorId?: string): string => {
-  const { feedback, ...event } = JSON.parse(row.event) as InboundEvent;
+  const { feedback, mentions: _mentions, ...event } = JSON.parse(row.event) as InboundEvent;
   const stripped: InboundEvent = {
     ...event,
     text: '',
@@ -197,6 +197,6 @@ const forgottenReceipt = (doc: ReceiptDoc, pseudonym: string): Partial<ReceiptDo
     memberId: pseudonym,
     quotaBuckets: receipt.quotaBuckets.filter((bucket) => !bucket.startsWith('member:')),
   };
-  const verdicts = receipt.feedback.map(({ rating, at }, n) => [`forgotten${n}`, { rating, at }]);
+  const verdicts = receipt.feedback.map(({ comment: _c, user: _u, ...verdict }, n) => [`forgotten${n}`, verdict]);
   return { ...receiptFields(forgotten), feedback: Object.fromEntries(verdicts) };
 };

@@ -12,6 +12,7 @@ const recordOf = (doc: OutboxDoc): OutboxRecord => ({
   attempts: doc.attempts,
   answerId: doc.answerId,
   postedIds: doc.postedIds,
+  ...(doc.stopped === true ? { stopped: true } : {}),
   ...(doc.final === null ? {} : { final: parsed<NonNullable<OutboxRecord['final']>>(doc.final) }),
 });
 
@@ -75,6 +76,9 @@ export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }
         { $set: { state: 'sent', sentAt: now } },
       );
     },
+    stop: async (tenantId, id) =>
+      (await outbox.updateOne({ _id: keyOf(tenantId, id), state: 'open' }, { $set: { stopped: true } }))
+        .matchedCount === 1,
     get: async (tenantId, id) => {
       const doc = await outbox.findOne({ _id: keyOf(tenantId, id) }, within);
       return doc === null ? null : recordOf(doc);

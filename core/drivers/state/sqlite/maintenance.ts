@@ -96,7 +96,7 @@ const stripInbox = (sql: Sql, where: string, ...values: readonly (string | numbe
   return rows.length === stepRows;
 };
 
-const withoutText = ({ feedback, ...event }: InboundEvent): InboundEvent => ({
+const withoutText = ({ feedback, mentions: _, ...event }: InboundEvent): InboundEvent => ({
   ...event,
   text: '',
   attachments: [],

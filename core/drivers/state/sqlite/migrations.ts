@@ -190,4 +190,5 @@ CREATE INDEX people_person ON people (tenant_id, person_id, member_id);
 CREATE TABLE person_codes (hash TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, member_id TEXT NOT NULL, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `,
   },
+  { step: 5, name: 'stopped deliveries', sql: 'ALTER TABLE outbox ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0;' },
 ];

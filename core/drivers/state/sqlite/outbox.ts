@@ -9,6 +9,7 @@ type Row = {
   readonly attempts: number;
   readonly answer_id: string;
   readonly final: string | null;
+  readonly stopped: number;
 };
 
 /** Where the books of a delivery are kept. */
@@ -31,6 +32,7 @@ export const outboxVerbs = (sql: Sql, { receipts, conversations }: Shelves): Syn
         row.id,
       )
       .map((posted) => posted.message_id),
+    ...(row.stopped === 0 ? {} : { stopped: true }),
     ...(row.final === null ? {} : { final: JSON.parse(row.final) as NonNullable<OutboxRecord['final']> }),
   });
   const get = (tenantId: string, id: string): OutboxRecord | null => {
@@ -82,6 +84,8 @@ export const outboxVerbs = (sql: Sql, { receipts, conversations }: Shelves): Syn
         id,
       );
     },
+    stop: (tenantId, id) =>
+      sql.run(`UPDATE outbox SET stopped = 1 WHERE tenant_id = ? AND id = ? AND state = 'open'`, tenantId, id) === 1,
     get,
     byPostedId: (tenantId, messageId) => {
       const posted = sql.one<{ readonly outbox_id: string }>(

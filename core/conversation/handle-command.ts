@@ -1,0 +1,191 @@
+import type { Connection, InboundEvent, Tenant } from '../domain.ts';
+import { toAppError } from '../errors.ts';
+import type { Platform } from '../ports/platform.ts';
+import type { Command } from './command.ts';
+import { type Handled, type Handling, type Hold, settle } from './handling.ts';
+import { memberIdOf } from './receipts.ts';
+import { parseSettings, renderSettings, settingsHelp, withChange } from './settings-command.ts';
+import { bounded, mayManage, tell } from './tell.ts';
+
+type Order = {
+  readonly platform: Platform;
+  readonly event: InboundEvent;
+  readonly tenant: Tenant;
+  readonly text: string;
+  readonly signal: AbortSignal;
+};
+
+const help =
+  'Ask me a question, and I answer it from the documents of your organisation, with footnotes. In a thread that I answered in, just go on asking.\n' +
+  '- `settings`: how I behave in this channel\n' +
+  '- `link`: make your accounts on several platforms one person\n' +
+  '- `forget-me`: I forget what you asked\n' +
+  '- `connect`, `check-up`: for those who manage this workspace';
+
+const onlyManagers = 'Only somebody who manages this channel or workspace can do that.';
+
+/** Words about the bot itself, for a workspace that belongs to somebody. What is said is for their author alone. */
+export const handleCommand = async (
+  parts: Handling,
+  tenant: Tenant,
+  event: InboundEvent,
+  { name, text }: Command,
+  { signal }: Hold,
+): Promise<Handled> => {
+  const platform = parts.platformOf(event.platform);
+  if (platform === null || event.author.isBot) return settle('unsupported', tenant);
+  const order: Order = { platform, event, tenant, text, signal };
+  let words: string;
+  try {
+    words = await answers[name](parts, order);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const error = toAppError(thrown);
+    if (error.code === 'store-unavailable' || error.code === 'lease-lost') throw error;
+    parts.runtime.log.warn('command-failed', { platform: event.platform, code: error.code });
+    words = 'I could not do that right now. Please try again in a moment.';
+  }
+  await tell(parts, platform, event, words, signal);
+  return settle('command-done', tenant);
+};
+
+const settings = async (parts: Handling, { platform, event, tenant, text, signal }: Order): Promise<string> => {
+  const { state, runtime } = parts;
+  const sources = await state.sources.list(tenant.id);
+  const shown = async (): Promise<string> =>
+    renderSettings(await parts.rules(tenant, event.platform, event.channelId), sources);
+  const wish = parseSettings(event, text, sources);
+  if (wish.wish === 'show') return `${await shown()}\n\n${settingsHelp}`;
+  if (event.scope === 'dm') return 'Settings are a channel’s. Say that in the channel which it is about.';
+  if (!(await mayManage(parts, platform, event, signal))) return onlyManagers;
+  if (wish.wish === 'unclear') return `${wish.sentence}\n\n${settingsHelp}`;
+  const before = await state.channels.get(tenant.id, event.platform, event.channelId);
+  await state.channels.put(tenant.id, event.platform, event.channelId, withChange(before, wish.change));
+  await state.audit.append({
+    id: `u_${runtime.random.hex(12)}`,
+    tenantId: tenant.id,
+    at: runtime.clock.now(),
+    actor: memberIdOf(event),
+    action: `channel.rules ${Object.keys(wish.change).join(',')}`,
+    subject: `${event.platform}:${event.channelId}`,
+  });
+  return `Done. ${await shown()}`;
+};
+
+const checkUp = async (parts: Handling, { platform, event, tenant, signal }: Order): Promise<string> => {
+  if (!(await mayManage(parts, platform, event, signal))) return onlyManagers;
+  const connection = await connectionOf(parts, event, tenant);
+  const lines = await platform.checkUp(connection, bounded(signal));
+  const said = lines.map(
+    ({ item, ok, advice }) => `- ${ok ? '✓' : '✗'} ${item}${advice === undefined ? '' : `: ${advice}`}`,
+  );
+  return [
+    'What I found:',
+    ...said,
+    `- Last event heard: ${timeOf(connection.lastEventAt)}`,
+    `- Last error: ${connection.lastError === undefined ? 'none' : `${connection.lastError} (${timeOf(connection.lastErrorAt)})`}`,
+  ].join('\n');
+};
+
+const timeOf = (at: number | undefined): string =>
+  at === undefined ? 'unknown' : `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+
+/** A workspace of the default tenant has no row of its own. */
+const connectionOf = async (
+  { workspaces, runtime }: Handling,
+  event: InboundEvent,
+  tenant: Tenant,
+): Promise<Connection> => {
+  const platform = event.platform as Connection['platform'];
+  return (
+    (await workspaces.byWorkspace(platform, event.workspaceId)) ?? {
+      id: '',
+      tenantId: tenant.id,
+      platform,
+      workspaceId: event.workspaceId,
+      createdAt: runtime.clock.now(),
+      lastEventAt: event.receivedAt,
+    }
+  );
+};
+
+const link = async (parts: Handling, { event, tenant, text }: Order): Promise<string> => {
+  const { people, state, runtime } = parts;
+  const memberId = memberIdOf(event);
+  if (text.toLowerCase() === 'off')
+    return (await people.unlink(tenant.id, memberId))
+      ? 'Done: this account is a person by itself again.'
+      : 'This account is linked to no other.';
+  if (text === '') {
+    const { code } = await people.offerCode(tenant.id, memberId);
+    return `On the other platform, send me within 15 minutes: \`link ${code}\`. From then on both accounts share one allowance and one history of direct messages. Give the code to nobody.`;
+  }
+  const tries = await state.metering.hit(`link:${tenant.id}:${memberId}`, 5, 15 * 60_000, runtime.clock.now());
+  if (!tries.ok) return 'That was tried too often. Please wait a quarter of an hour.';
+  switch (await people.redeem(tenant.id, text, memberId)) {
+    case 'linked':
+      return 'Done: your accounts are one person now. If you did not ask for this code yourself, undo it with `link off`.';
+    case 'own':
+      return 'That is the code that you got here. Ask for a new one with `link`, and use it on the other platform.';
+    case 'unknown':
+      return 'This code is not valid any more. Ask me for a new one with `link`, on your other platform.';
+  }
+};
+
+const forgetMe = async ({ people }: Handling, { event, tenant, text }: Order): Promise<string> => {
+  if (text.toLowerCase() !== 'yes')
+    return 'I will forget the text of everything that you asked me, here and on accounts that you linked. That cannot be undone. If you mean it, say `forget-me yes`.';
+  await people.forget(tenant.id, memberIdOf(event));
+  return 'Done: I have forgotten what you asked. Messages that stand in your chats are not mine to remove.';
+};
+
+const answers: Readonly<Record<Command['name'], (parts: Handling, order: Order) => Promise<string>>> = {
+  ask: async () => help,
+  help: async () => help,
+  settings,
+  connect: async (parts, { platform, event, signal }) =>
+    (await mayManage(parts, platform, event, signal))
+      ? 'This workspace is connected already. To move it elsewhere, disconnect it first in the console.'
+      : 'This workspace is connected already.',
+  'check-up': checkUp,
+  link,
+  'forget-me': forgetMe,
+};
+
+// ── workspaces of nobody ────────────────────────────────────────────────────────────────────────────────────────────
+
+const notConnected =
+  'I am installed here, but not connected to anybody’s documents yet. Somebody who manages this workspace can send me `connect` to get a one-time code.';
+
+/** Who manages the workspace gets a code; anybody else who calls hears once an hour why there is no answer. */
+export const handleUnknownWorkspace = async (
+  parts: Handling,
+  event: InboundEvent,
+  command: Command | null,
+  { signal }: Hold,
+): Promise<Handled> => {
+  const platform = parts.platformOf(event.platform);
+  const called = event.kind === 'command' || event.addressed === 'mention' || event.addressed === 'dm';
+  const heard = event.kind === 'message' || event.kind === 'command';
+  if (platform === null || !called || !heard || event.author.isBot) return settle('unknown-workspace');
+  if (command?.name === 'connect') {
+    const words = (await mayManage(parts, platform, event, signal)) ? await codeFor(parts, event) : onlyManagers;
+    await tell(parts, platform, event, words, signal);
+    return settle('command-done');
+  }
+  const { state, runtime } = parts;
+  const key = `unconnected:${event.platform}:${event.workspaceId}`;
+  if ((await state.metering.hit(key, 1, 3_600_000, runtime.clock.now())).ok)
+    await tell(parts, platform, event, notConnected, signal);
+  return settle('unknown-workspace');
+};
+
+const codeFor = async ({ workspaces }: Handling, event: InboundEvent): Promise<string> => {
+  const { code } = await workspaces.offerCode(event.platform as Connection['platform'], event.workspaceId);
+  return [
+    `Your one-time code is \`${code}\`. It is good for 15 minutes, and for this workspace only.`,
+    'Whoever administers your organisation’s Footnote enters it there: in the console under Connections, or with',
+    `\`POST /api/v1/tenants/{slug}/connections\` and \`{"platform": "${event.platform}", "code": "${code}"}\`.`,
+    'Whoever has the code can answer for this workspace, so give it to nobody else.',
+  ].join('\n');
+};

@@ -1,0 +1,55 @@
+import type { InboundEvent } from '../domain.ts';
+import { toAppError } from '../errors.ts';
+import type { Platform } from '../ports/platform.ts';
+import type { Handling } from './handling.ts';
+
+const withinMs = 20_000;
+
+export const bounded = (signal: AbortSignal, ms = withinMs): AbortSignal =>
+  AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+
+/**
+ * A few words for the event's author alone: a whisper where the platform can, else a direct message. Best effort and not
+ * repeated: what was done stands whether or not the person could be told. Resolves with whether they were.
+ */
+export const tell = async (
+  { runtime }: Pick<Handling, 'runtime'>,
+  platform: Platform,
+  event: InboundEvent,
+  markdown: string,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  try {
+    if (platform.whisper !== undefined) await platform.whisper(event, markdown, bounded(signal));
+    else if (platform.say !== undefined) {
+      const to = { workspaceId: event.workspaceId, userId: event.author.id };
+      await platform.say(to, { id: `tell:${event.dedupeKeys[0] ?? event.messageId}`, markdown }, bounded(signal));
+    } else return false;
+    return true;
+  } catch (thrown) {
+    // The thread was lost or the process is stopping: somebody else will tell them.
+    signal.throwIfAborted();
+    runtime.log.warn('tell-failed', { platform: event.platform, code: toAppError(thrown).code });
+    return false;
+  }
+};
+
+/** Whether the event's author may change this channel's rules or connect the workspace; who cannot be asked about may not. */
+export const mayManage = async (
+  { runtime }: Pick<Handling, 'runtime'>,
+  platform: Platform,
+  event: InboundEvent,
+  signal: AbortSignal,
+): Promise<boolean> => {
+  const { standing, mayManage: told, isBot } = event.author;
+  if (isBot || standing === 'guest' || standing === 'outsider') return false;
+  if (told !== undefined) return told;
+  if (platform.mayManage === undefined) return false;
+  try {
+    return await platform.mayManage(event, bounded(signal));
+  } catch (thrown) {
+    signal.throwIfAborted();
+    runtime.log.warn('may-manage-failed', { platform: event.platform, code: toAppError(thrown).code });
+    return false;
+  }
+};

@@ -1,0 +1,49 @@
+import type { People } from '../core.ts';
+import type { Runtime } from '../ports/runtime.ts';
+import type { StateStore } from '../ports/state.ts';
+import { codeForMs, hashCode, newCode } from './codes.ts';
+
+export const createPeople = (parts: {
+  readonly state: Pick<StateStore, 'people' | 'maintenance'>;
+  readonly runtime: Runtime;
+}): People => {
+  const { people, maintenance } = parts.state;
+  const { clock, random } = parts.runtime;
+
+  const personOf: People['personOf'] = async (tenantId, memberId) => {
+    const id = await people.personOf(tenantId, memberId);
+    if (id === null) return null;
+    const memberIds = await people.identitiesOf(tenantId, id);
+    return memberIds.length > 1 ? { id, memberIds } : null;
+  };
+
+  return {
+    personOf,
+    offerCode: async (tenantId, memberId) => {
+      const code = newCode(random);
+      const expiresAt = clock.now() + codeForMs;
+      await people.offerCode(tenantId, hashCode(code), memberId, expiresAt);
+      return { code, expiresAt };
+    },
+    redeem: async (tenantId, code, memberId) => {
+      const other = await people.takeCode(tenantId, hashCode(code), clock.now());
+      if (other === null) return 'unknown';
+      if (other === memberId) return 'own';
+      const [own, theirs] = await Promise.all([people.personOf(tenantId, memberId), people.personOf(tenantId, other)]);
+      const id = theirs ?? own ?? `p_${random.hex(12)}`;
+      // Both may have been linked to others before: then all of them are one person now.
+      const moving = new Set([memberId, other]);
+      if (own !== null && own !== id) for (const each of await people.identitiesOf(tenantId, own)) moving.add(each);
+      for (const each of moving) await people.link(tenantId, each, id);
+      return 'linked';
+    },
+    unlink: (tenantId, memberId) => people.unlink(tenantId, memberId),
+    forget: async (tenantId, memberId) => {
+      const memberIds = (await personOf(tenantId, memberId))?.memberIds ?? [memberId];
+      // One pseudonym for all of them: the ledger still adds up, and still says nothing.
+      const pseudonym = `forgotten:${random.hex(12)}`;
+      for (const each of memberIds) await maintenance.forgetMember(tenantId, each, pseudonym);
+      for (const each of memberIds) await people.unlink(tenantId, each);
+    },
+  };
+};
