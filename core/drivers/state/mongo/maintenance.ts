@@ -1,18 +1,11 @@
 import type { InboundEvent, Receipt } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
+import { day, inboxFor, jobsFor, outboxFor, textFor } from '../retention.ts';
 import type { Collections, InboxDoc, ReceiptDoc } from './collections.ts';
 import { receiptFields, receiptOf } from './conversations.ts';
 import { counterExpiry, tidyCounter } from './metering.ts';
-import { change, chunksOf, day, hour, stepRows, trim, twice, within } from './queries.ts';
+import { change, chunksOf, stepRows, trim, twice, within } from './queries.ts';
 import type { Threads } from './threads.ts';
-
-/** Text of settled events is kept this long, for edits and for a look at what went wrong. */
-const textFor = 72 * hour;
-/** A platform may deliver again late; reason codes answer "why did it not answer?" as long. */
-export const inboxFor = 31 * day;
-/** Thumbs under an old answer still find it. */
-const outboxFor = 90 * day;
-const jobsFor = 30 * day;
 
 /** Steps of one kind in one sweep; what is left waits for the next, half a minute later. */
 const maxSteps = 200;

@@ -2,11 +2,9 @@ import type { QuotaLimit } from '../../../domain.ts';
 import { hashOf } from '../../../ids.ts';
 import type { Clock } from '../../../ports/runtime.ts';
 import type { Counter, CounterState, MeteringStore } from '../../../ports/state.ts';
+import { hour, marksFor } from '../retention.ts';
 import { type Collections, type CounterDoc, keyOf } from './collections.ts';
-import { day, hour, inserted, parsed, twice, within } from './queries.ts';
-
-/** Marks of settled reservations outlive their window, so that a late repeat charges nothing. */
-export const marksFor = 2 * day;
+import { inserted, parsed, twice, within } from './queries.ts';
 
 /** Rounds of look and conditional change; each lost round means that somebody else got on with the same reservation. */
 const maxRounds = 50;

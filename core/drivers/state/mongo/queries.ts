@@ -1,14 +1,11 @@
 import type { Collection, Document, Filter, UpdateFilter, WithId, WithoutId } from 'mongodb';
 import type { Page, Paged } from '../../../ports/state.ts';
-import { decodeCursor, encodeCursor, rowLimit } from '../sqlite/cursors.ts';
+import { decodeCursor, encodeCursor, rowLimit } from '../cursors.ts';
 import { isDuplicate, isOnlyDuplicates } from './faults.ts';
 
-export { rowLimit } from '../sqlite/cursors.ts';
+export { rowLimit } from '../cursors.ts';
 
 /** The few forms of a query that all aggregates share. */
-
-export const hour = 3_600_000;
-export const day = 24 * hour;
 
 /** Rows a step of a long verb reads and changes at once. */
 export const stepRows = 500;

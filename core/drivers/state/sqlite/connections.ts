@@ -1,6 +1,6 @@
 import type { AuditEntry, ChannelRules, Connection, Installation, PlatformName } from '../../../domain.ts';
 import type { AuditStore, ChannelStore, ConnectionStore, LeaseStore } from '../../../ports/state.ts';
-import { pageOf } from './cursors.ts';
+import { pageOf } from '../cursors.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 

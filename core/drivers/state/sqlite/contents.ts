@@ -1,5 +1,5 @@
 import type { BuiltDocument, DocumentContents, DocumentStore } from '../../../ports/state.ts';
-import { pageOf } from './cursors.ts';
+import { pageOf } from '../cursors.ts';
 import type { Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 

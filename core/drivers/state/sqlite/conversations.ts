@@ -1,6 +1,6 @@
 import type { Feedback, Receipt, Turn } from '../../../domain.ts';
 import type { AnswerCacheStore, ConversationStore, ReceiptStore } from '../../../ports/state.ts';
-import { pageOf, rowLimit } from './cursors.ts';
+import { pageOf, rowLimit } from '../cursors.ts';
 import { type Recorded, readRecord, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 

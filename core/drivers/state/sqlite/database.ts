@@ -116,6 +116,10 @@ const verify = (database: DatabaseSync, file: string): void => {
   }
 };
 
+/** The oldest step whose programs can still work with the file stands in its header; 0: no newer version has said so. */
+const oldestOf = (database: DatabaseSync): number =>
+  Number(database.prepare('PRAGMA user_version').get()?.user_version);
+
 /** Brings the file to the newest step, one transaction for all; a second process finds the work done. */
 const migrate = (database: DatabaseSync, steps: readonly Migration[]): void => {
   const newest = Math.max(...steps.map((migration) => migration.step));
@@ -128,7 +132,8 @@ const migrate = (database: DatabaseSync, steps: readonly Migration[]): void => {
   database.exec('BEGIN IMMEDIATE');
   try {
     const current = stepOf();
-    if (current > newest) {
+    // What a newer version has only added to, this one reads and writes as ever.
+    if (current > newest && oldestOf(database) > newest) {
       throw new AppError(
         'config',
         `The state file state.sqlite was written by a newer version of Footnote (step ${current}; this one knows ${newest}). Start the newer version, or restore a backup made by this one.`,
@@ -137,6 +142,8 @@ const migrate = (database: DatabaseSync, steps: readonly Migration[]): void => {
     for (const migration of steps.filter(({ step }) => step > current)) {
       database.exec(migration.sql);
       database.prepare('INSERT INTO migrations VALUES (?, ?, ?)').run(migration.step, migration.name, Date.now());
+      const oldest = Math.max(migration.oldest ?? 1, oldestOf(database));
+      database.exec(`PRAGMA user_version = ${oldest}`);
     }
     database.exec('COMMIT');
   } catch (error) {

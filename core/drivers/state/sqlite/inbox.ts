@@ -1,6 +1,6 @@
 import type { Addressed, InboundEvent, PlatformName, ReasonCode } from '../../../domain.ts';
 import type { InboxRow, InboxStore, Lease, Outcome } from '../../../ports/state.ts';
-import { rowLimit } from './cursors.ts';
+import { rowLimit } from '../cursors.ts';
 import type { Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 

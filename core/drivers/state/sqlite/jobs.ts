@@ -1,6 +1,6 @@
 import type { Job } from '../../../domain.ts';
 import type { JobStore, Lease } from '../../../ports/state.ts';
-import { pageOf } from './cursors.ts';
+import { pageOf } from '../cursors.ts';
 import { patched, type Recorded, readRecord, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 

@@ -1,23 +1,11 @@
 import type { InboundEvent, Receipt } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
+import { day, inboxFor, jobsFor, marksFor, outboxFor, textFor } from '../retention.ts';
 import type { Recorded, Sql } from './sql.ts';
 import { type SyncGroup, type Unfinished, unfinished } from './sync.ts';
 
-const hour = 3_600_000;
-const day = 24 * hour;
-
 /** Rows a step may touch before others have their turn with the one writer. */
 const stepRows = 500;
-
-/** Text of settled events is kept this long, for edits and for a look at what went wrong. */
-const textFor = 72 * hour;
-/** A platform may deliver again late; reason codes answer "why did it not answer?" as long. */
-const inboxFor = 31 * day;
-/** Thumbs under an old answer still find it. */
-const outboxFor = 90 * day;
-const jobsFor = 30 * day;
-/** Marks of settled reservations outlive their window, so that a late repeat charges nothing. */
-const marksFor = 2 * day;
 
 export const maintenanceVerbs = (sql: Sql): SyncGroup<Omit<MaintenanceStore, 'backup' | 'close'>> => ({
   sweep: (now) => sweep(sql, now),

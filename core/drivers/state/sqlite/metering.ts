@@ -1,6 +1,6 @@
 import type { LedgerEntry, QuotaLimit, UsageGroup, UsageRow } from '../../../domain.ts';
 import type { CounterState, LedgerStore, MeteringStore } from '../../../ports/state.ts';
-import { pageOf } from './cursors.ts';
+import { pageOf } from '../cursors.ts';
 import { type Recorded, readRecord, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 

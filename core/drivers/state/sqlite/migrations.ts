@@ -2,7 +2,16 @@
  * Ordered steps; a step is never changed after a release, only followed by another. The file is shared with the sign-in
  * library, whose tables are called user, session, account, verification and the like: do not use those names.
  */
-export type Migration = { readonly step: number; readonly name: string; readonly sql: string };
+export type Migration = {
+  readonly step: number;
+  readonly name: string;
+  readonly sql: string;
+  /**
+   * The oldest step whose programs can still work with the file: during a deploy two versions share it, and going back is
+   * possible. Absent: any; the step only adds.
+   */
+  readonly oldest?: number;
+};
 
 export const migrations: readonly Migration[] = [
   {

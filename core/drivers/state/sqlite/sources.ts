@@ -1,7 +1,7 @@
 import type { Source } from '../../../domain.ts';
 import type { DocumentStore, SourceStore, StoredDocument } from '../../../ports/state.ts';
+import { pageOf, rowLimit } from '../cursors.ts';
 import { contentVerbs } from './contents.ts';
-import { pageOf, rowLimit } from './cursors.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 

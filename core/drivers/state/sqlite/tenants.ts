@@ -1,6 +1,6 @@
 import type { ApiKey, Membership, Role, Tenant, TenantSettings } from '../../../domain.ts';
 import type { Generation, KeyStore, MemberStore, TenantStore } from '../../../ports/state.ts';
-import { pageOf, rowLimit } from './cursors.ts';
+import { pageOf, rowLimit } from '../cursors.ts';
 import { eraseTenant } from './maintenance.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';

@@ -147,8 +147,18 @@ describe('the file', () => {
   test('of a newer version stops the start', async () => {
     await (await start()).maintenance.close();
     const database = new DatabaseSync(file());
-    database.exec(`INSERT INTO migrations VALUES (99, 'from the future', 0)`);
+    database.exec(`INSERT INTO migrations VALUES (99, 'from the future', 0); PRAGMA user_version = 99`);
     database.close();
+    await expect(start()).rejects.toMatchObject({ code: 'config', message: expect.stringContaining('newer version') });
+  });
+
+  test('of a newer version that only added to it is opened, so that two versions share it during a deploy', async () => {
+    const newest = Math.max(...migrations.map(({ step }) => step));
+    const adding = { step: newest + 1, name: 'adds', sql: 'ALTER TABLE tenants ADD COLUMN later TEXT' };
+    openDatabase(file(), false, [...migrations, adding]).close();
+    await (await start()).maintenance.close();
+    const breaking = { step: newest + 2, name: 'breaks', sql: 'DROP TABLE leases', oldest: newest + 2 };
+    openDatabase(file(), false, [...migrations, adding, breaking]).close();
     await expect(start()).rejects.toMatchObject({ code: 'config', message: expect.stringContaining('newer version') });
   });
 

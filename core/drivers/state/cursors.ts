@@ -1,4 +1,4 @@
-import type { Page, Paged } from '../../../ports/state.ts';
+import type { Page, Paged } from '../../ports/state.ts';
 
 /** Keyset cursors: the sort key of the last row shown, opaque to everybody else. */
 
