@@ -83,11 +83,7 @@ const splitBlock = (block: string, limit: number): readonly string[] => {
   return packLines(lines, limit);
 };
 
-const isTable = (lines: readonly string[]): boolean =>
-  lines.length > 2 &&
-  (lines[0] ?? '').includes('|') &&
-  /^[\s|:-]+$/.test(lines[1] ?? '') &&
-  (lines[1] ?? '').includes('-');
+const isTable = (lines: readonly string[]): boolean => lines.length > 2 && isTableHead(lines);
 
 const packLines = (lines: readonly string[], limit: number): readonly string[] => {
   const pieces: string[] = [];
@@ -142,7 +138,7 @@ const footnote = (citation: Citation, link: FootnoteLink): string => {
 };
 
 /** Only http and https, and nothing that could end the link early. */
-const linkTarget = (url: string | undefined): string | null => {
+export const linkTarget = (url: string | undefined): string | null => {
   if (url === undefined || !URL.canParse(url)) return null;
   const parsed = new URL(url);
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return null;
@@ -254,6 +250,40 @@ const plainText = (node: Nodes): string => {
   if ('value' in node) return node.value;
   return 'children' in node ? node.children.map((child) => plainText(child as Nodes)).join('') : '';
 };
+
+/**
+ * Markdown with its tables in fixed width inside fences, for dialects that have none; everything else stays as it is
+ * written. What is rendered of a beginning is a beginning of what is rendered of the whole, if no table is cut in it.
+ */
+export const fenceTables = (markdown: string): string =>
+  markdown.includes('|') ? blocksOf(markdown).map(fenceTable).join('\n\n') : markdown;
+
+const fenceTable = (block: string): string => {
+  const lines = block.split('\n');
+  if (fenceStart.test(lines[0] ?? '')) return block;
+  const head = lines.findIndex((_, index) => isTableHead(lines.slice(index, index + 2)));
+  if (head === -1) return block;
+  const before = lines.slice(0, head).join('\n');
+  const tree: Root = fromMarkdown(lines.slice(head).join('\n'), dialect);
+  const [table, ...rest] = tree.children;
+  if (table?.type !== 'table') return block;
+  const after = lines.slice(head + (table.position?.end.line ?? lines.length)).join('\n');
+  const fenced = `\`\`\`\n${tableText(table).replaceAll('```', '`\u200b``')}\n\`\`\``;
+  return [before, fenced, rest.length === 0 ? '' : after].filter((piece) => piece !== '').join('\n\n');
+};
+
+/** The text up to where something begins that is, or may yet become, a table that is not finished. */
+export const withoutOpenTable = (markdown: string): string => {
+  if (!markdown.includes('|')) return markdown;
+  const blocks = blocksOf(markdown);
+  const last = blocks.at(-1)?.split('\n') ?? [];
+  if (fenceStart.test(last[0] ?? '') || markdown.endsWith('\n\n')) return markdown;
+  const head = last.findIndex((line) => line.includes('|'));
+  return head === -1 ? markdown : [...blocks.slice(0, -1), last.slice(0, head).join('\n')].join('\n\n').trimEnd();
+};
+
+const isTableHead = ([head = '', rule = '']: readonly string[]): boolean =>
+  head.includes('|') && /^[\s|:-]+$/.test(rule) && rule.includes('-');
 
 /** A table in fixed width, for dialects that have none. */
 const tableText = (table: Table): string => {

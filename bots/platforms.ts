@@ -2,6 +2,7 @@ import type { Config } from '../core/config.ts';
 import type { Lead } from '../core/ports/leader.ts';
 import type { Platform, Workspaces } from '../core/ports/platform.ts';
 import type { Runtime } from '../core/ports/runtime.ts';
+import { createGuardedFetch } from '../core/security/guarded-fetch.ts';
 
 /** What every platform driver is handed. */
 export type PlatformParts = {
@@ -16,6 +17,7 @@ export type PlatformParts = {
 export const createPlatforms = async (config: Config, parts: PlatformParts): Promise<readonly Platform[]> => [
   ...(await slackFrom(config, parts)),
   ...(await discordFrom(config, parts)),
+  ...(await teamsFrom(config, parts)),
 ];
 
 /** Slack runs when something can reach it: a signing secret, an app token, or workspaces that bring their own app. */
@@ -58,6 +60,32 @@ const discordFrom = async (config: Config, parts: PlatformParts): Promise<readon
       ...(DISCORD_API_URL === undefined ? {} : { apiUrl: DISCORD_API_URL }),
       messageContent: config.DISCORD_MESSAGE_CONTENT === 'on',
       lead: parts.lead,
+      runtime: parts.runtime,
+    }),
+  ];
+};
+
+/** Teams runs for an app registration, or on one machine without any, for trying out. */
+const teamsFrom = async (config: Config, parts: PlatformParts): Promise<readonly Platform[]> => {
+  const { TEAMS_APP_ID, TEAMS_APP_PASSWORD, TEAMS_TENANT_ID, TEAMS_OPENID_METADATA_URL } = config;
+  const unauthenticated = config.TEAMS_ALLOW_UNAUTHENTICATED_LOOPBACK === 'on';
+  if (TEAMS_APP_ID === undefined && !unauthenticated) return [];
+  // Loaded only when it is used: the Bot Framework's SDK costs a second of every start, and 40 MB.
+  const { createTeams } = await import('./teams/teams.ts');
+  return [
+    createTeams({
+      app:
+        TEAMS_APP_ID === undefined || TEAMS_APP_PASSWORD === undefined
+          ? null
+          : {
+              id: TEAMS_APP_ID,
+              password: TEAMS_APP_PASSWORD,
+              ...(TEAMS_TENANT_ID === undefined ? {} : { tenantId: TEAMS_TENANT_ID }),
+            },
+      ...(TEAMS_OPENID_METADATA_URL === undefined ? {} : { metadataUrl: TEAMS_OPENID_METADATA_URL }),
+      unauthenticated,
+      guardedFetch: createGuardedFetch({ allow: config.FETCH_ALLOW }),
+      ...(parts.connections === undefined ? {} : { connections: parts.connections }),
       runtime: parts.runtime,
     }),
   ];

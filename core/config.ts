@@ -24,6 +24,10 @@ const origin = url.refine((value) => {
 /** What fits into an Authorization header; anything else could never be sent back to us. */
 const bearer = z.string().regex(/^[\x21-\x7e]{1,512}$/, 'needs 1 to 512 printable characters without spaces');
 const secret = z.string().min(1);
+const guid = z
+  .string()
+  .regex(/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i, 'needs an id such as 00000000-1111-2222-3333-444444444444')
+  .transform((value) => value.toLowerCase());
 const list = z.string().transform((value) =>
   value
     .split(',')
@@ -173,6 +177,26 @@ export const environment = {
     schema: z.enum(['on', 'off']).default('off'),
     about: 'hear messages that do not mention the bot; needs the privileged Message Content Intent',
   },
+  TEAMS_APP_ID: {
+    schema: guid.optional(),
+    about: 'application (client) id of the Teams bot’s app registration',
+  },
+  TEAMS_APP_PASSWORD: { schema: secret.optional(), about: 'value of a client secret of that registration' },
+  TEAMS_TENANT_ID: {
+    schema: guid.optional(),
+    about: 'directory (tenant) id of a single-tenant bot resource; people of other tenants may still use it',
+  },
+  TEAMS_OPENID_METADATA_URL: {
+    schema: url.optional(),
+    about: 'OpenID document of the keys that sign what Teams posts: another cloud, a key server of one’s own',
+  },
+  TEAMS_ALLOW_UNAUTHENTICATED_LOOPBACK: {
+    schema: z
+      .enum(['on', 'off', 'true', 'false', '1', '0'], 'needs on or off')
+      .default('off')
+      .transform((value): 'on' | 'off' => (['on', 'true', '1'].includes(value) ? 'on' : 'off')),
+    about: 'on: hear Teams posts without a token from this machine, for trying out with the Agents Playground',
+  },
   DEFAULT_TENANT: {
     schema: z.string().min(1).optional(),
     about:
@@ -215,11 +239,6 @@ const notYet: Readonly<Record<string, string>> = {
   OCR_URL: 'reading scanned pages',
   SLACK_CLIENT_ID: 'Slack installation by OAuth',
   SLACK_CLIENT_SECRET: 'Slack installation by OAuth',
-  TEAMS_APP_ID: 'Microsoft Teams',
-  TEAMS_APP_PASSWORD: 'Microsoft Teams',
-  TEAMS_TENANT_ID: 'Microsoft Teams',
-  TEAMS_OPENID_METADATA_URL: 'Microsoft Teams',
-  TEAMS_ALLOW_UNAUTHENTICATED_LOOPBACK: 'Microsoft Teams',
   SMTP_URL: 'mail',
   MAIL_FROM: 'mail',
   OIDC_ISSUER: 'single sign-on',
@@ -303,6 +322,7 @@ const contradictions = (values: Readonly<Record<string, unknown>>): string[] => 
     !has('EMBEDDING_API_KEY')
   )
     problems.push('EMBEDDING_MODEL: needs EMBEDDING_API_KEY or EMBEDDING_BASE_URL (or their OPENAI_ twins)');
+  problems.push(...teamsContradictions(values));
   if (has('SLACK_BOT_TOKEN') && !has('DEFAULT_TENANT'))
     problems.push('SLACK_BOT_TOKEN: needs DEFAULT_TENANT, the slug of the tenant to answer for');
   if ((values.DEFAULT_TENANT_WORKSPACES as readonly string[] | undefined)?.length && !has('DEFAULT_TENANT'))
@@ -315,3 +335,21 @@ const contradictions = (values: Readonly<Record<string, unknown>>): string[] => 
     problems.push('SLACK_BOT_TOKEN: needs SLACK_SIGNING_SECRET (events over HTTP) or SLACK_APP_TOKEN (Socket Mode)');
   return problems;
 };
+
+const teamsContradictions = (values: Readonly<Record<string, unknown>>): string[] => {
+  const problems: string[] = [];
+  const has = (name: Names): boolean => values[name] !== undefined;
+  if (has('TEAMS_APP_ID') && !has('TEAMS_APP_PASSWORD')) problems.push('TEAMS_APP_ID: needs TEAMS_APP_PASSWORD');
+  for (const name of ['TEAMS_APP_PASSWORD', 'TEAMS_TENANT_ID', 'TEAMS_OPENID_METADATA_URL'] as const)
+    if (has(name) && !has('TEAMS_APP_ID')) problems.push(`${name}: needs TEAMS_APP_ID`);
+  if (values.TEAMS_ALLOW_UNAUTHENTICATED_LOOPBACK !== 'on') return problems;
+  const publicHost = typeof values.PUBLIC_URL === 'string' ? new URL(values.PUBLIC_URL).hostname : 'localhost';
+  if (!isLoopback(String(values.HOST)) || !isLoopback(publicHost))
+    problems.push(
+      'TEAMS_ALLOW_UNAUTHENTICATED_LOOPBACK: only where HOST and PUBLIC_URL are this machine’s own (127.0.0.1, localhost); anybody could write to the bot otherwise',
+    );
+  return problems;
+};
+
+const isLoopback = (host: string): boolean =>
+  host === 'localhost' || host === '::1' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host);
