@@ -1,8 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import type { SlackApi } from './api.ts';
-import type { SlackHandle } from './normalise.ts';
-
-export const metadataType = 'footnote_answer';
+import type { SlackHandle } from './handle.ts';
+import { answerMetadata, stopMetadata } from './messages.ts';
 
 /** A message of ours that stands on Slack. */
 export type Standing = {
@@ -12,6 +11,8 @@ export type Standing = {
   readonly of?: number;
   /** Holds its final text. */
   readonly sealed: boolean;
+  /** A stop button that an earlier attempt left; no part of the answer. */
+  readonly button?: true;
 };
 
 /**
@@ -56,7 +57,9 @@ const standingOf = (message: unknown, where: SlackHandle, deliveryId: string, se
     return ours ? { ts: message.ts, sealed: false } : null;
   }
   const payload = isRecord(metadata.event_payload) ? metadata.event_payload : {};
-  if (metadata.event_type !== metadataType || payload.delivery !== deliveryId) return null;
+  if (payload.delivery !== deliveryId) return null;
+  if (metadata.event_type === stopMetadata) return { ts: message.ts, sealed: true, button: true };
+  if (metadata.event_type !== answerMetadata) return null;
   return {
     ts: message.ts,
     part: Number(payload.part ?? 0),

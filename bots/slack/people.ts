@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import type { InboundEvent, Standing } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Clock } from '../../core/ports/runtime.ts';
+import type { SlackApi, SlackResult } from './api.ts';
+import type { SlackHandle } from './handle.ts';
+
+const user = z.object({
+  team_id: z.string().optional(),
+  is_admin: z.boolean().optional(),
+  is_owner: z.boolean().optional(),
+  is_primary_owner: z.boolean().optional(),
+  is_restricted: z.boolean().optional(),
+  is_ultra_restricted: z.boolean().optional(),
+  is_stranger: z.boolean().optional(),
+});
+type User = z.output<typeof user>;
+
+/** Who somebody is in a workspace, as Slack tells when it is asked; remembered for ten minutes. */
+export type People = {
+  /** Null: Slack does not say (no permission, unknown person). Throws AppError `platform-failed` when it cannot be asked now. */
+  standing(api: SlackApi, where: SlackHandle, author: InboundEvent['author'], signal: AbortSignal): Promise<Standing | null>;
+  /** Admins and owners of the workspace, and whoever made the channel. False when Slack does not say. */
+  mayManage(api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<boolean>;
+};
+
+const keepForMs = 600_000;
+
+export const createPeople = (clock: Clock): People => {
+  const users = createMemory<User | null>(clock);
+  const creators = createMemory<string | null>(clock);
+
+  const userOf = (api: SlackApi, team: string, id: string, signal: AbortSignal): Promise<User | null> =>
+    users(`${team}:${id}`, async () => {
+      const result = await api.call('users.info', { user: id }, { signal, repeatable: true });
+      const parsed = user.safeParse(known(result)?.user);
+      return parsed.success ? parsed.data : null;
+    });
+
+  return {
+    standing: async (api, where, author, signal) => {
+      if (author.standing !== undefined) return author.standing;
+      const found = await userOf(api, where.team, author.id, signal);
+      if (found === null) return null;
+      if (found.is_stranger === true) return 'outsider';
+      return found.is_restricted === true || found.is_ultra_restricted === true ? 'guest' : 'member';
+    },
+    mayManage: async (api, where, signal) => {
+      if (where.user === undefined) return false;
+      const found = await userOf(api, where.team, where.user, signal);
+      if (found === null || found.is_stranger === true) return false;
+      if (found.is_admin === true || found.is_owner === true || found.is_primary_owner === true) return true;
+      if (where.channel.startsWith('D')) return false;
+      const creator = await creators(`${where.team}:${where.channel}`, async () => {
+        const result = await api.call('conversations.info', { channel: where.channel }, { signal, repeatable: true });
+        const parsed = z.object({ creator: z.string() }).safeParse(known(result)?.channel);
+        return parsed.success ? parsed.data.creator : null;
+      });
+      return creator === where.user && found.is_restricted !== true && found.is_ultra_restricted !== true;
+    },
+  };
+};
+
+/** Data, or null for a refusal that asking again will not change. */
+const known = (result: SlackResult): Readonly<Record<string, unknown>> | null => {
+  if (result.ok) return result.data;
+  if (result.certain && result.error !== 'ratelimited') return null;
+  throw new AppError('platform-failed', 'Slack could not say who is asking.', {
+    retryable: true,
+    at: result.error,
+    ...(result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs }),
+  });
+};
+
+/** Answers that hold for a while; the oldest go first. A failure is not remembered. */
+const createMemory = <T>(clock: Clock) => {
+  const kept = new Map<string, { readonly value: T; readonly until: number }>();
+  return async (key: string, ask: () => Promise<T>): Promise<T> => {
+    const found = kept.get(key);
+    if (found !== undefined && found.until > clock.now()) return found.value;
+    const value = await ask();
+    kept.delete(key);
+    kept.set(key, { value, until: clock.now() + keepForMs });
+    const oldest = kept.keys().next();
+    if (kept.size > 10_000 && !oldest.done) kept.delete(oldest.value);
+    return value;
+  };
+};
