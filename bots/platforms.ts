@@ -23,6 +23,7 @@ export const createPlatforms = async (config: Config, parts: PlatformParts): Pro
 /** Slack runs when something can reach it: a signing secret, an app token, or workspaces that bring their own app. */
 const slackFrom = async (config: Config, parts: PlatformParts): Promise<readonly Platform[]> => {
   const { SLACK_SIGNING_SECRET, SLACK_BOT_TOKEN, SLACK_APP_TOKEN, SLACK_API_URL } = config;
+  const { SLACK_CLIENT_ID, SLACK_CLIENT_SECRET, PUBLIC_URL } = config;
   const { connections } = parts;
   if (SLACK_SIGNING_SECRET === undefined && SLACK_APP_TOKEN === undefined && connections === undefined) return [];
   // Loaded only when it is used: Slack's SDK costs a few hundred milliseconds of every start.
@@ -33,15 +34,10 @@ const slackFrom = async (config: Config, parts: PlatformParts): Promise<readonly
       ...(SLACK_BOT_TOKEN === undefined ? {} : { botToken: SLACK_BOT_TOKEN }),
       ...(SLACK_APP_TOKEN === undefined ? {} : { appToken: SLACK_APP_TOKEN }),
       ...(SLACK_API_URL === undefined ? {} : { apiUrl: SLACK_API_URL }),
-      ...(connections === undefined
+      ...(SLACK_CLIENT_ID === undefined || SLACK_CLIENT_SECRET === undefined
         ? {}
-        : {
-            connections: {
-              byId: connections.byId,
-              byWorkspace: (workspaceId) => connections.byWorkspace('slack', workspaceId),
-              credentials: connections.credentials,
-            },
-          }),
+        : { oauth: { clientId: SLACK_CLIENT_ID, clientSecret: SLACK_CLIENT_SECRET, publicUrl: PUBLIC_URL } }),
+      ...(connections === undefined ? {} : { connections }),
       runtime: parts.runtime,
     }),
   ];

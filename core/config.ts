@@ -145,6 +145,11 @@ export const environment = {
     schema: z.string().startsWith('xoxb-').optional(),
     about: 'token of a single-workspace installation',
   },
+  SLACK_CLIENT_ID: {
+    schema: secret.optional(),
+    about: 'the app’s client id: any workspace may install it at PUBLIC_URL/slack/install',
+  },
+  SLACK_CLIENT_SECRET: { schema: secret.optional(), about: 'its secret' },
   SLACK_APP_TOKEN: {
     schema: z.string().startsWith('xapp-').optional(),
     about: 'app-level token: hear by Socket Mode, no public address needed',
@@ -237,8 +242,6 @@ const notYet: Readonly<Record<string, string>> = {
   RERANK_URL: 'reranking',
   RERANK_MODEL: 'reranking',
   OCR_URL: 'reading scanned pages',
-  SLACK_CLIENT_ID: 'Slack installation by OAuth',
-  SLACK_CLIENT_SECRET: 'Slack installation by OAuth',
   SMTP_URL: 'mail',
   MAIL_FROM: 'mail',
   OIDC_ISSUER: 'single sign-on',
@@ -331,6 +334,14 @@ const contradictions = (values: Readonly<Record<string, unknown>>): string[] => 
     if (has(name) && !has('DISCORD_BOT_TOKEN')) problems.push(`${name}: needs DISCORD_BOT_TOKEN`);
   if (values.DISCORD_MESSAGE_CONTENT === 'on' && !has('DISCORD_BOT_TOKEN'))
     problems.push('DISCORD_MESSAGE_CONTENT: needs DISCORD_BOT_TOKEN');
+  if (has('SLACK_CLIENT_ID') !== has('SLACK_CLIENT_SECRET'))
+    problems.push('SLACK_CLIENT_ID and SLACK_CLIENT_SECRET: set both or neither');
+  if (has('SLACK_CLIENT_ID') && has('DEFAULT_TENANT'))
+    problems.push(
+      'SLACK_CLIENT_ID: with DEFAULT_TENANT anybody who installs the app would read that tenant’s documents; set one of the two',
+    );
+  if (has('SLACK_CLIENT_ID') && !has('SLACK_SIGNING_SECRET') && !has('SLACK_APP_TOKEN'))
+    problems.push('SLACK_CLIENT_ID: needs SLACK_SIGNING_SECRET (events over HTTP) or SLACK_APP_TOKEN (Socket Mode)');
   if (has('SLACK_BOT_TOKEN') && !has('SLACK_SIGNING_SECRET') && !has('SLACK_APP_TOKEN'))
     problems.push('SLACK_BOT_TOKEN: needs SLACK_SIGNING_SECRET (events over HTTP) or SLACK_APP_TOKEN (Socket Mode)');
   return problems;

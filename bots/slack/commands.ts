@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CommandName, InboundEvent } from '../../core/domain.ts';
-import { ignored, maybe, type Normalised, type NormaliseContext, respondOf, stampOf } from './handle.ts';
+import { ignored, maybe, type NormaliseContext, type Normalised, respondOf, stampOf } from './handle.ts';
 import { parseSlackText } from './mrkdwn.ts';
 
 const slashCommand = z.object({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Addressed, Attachment, InboundEvent, Scope, Standing } from '../../core/domain.ts';
-import { ignored, maybe, type Normalised, type NormaliseContext, type SlackHandle, stamp } from './handle.ts';
+import { ignored, maybe, type NormaliseContext, type Normalised, type SlackHandle, stamp } from './handle.ts';
 import { mentionsAnybody, mentionsUser, parseSlackText } from './mrkdwn.ts';
 
 const text = z.string().catch('');

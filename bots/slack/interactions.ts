@@ -4,8 +4,8 @@ import { attachmentsOf, fileShape } from './events.ts';
 import {
   ignored,
   maybe,
-  type Normalised,
   type NormaliseContext,
+  type Normalised,
   type Opening,
   respondOf,
   type SlackHandle,
@@ -164,11 +164,7 @@ const placeOf = (press: Press, written: string | undefined): Place => ({
   thread: press.thread ?? written ?? (press.channelId.startsWith('D') ? press.channelId : press.ts),
 });
 
-const normaliseThumb = (
-  body: z.output<typeof blockActions>,
-  press: Press,
-  context: NormaliseContext,
-): Normalised => {
+const normaliseThumb = (body: z.output<typeof blockActions>, press: Press, context: NormaliseContext): Normalised => {
   const value = ratingValue.exec(press.value);
   if (value === null) return ignored('feedback-value');
   const [, rating, answerId = '', written] = value;
@@ -186,7 +182,9 @@ const normaliseThumb = (
       feedback: { rating: rating === 'up' ? 'up' : 'down', answerId },
       handle: { ...handleAt(place, body.user), ...respondOf(body.response_url, context.receivedAt) },
     },
-    ...(rating === 'down' && body.trigger_id !== undefined ? { opens: reasonForm(body.trigger_id, place, answerId) } : {}),
+    ...(rating === 'down' && body.trigger_id !== undefined
+      ? { opens: reasonForm(body.trigger_id, place, answerId) }
+      : {}),
   };
 };
 
@@ -217,7 +215,13 @@ const normaliseButton = (
 
 // ── the reason of a thumbs down ─────────────────────────────────────────────────────────────────────────────────────
 
-const metadata = z.object({ team: z.string(), channel: z.string(), ts: stamp, thread: z.string(), answerId: z.string() });
+const metadata = z.object({
+  team: z.string(),
+  channel: z.string(),
+  ts: stamp,
+  thread: z.string(),
+  answerId: z.string(),
+});
 
 /** Three seconds are all that Slack gives; the thumb itself is stored whether or not anything is written here. */
 const reasonForm = (triggerId: string, place: Place, answerId: string): Opening => ({

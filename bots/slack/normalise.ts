@@ -1,6 +1,6 @@
 import { normaliseCommand, workspaceOfCommand } from './commands.ts';
 import { normaliseEvent, workspaceOfEvent } from './events.ts';
-import type { Normalised, NormaliseContext } from './handle.ts';
+import type { NormaliseContext, Normalised } from './handle.ts';
 import { normaliseInteraction, workspaceOfInteraction } from './interactions.ts';
 
 type Kind = 'event' | 'command' | 'interaction';

@@ -19,7 +19,12 @@ type User = z.output<typeof user>;
 /** Who somebody is in a workspace, as Slack tells when it is asked; remembered for ten minutes. */
 export type People = {
   /** Null: Slack does not say (no permission, unknown person). Throws AppError `platform-failed` when it cannot be asked now. */
-  standing(api: SlackApi, where: SlackHandle, author: InboundEvent['author'], signal: AbortSignal): Promise<Standing | null>;
+  standing(
+    api: SlackApi,
+    where: SlackHandle,
+    author: InboundEvent['author'],
+    signal: AbortSignal,
+  ): Promise<Standing | null>;
   /** Admins and owners of the workspace, and whoever made the channel. False when Slack does not say. */
   mayManage(api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<boolean>;
 };

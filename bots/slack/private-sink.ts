@@ -13,7 +13,7 @@ export type PrivateSinkParts = WhisperParts & {
  * is sent once, whole. After a crash what was recorded is not sent again; what was sent and not recorded is, once.
  */
 export const openPrivateSink = ({ delivery, preface, ...parts }: PrivateSinkParts): AnswerSink => {
-  const { api, where, runtime, signal } = parts;
+  const { api, where, signal } = parts;
   const whisperer = createWhisperer(parts);
   let announced = false;
 

@@ -2,13 +2,8 @@ import { type Context, Hono } from 'hono';
 import type { Connection, InboundEvent } from '../../core/domain.ts';
 import type { Received } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
-import {
-  type NormaliseContext,
-  type Normalised,
-  normaliseEvent,
-  normaliseInteraction,
-  workspaceOf,
-} from './normalise.ts';
+import type { Courtesy, NormaliseContext, Normalised, Opening } from './handle.ts';
+import { normalise, workspaceOf } from './normalise.ts';
 import { verifySlackSignature } from './verify.ts';
 
 export type Ingress = {
@@ -76,21 +71,23 @@ const hear = async (
     return c.text('', 401);
   }
   const context: NormaliseContext = { receivedAt: ingress.runtime.clock.now(), botUserId: ingress.botUserId };
+  const heard = normalise(payload, context);
   try {
-    await ingress.take(form ? normaliseInteraction(payload, context) : normaliseEvent(payload, context));
+    await ingress.take(heard);
   } catch {
     // Not stored, so not acknowledged.
     return c.text('', 503, { 'Retry-After': '1' });
   }
-  return c.body(null, 200);
+  return heard.kind === 'event' && heard.reply !== undefined ? c.json(heard.reply) : c.body(null, 200);
 };
 
 type Payload = Readonly<Record<string, unknown>>;
 
-/** JSON of an event, or JSON inside the form field `payload` of a click; anything else is null. */
+/** JSON of an event, JSON inside the form field `payload` of a click, or the fields of a command; anything else is null. */
 const parsePayload = (body: string, form: boolean): Payload | null => {
-  const json = form ? new URLSearchParams(body).get('payload') : body;
-  if (json === null) return null;
+  const fields = form ? new URLSearchParams(body) : null;
+  const json = fields === null ? body : fields.get('payload');
+  if (json === null) return fields?.has('command') ? Object.fromEntries(fields) : null;
   try {
     const parsed: unknown = JSON.parse(json);
     return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? (parsed as Payload) : null;
@@ -118,11 +115,27 @@ const readBounded = async (c: Context, limit: number): Promise<Buffer | null> =>
   return Buffer.concat(chunks);
 };
 
+export type Taking = {
+  receive(event: InboundEvent): Promise<Received>;
+  /** Opens a modal beside the acknowledgement. */
+  open(workspaceId: string, opening: Opening): void;
+  greet(courtesy: Courtesy): void;
+};
+
 /** Log and number of what was heard and set aside; events that are stored leave theirs when they are settled. */
 export const takeWith =
-  (runtime: Runtime, receive: (event: InboundEvent) => Promise<Received>): Ingress['take'] =>
+  (runtime: Runtime, taking: Taking): Ingress['take'] =>
   async (normalised) => {
-    if (normalised.kind === 'event') return receive(normalised.event);
+    if (normalised.kind === 'event') {
+      const { event, opens } = normalised;
+      const received = await taking.receive(event);
+      if (opens !== undefined && received.outcome === 'stored') taking.open(event.workspaceId, opens);
+      return received;
+    }
+    if (normalised.kind === 'courtesy') {
+      taking.greet(normalised.courtesy);
+      return null;
+    }
     runtime.metrics.count('events_total', { platform: 'slack', reason: 'unsupported' });
     runtime.log.debug('slack-ignored', { why: normalised.why });
     return null;

@@ -1,16 +1,29 @@
-import type { Connection, InboundEvent, Scope } from '../../core/domain.ts';
+import { createHash } from 'node:crypto';
+import { Hono } from 'hono';
+import type { InboundEvent, Scope } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
-import type { Capabilities, CheckUpLine, Platform, Received } from '../../core/ports/platform.ts';
+import type { Capabilities, Platform, Received, Workspaces } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
-import { createSlackApi, type SlackApi, type SlackApiSettings } from './api.ts';
-import { markdownLimit } from './messages.ts';
-import { slackHandle } from './normalise.ts';
+import { createAccess } from './access.ts';
+import type { SlackApi, SlackApiSettings } from './api.ts';
+import { checkUpSlack } from './check-up.ts';
+import { createCourtesies } from './courtesies.ts';
+import type { SlackPace } from './draft.ts';
+import { readEarlier } from './earlier.ts';
+import { downloadFile } from './files.ts';
+import { type Courtesy, type Opening, type SlackHandle, slackHandle } from './handle.ts';
+import { installRoutes } from './install.ts';
+import { markdownLimit, neutralise, renderBody, splitFor } from './messages.ts';
+import { createOAuth } from './oauth.ts';
+import type { PostingPace } from './pace.ts';
+import { createPeople } from './people.ts';
+import { openPrivateSink } from './private-sink.ts';
+import { createRespond } from './respond.ts';
 import { slackRoutes, takeWith } from './routes.ts';
+import { sayInSlack } from './say.ts';
 import { openSlackSink } from './sink.ts';
 import { createSlackSocket, type SlackSocket } from './socket.ts';
-
-/** What a connection's sealed credentials hold for Slack. */
-export type SlackCredentials = { readonly botToken?: string; readonly signingSecret?: string };
+import { createWhisperer } from './whisper.ts';
 
 export type SlackOptions = {
   /** The deployment's own app: events over HTTP. */
@@ -20,27 +33,15 @@ export type SlackOptions = {
   /** Socket Mode. */
   readonly appToken?: string;
   readonly apiUrl?: string;
+  /** Installation by anybody's workspace. */
+  readonly oauth?: { readonly clientId: string; readonly clientSecret: string; readonly publicUrl: string };
   /** Workspaces with credentials of their own; absent in a deployment that has one token only. */
-  readonly connections?: {
-    byId(connectionId: string): Promise<Connection | null>;
-    byWorkspace(workspaceId: string): Promise<Connection | null>;
-    /** Opened; null when the connection uses the deployment's own. */
-    credentials(connection: Connection): Promise<Readonly<Record<string, string>> | null>;
-  };
+  readonly connections?: Workspaces;
   readonly runtime: Runtime;
   readonly settings?: Partial<SlackSettings>;
 };
 
-export type SlackSettings = SlackApiSettings & {
-  /** Least time between two appends to a stream; Slack allows 100 and more a minute. */
-  readonly appendMs: number;
-  /** Least time between two edits of a message; Slack allows about 50 a minute. */
-  readonly editMs: number;
-  /** Answers that are quicker get no status line. */
-  readonly statusAfterMs: number;
-  /** How long the first words wait for the rest before a stream is begun; under a blink, and one call instead of two. */
-  readonly firstAfterMs: number;
-};
+export type SlackSettings = SlackApiSettings & SlackPace & PostingPace;
 
 const defaults: SlackSettings = {
   timeoutMs: 10_000,
@@ -49,76 +50,99 @@ const defaults: SlackSettings = {
   editMs: 1300,
   statusAfterMs: 250,
   firstAfterMs: 150,
+  stopAfterMs: 2000,
+  postMs: 1000,
+  burst: 5,
 };
 
 /** Slack as a platform: events in over HTTP or Socket Mode, answers out through the Web API. */
 export const createSlack = (options: SlackOptions): Platform => {
-  const { runtime } = options;
+  const { runtime, connections } = options;
   const settings = { ...defaults, ...options.settings };
-  const apis = new Map<string, SlackApi>();
-  /** Workspace → our user id there. */
-  const selves = new Map<string, string>();
+  const oauth =
+    options.oauth === undefined
+      ? undefined
+      : createOAuth({ ...options.oauth, apiUrl: options.apiUrl, clock: runtime.clock });
+  const access = createAccess({
+    botToken: options.botToken,
+    apiUrl: options.apiUrl,
+    connections,
+    oauth,
+    runtime,
+    settings,
+  });
+  const respond = createRespond(options.apiUrl, settings.timeoutMs);
+  const people = createPeople(runtime.clock);
+  const courtesies = createCourtesies(runtime.clock);
   /** Workspaces where streaming does not work, until when that is believed. */
   const streamsOff = new Map<string, number>();
   let receiver: ((event: InboundEvent) => Promise<Received>) | null = null;
   let socket: SlackSocket | null = null;
 
-  const apiOf = (token: string): SlackApi => {
-    const known = apis.get(token);
-    if (known !== undefined) return known;
-    // Bounded: the oldest goes, and with it only its memory of what to wait for.
-    const oldest = apis.keys().next();
-    if (apis.size >= 1000 && !oldest.done) apis.delete(oldest.value);
-    const api = createSlackApi({
-      token,
-      ...(options.apiUrl === undefined ? {} : { apiUrl: options.apiUrl }),
-      runtime,
-      settings,
-    });
-    apis.set(token, api);
-    return api;
+  /** Beside the acknowledgement, never before it, and nothing is lost when it fails. */
+  const aside = (team: string, work: (api: SlackApi) => Promise<unknown>): void => {
+    access
+      .apiFor(team)
+      .then(work)
+      .catch(() => runtime.log.debug('slack-courtesy-failed'));
   };
-
-  const credentialsOf = async (connection: Connection | null): Promise<SlackCredentials> =>
-    connection === null || options.connections === undefined
-      ? {}
-      : ((await options.connections.credentials(connection)) ?? {});
-
-  const apiFor = async (workspaceId: string): Promise<SlackApi> => {
-    const connection = (await options.connections?.byWorkspace(workspaceId)) ?? null;
-    const token = (await credentialsOf(connection)).botToken ?? options.botToken;
-    if (token === undefined)
-      throw new AppError('platform-failed', 'There is no Slack token for this workspace.', { at: 'no-token' });
-    return apiOf(token);
-  };
-
-  const selfOf = async (workspaceId: string, api: SlackApi, signal?: AbortSignal): Promise<string | null> => {
-    const known = selves.get(workspaceId);
-    if (known !== undefined) return known;
-    const result = await api.call('auth.test', {}, { repeatable: true, ...(signal === undefined ? {} : { signal }) });
-    if (!result.ok || typeof result.data.user_id !== 'string') return null;
-    selves.set(workspaceId, result.data.user_id);
-    return result.data.user_id;
-  };
-
-  const take = takeWith(runtime, async (event) => {
-    if (receiver === null) throw new AppError('platform-failed', 'Not started yet.', { retryable: true });
-    return receiver(event);
-  });
-  const botUserId = (workspaceId: string): string | null => selves.get(workspaceId) ?? null;
-
-  const routes = slackRoutes({
-    runtime,
-    ...(options.signingSecret === undefined ? {} : { signingSecret: options.signingSecret }),
-    ownApp: async (connectionId) => {
-      const connection = (await options.connections?.byId(connectionId)) ?? null;
-      if (connection === null || connection.platform !== 'slack') return null;
-      const { signingSecret } = await credentialsOf(connection);
-      return signingSecret === undefined || signingSecret === '' ? null : { connection, signingSecret };
+  const take = takeWith(runtime, {
+    receive: async (event) => {
+      if (receiver === null) throw new AppError('platform-failed', 'Not started yet.', { retryable: true });
+      const received = await receiver(event);
+      if (event.kind === 'uninstall') access.forget(event.workspaceId);
+      return received;
     },
-    botUserId,
-    take,
+    open: (team: string, { triggerId, view }: Opening) =>
+      aside(team, (api) => api.call('views.open', { trigger_id: triggerId, view }, { hurried: true })),
+    greet: (courtesy: Courtesy) => aside(courtesy.team, (api) => courtesies(courtesy, api)),
   });
+
+  const routes = new Hono();
+  routes.route(
+    '/',
+    slackRoutes({
+      runtime,
+      ...(options.signingSecret === undefined ? {} : { signingSecret: options.signingSecret }),
+      ownApp: async (connectionId) => {
+        const connection = (await connections?.byId(connectionId)) ?? null;
+        if (connection === null || connection.platform !== 'slack') return null;
+        const signingSecret = await access.signingSecretOf(connection);
+        return signingSecret === null ? null : { connection, signingSecret };
+      },
+      botUserId: access.knownSelf,
+      take,
+    }),
+  );
+  if (oauth !== undefined && options.oauth !== undefined && connections !== undefined)
+    routes.route(
+      '/',
+      installRoutes({
+        oauth,
+        secret: createHash('sha256').update(`footnote-install:${options.oauth.clientSecret}`).digest('hex'),
+        publicUrl: options.oauth.publicUrl,
+        runtime,
+        connections,
+        tell: async ({ workspaceId, userId }, markdown) => {
+          const api = await access.apiFor(workspaceId);
+          const words = { id: `install:${userId}`, markdown };
+          await sayInSlack(api, { workspaceId, userId }, words, AbortSignal.timeout(8000));
+        },
+        forget: access.forget,
+      }),
+    );
+
+  const openWhisperer = async (where: SlackHandle, signal: AbortSignal) =>
+    createWhisperer({ api: await whisperingApi(where), respond, where, runtime, signal });
+  /** A response address needs no token, so that a workspace that nobody connected yet can be told how to. */
+  const whisperingApi = async (where: SlackHandle): Promise<SlackApi> => {
+    try {
+      return await access.apiFor(where.team);
+    } catch (thrown) {
+      if (where.respond === undefined) throw thrown;
+      return { call: async () => ({ ok: false, error: 'not_authed', certain: true }) };
+    }
+  };
 
   return {
     name: 'slack',
@@ -126,49 +150,125 @@ export const createSlack = (options: SlackOptions): Platform => {
     start: async (receive) => {
       receiver = receive;
       if (options.appToken === undefined) return;
-      // Without its own user id Socket Mode would hear no plain mention if Slack left out the authorizations.
       socket = createSlackSocket({
         appToken: options.appToken,
         ...(options.apiUrl === undefined ? {} : { apiUrl: options.apiUrl }),
         runtime,
-        botUserId,
+        botUserId: access.knownSelf,
         take,
       });
       await socket.start();
     },
-    openAnswer: async (event, delivery, signal) => {
+    openAnswer: async (event, delivery, signal, manner = {}) => {
       const where = slackHandle.parse(event.handle);
-      const api = await apiFor(where.team);
+      // In a direct message everything is private already, unless it is a command: that may be anybody's conversation.
+      const unseen = manner.private === true && (event.scope !== 'dm' || where.respond !== undefined);
+      const quoted = quoteOf(event);
+      if (unseen)
+        return openPrivateSink({
+          api: await whisperingApi(where),
+          respond,
+          where,
+          delivery,
+          runtime,
+          signal,
+          preface: quoted,
+        });
+      const api = await access.apiFor(where.team);
       return openSlackSink({
         api,
         where,
         delivery,
         runtime,
         signal,
-        self: () => selfOf(where.team, api, signal),
+        self: () => access.selfOf(where.team, signal),
         streaming: {
           isOff: () => (streamsOff.get(where.team) ?? 0) > runtime.clock.now(),
           turnOff: () => void streamsOff.set(where.team, runtime.clock.now() + 600_000),
         },
         pace: settings,
+        stoppable: manner.stoppable === true,
+        preface: event.kind === 'command' ? quoted : '',
       });
+    },
+    say: async (to, message, signal) => sayInSlack(await access.apiFor(to.workspaceId), to, message, signal),
+    whisper: async (event, markdown, signal) => {
+      const whisperer = await openWhisperer(slackHandle.parse(event.handle), signal);
+      for (const part of splitFor('blocks', neutralise(markdown))) {
+        const sent = await whisperer.send(() => renderBody('blocks', { markdown: part }));
+        if (sent === 'blocks-refused') await whisperer.send(() => renderBody('text', { markdown: part }));
+      }
+    },
+    earlier: async (event, limit, signal) => {
+      const where = slackHandle.parse(event.handle);
+      if (where.thread === undefined || where.thread === where.ts) return [];
+      const self = await access.selfOf(where.team, signal);
+      return readEarlier(await access.apiFor(where.team), where, self, limit, { signal, log: runtime.log });
+    },
+    download: async (event, attachment, maxBytes, signal) => {
+      const { team } = slackHandle.parse(event.handle);
+      const token = await access.tokenFor(team);
+      return downloadFile(attachment, { token, apiUrl: options.apiUrl, maxBytes, timeoutMs: 30_000, signal });
+    },
+    standing: async (event, signal) => {
+      const where = slackHandle.parse(event.handle);
+      return people.standing(await access.apiFor(where.team), where, event.author, signal);
+    },
+    mayManage: async (event, signal) => {
+      const where = slackHandle.parse(event.handle);
+      return people.mayManage(await access.apiFor(where.team), where, signal);
+    },
+    permalink: async (event, messageId, signal) => {
+      const { team, channel } = slackHandle.parse(event.handle);
+      const place = placeIn(channel, messageId);
+      if (place === null) return null;
+      const api = await access.apiFor(team);
+      const result = await api.call(
+        'chat.getPermalink',
+        { channel: place.channel, message_ts: place.ts },
+        { signal, repeatable: true },
+      );
+      return result.ok && typeof result.data.permalink === 'string' ? result.data.permalink : null;
     },
     retract: async (event, messageIds, signal) => {
       const { team, channel } = slackHandle.parse(event.handle);
-      const api = await apiFor(team);
-      for (const ts of messageIds) {
-        const result = await api.call('chat.delete', { channel, ts }, { signal, repeatable: true });
+      const api = await access.apiFor(team);
+      for (const id of messageIds) {
+        const place = placeIn(channel, id);
+        if (place === null) continue;
+        const result = await api.call('chat.delete', place, { signal, repeatable: true });
         if (!result.ok && result.error !== 'message_not_found')
           throw new AppError('platform-failed', 'Slack did not remove the answer.', { at: result.error });
       }
     },
     capabilities: (scope) => capabilitiesIn(scope),
-    checkUp: async (connection, signal) => checkUp(await apiFor(connection.workspaceId), connection, signal),
+    checkUp: async (connection, signal) => {
+      const context = {
+        now: runtime.clock.now(),
+        socketConnected: options.appToken === undefined ? null : (socket?.isConnected() ?? false),
+        hearsOverHttp: options.signingSecret !== undefined || (await access.signingSecretOf(connection)) !== null,
+        signal,
+      };
+      return checkUpSlack(await access.apiFor(connection.workspaceId), connection, context);
+    },
     stop: async () => {
       await socket?.stop();
       socket = null;
     },
   };
+};
+
+/** A message's id is its time, with the channel before it where that is another; ephemeral ones cannot be reached again. */
+const placeIn = (channel: string, id: string): { readonly channel: string; readonly ts: string } | null => {
+  const [first = '', second] = id.split('/');
+  if (second === undefined) return { channel, ts: first };
+  return first === 'ephemeral' ? null : { channel: first, ts: second };
+};
+
+/** The question, where the answer stands apart from it. */
+const quoteOf = ({ text }: InboundEvent): string => {
+  const words = neutralise(text.replace(/\s+/g, ' ').trim());
+  return words === '' ? '' : `> ${words.length > 300 ? `${words.slice(0, 299)}…` : words}\n\n`;
 };
 
 const capabilitiesIn = (scope: Scope): Capabilities => ({
@@ -181,40 +281,5 @@ const capabilitiesIn = (scope: Scope): Capabilities => ({
   nativeCitations: false,
   ephemeral: true,
   tables: true,
+  stop: true,
 });
-
-/** The permissions that the manifest asks for; what lacks one is said in words. */
-const scopes: Readonly<Record<string, string>> = {
-  'chat:write': 'the bot cannot answer',
-  'app_mentions:read': 'the bot does not hear when it is mentioned',
-  'im:history': 'the bot does not hear direct messages',
-  'channels:history': 'the bot does not hear follow-ups in public channels',
-  'groups:history': 'the bot does not hear follow-ups in private channels',
-  'mpim:history': 'the bot does not hear group messages',
-};
-
-const checkUp = async (api: SlackApi, connection: Connection, signal: AbortSignal): Promise<readonly CheckUpLine[]> => {
-  const result = await api.call('auth.test', {}, { signal, repeatable: true });
-  if (!result.ok)
-    return [
-      { item: 'token', ok: false, advice: `Slack does not accept the token (${result.error}). Install the app again.` },
-    ];
-  const lines: CheckUpLine[] = [{ item: 'token', ok: true }];
-  const rightTeam = result.data.team_id === connection.workspaceId;
-  lines.push(
-    rightTeam
-      ? { item: 'workspace', ok: true }
-      : { item: 'workspace', ok: false, advice: 'The token belongs to another workspace.' },
-  );
-  const metadata = result.data.response_metadata as { readonly scopes?: readonly string[] } | undefined;
-  const granted = metadata?.scopes;
-  if (granted === undefined) return lines;
-  for (const [scope, loss] of Object.entries(scopes)) {
-    lines.push(
-      granted.includes(scope)
-        ? { item: scope, ok: true }
-        : { item: scope, ok: false, advice: `Grant ${scope} and install the app again; without it ${loss}.` },
-    );
-  }
-  return lines;
-};

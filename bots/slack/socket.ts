@@ -1,12 +1,12 @@
 import { SocketModeReceiver } from '@slack/bolt';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { silentLogger } from './api.ts';
-import type { NormaliseContext } from './normalise.ts';
-import { normaliseEvent, normaliseInteraction } from './normalise.ts';
+import type { NormaliseContext } from './handle.ts';
+import { normalise } from './normalise.ts';
 import type { Ingress } from './routes.ts';
 
 /** Hearing without a public address. */
-export type SlackSocket = { start(): Promise<void>; stop(): Promise<void> };
+export type SlackSocket = { start(): Promise<void>; stop(): Promise<void>; isConnected(): boolean };
 
 type Envelope = { readonly type: string; readonly body: unknown; readonly ack: (response?: unknown) => Promise<void> };
 
@@ -41,22 +41,30 @@ export const createSlackSocket = (options: {
   });
   const hear = async (envelope: Envelope): Promise<void> => {
     const context: NormaliseContext = { receivedAt: clock.now(), botUserId: options.botUserId };
+    const heard = normalise(envelope.body, context);
     try {
-      if (envelope.type === 'events_api') await options.take(normaliseEvent(envelope.body, context));
-      else if (envelope.type === 'interactive') await options.take(normaliseInteraction(envelope.body, context));
-      else await options.take({ kind: 'ignored', why: `envelope:${envelope.type}` });
+      await options.take(heard);
     } catch {
       log.error('slack-socket-not-stored', { kind: envelope.type });
       return;
     }
-    await envelope.ack();
+    await envelope.ack(heard.kind === 'event' ? heard.reply : undefined);
   };
+  let connected = false;
   return {
     start: async () => {
-      receiver.client.on('connected', () => log.info('slack-socket-connected'));
+      receiver.client.on('connected', () => {
+        connected = true;
+        log.info('slack-socket-connected');
+      });
+      for (const lost of ['reconnecting', 'disconnected', 'close'] as const)
+        receiver.client.on(lost, () => {
+          connected = false;
+        });
       receiver.client.on('reconnecting', () => log.warn('slack-socket-reconnecting'));
       await receiver.client.start();
     },
+    isConnected: () => connected,
     stop: async () => {
       await Promise.race([receiver.client.disconnect(), clock.sleep(3000).catch(() => undefined)]);
     },

@@ -1,4 +1,4 @@
-import { type SinkParts, placeOf } from './draft.ts';
+import { placeOf, type SinkParts } from './draft.ts';
 import { stopMessage } from './messages.ts';
 
 /** A message of its own beside the answer, because a stream takes no buttons before its end. */
@@ -12,7 +12,11 @@ export const createStopButton = ({ api, where, delivery, runtime, signal, pace }
   const done = new AbortController();
   const put = async (): Promise<string | null> => {
     await runtime.clock.sleep(pace.stopAfterMs, AbortSignal.any([done.signal, signal]));
-    const result = await api.call('chat.postMessage', { ...placeOf(where), ...stopMessage(delivery.id) }, { hurried: true });
+    const result = await api.call(
+      'chat.postMessage',
+      { ...placeOf(where), ...stopMessage(delivery.id) },
+      { hurried: true },
+    );
     return result.ok && typeof result.data.ts === 'string' ? result.data.ts : null;
   };
   const standing = put().catch(() => null);

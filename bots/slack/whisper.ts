@@ -41,7 +41,8 @@ export const createWhisperer = ({ api, respond, where, runtime, signal }: Whispe
 
   const openDirect = async (): Promise<string> => {
     if (directChannel !== null) return directChannel;
-    if (where.user === undefined) throw new AppError('platform-failed', 'There is nobody to write to.', { at: 'no-user' });
+    if (where.user === undefined)
+      throw new AppError('platform-failed', 'There is nobody to write to.', { at: 'no-user' });
     directChannel = await openConversation(api, where.user, signal);
     return directChannel;
   };
@@ -69,7 +70,8 @@ export const createWhisperer = ({ api, respond, where, runtime, signal }: Whispe
     send: async (body) => {
       for (;;) {
         const [way, ...rest] = ways;
-        if (way === undefined) throw new AppError('platform-failed', 'Slack shows the person nothing.', { at: 'unseen' });
+        if (way === undefined)
+          throw new AppError('platform-failed', 'Slack shows the person nothing.', { at: 'unseen' });
         const result = await by[way](body(way === 'direct' ? 'direct' : 'ephemeral'));
         if (result.ok) return { id: idOf(way, result, directChannel, responses) };
         if (isBlockRefusal(result)) return 'blocks-refused';

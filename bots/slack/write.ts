@@ -50,7 +50,11 @@ const post = async (
   last: boolean,
 ): Promise<'done' | 'blocks-refused'> => {
   for (let attempt = 1; ; attempt += 1) {
-    const result = await parts.api.call('chat.postMessage', { ...placeOf(parts.where), ...body }, { signal: parts.signal });
+    const result = await parts.api.call(
+      'chat.postMessage',
+      { ...placeOf(parts.where), ...body },
+      { signal: parts.signal },
+    );
     if (result.ok) {
       await draft.keep(String(result.data.ts), index, last);
       return 'done';

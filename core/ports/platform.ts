@@ -1,5 +1,5 @@
 import type { Hono } from 'hono';
-import type { Attachment, Citation, Connection, InboundEvent, PlatformName, Scope } from '../domain.ts';
+import type { Attachment, Citation, Connection, InboundEvent, PlatformName, Scope, Standing } from '../domain.ts';
 
 /** What a platform can do in a scope, as data: the core decides nothing by a platform's name. */
 export type Capabilities = {
@@ -142,6 +142,11 @@ export type Platform = {
   earlier?(event: InboundEvent, limit: number, signal: AbortSignal): Promise<readonly Earlier[]>;
   /** The bytes of a file that came with the event. Throws `too-large` past `maxBytes`, `platform-failed`. */
   download?(event: InboundEvent, attachment: Attachment, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
+  /**
+   * How the event's author belongs to the organisation, where the event itself does not say. Null: the platform does not
+   * tell. Throws `platform-failed` when it cannot be asked now.
+   */
+  standing?(event: InboundEvent, signal: AbortSignal): Promise<Standing | null>;
   /** May the event's author change the channel's rules or connect the workspace? (channel owner, workspace admin) */
   mayManage?(event: InboundEvent, signal: AbortSignal): Promise<boolean>;
   /** A link to a message, for people. */

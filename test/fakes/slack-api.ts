@@ -17,6 +17,31 @@ export type FakeMessage = {
   edits: number;
 };
 
+/** What one person alone sees: ephemeral messages, by the API or by a response address. */
+export type FakeEphemeral = {
+  readonly channel: string;
+  readonly user: string;
+  readonly thread_ts?: string;
+  readonly text: string;
+  readonly blocks: readonly Readonly<Record<string, unknown>>[];
+  readonly by: 'api' | 'response';
+};
+
+export type FakeUser = Readonly<
+  Partial<Record<'is_admin' | 'is_owner' | 'is_restricted' | 'is_ultra_restricted' | 'is_stranger', boolean>>
+>;
+
+/** What Slack grants when somebody says yes: who, where, and with which token. */
+export type FakeGrant = {
+  readonly teamId: string;
+  readonly teamName: string;
+  readonly userId: string;
+  readonly token: string;
+  readonly organisation?: boolean;
+  readonly refreshToken?: string;
+  readonly expiresIn?: number;
+};
+
 export type FakeCall = {
   readonly method: string;
   readonly args: Readonly<Record<string, unknown>>;
@@ -40,6 +65,28 @@ export type FakeSlack = {
   readonly teamId: string;
   readonly calls: readonly FakeCall[];
   readonly messages: readonly FakeMessage[];
+  readonly ephemerals: readonly FakeEphemeral[];
+  /** Views that were opened, with the trigger that opened them. */
+  readonly views: readonly { readonly triggerId: string; readonly view: Readonly<Record<string, unknown>> }[];
+  /** Who people are; whoever is not named is a member. */
+  readonly users: Map<string, FakeUser>;
+  /** Channel → who made it. */
+  readonly creators: Map<string, string>;
+  /** File paths below `/files/` and what they hold. */
+  readonly files: Map<string, { readonly bytes: Uint8Array; readonly mediaType: string }>;
+  /** Scopes that `auth.test` tells; `files:read` also opens the files. */
+  readonly scopes: Set<string>;
+  /** People who have left the channel, or who cannot be shown anything there. */
+  readonly absent: Set<string>;
+  /** From now on posting is refused, as Slack does for what is gone. */
+  vanish(what: 'thread' | 'channel'): void;
+  /** Slack would now send the browser back with this code. */
+  grant(code: string, grant: FakeGrant): void;
+  /** A refresh token and what it is renewed with. */
+  renewal(refreshToken: string, grant: Pick<FakeGrant, 'token' | 'refreshToken' | 'expiresIn'>): void;
+  /** An address as commands and buttons carry it. */
+  responseUrl(place: { readonly channel: string; readonly user: string }): string;
+  fileUrl(name: string): string;
   /** Answers of the bot: its standing messages, in order. */
   answers(thread?: string): readonly FakeMessage[];
   callsOf(method: string): readonly FakeCall[];
@@ -74,11 +121,23 @@ export const startFakeSlack = async (
     onCall?(call: FakeCall): void;
   } = {},
 ): Promise<FakeSlack> => {
-  const botToken = options.botToken ?? 'xoxb-fake';
   const teamId = options.teamId ?? 'T0FAKE';
   const botUserId = 'U0BOT';
   const calls: FakeCall[] = [];
   const messages: FakeMessage[] = [];
+  const ephemerals: FakeEphemeral[] = [];
+  const views: { triggerId: string; view: Readonly<Record<string, unknown>> }[] = [];
+  const users = new Map<string, FakeUser>();
+  const creators = new Map<string, string>();
+  const files = new Map<string, { readonly bytes: Uint8Array; readonly mediaType: string }>();
+  const absent = new Set<string>();
+  const scopes = new Set(defaultScopes);
+  const grants = new Map<string, FakeGrant>();
+  const renewals = new Map<string, Pick<FakeGrant, 'token' | 'refreshToken' | 'expiresIn'>>();
+  const responses = new Map<string, { readonly channel: string; readonly user: string; uses: number }>();
+  /** Token → workspace. */
+  const tokens = new Map([[options.botToken ?? 'xoxb-fake', options.teamId ?? 'T0FAKE']]);
+  let gone: 'thread' | 'channel' | null = null;
   const faults = new Map<string, Fault[]>();
   const unknownMethods = new Set<string>();
   const waiting = new Map<string, ((call: FakeCall) => void)[]>();
@@ -90,11 +149,26 @@ export const startFakeSlack = async (
 
   let markdownRefused = false;
   const refuses = (args: Args): Reply | null =>
-    markdownRefused && blocksOf(args).some((block) => block.type === 'markdown')
-      ? { ok: false, error: 'invalid_blocks' }
-      : refusalOf(args);
+    gone !== null && !String(args.channel).startsWith('D')
+      ? { ok: false, error: gone === 'thread' ? 'thread_not_found' : 'not_in_channel' }
+      : markdownRefused && blocksOf(args).some((block) => block.type === 'markdown')
+        ? { ok: false, error: 'invalid_blocks' }
+        : refusalOf(args);
   const find = (args: Args): FakeMessage | undefined =>
     messages.find((message) => message.ts === args.ts && message.channel === args.channel);
+  const putEphemeral = (
+    args: Args,
+    to: { readonly channel: string; readonly user: string },
+    by: 'api' | 'response',
+  ): void => {
+    ephemerals.push({
+      ...to,
+      ...(typeof args.thread_ts === 'string' ? { thread_ts: args.thread_ts } : {}),
+      text: String(args.text ?? ''),
+      blocks: blocksOf(args),
+      by,
+    });
+  };
   const put = (args: Args, streaming: boolean): Reply => {
     const ts = nextTs();
     messages.push({
@@ -119,6 +193,7 @@ export const startFakeSlack = async (
       ok: true,
       user_id: botUserId,
       bot_id: 'B0BOT',
+      app_id: 'A0APP',
       team_id: teamId,
       url: 'https://fake.slack.example/',
     }),
@@ -141,7 +216,41 @@ export const startFakeSlack = async (
       messages.splice(messages.indexOf(message), 1);
       return { ok: true, ts: message.ts };
     },
+    'chat.postEphemeral': (args) => {
+      const refusal = refuses(args);
+      if (refusal !== null) return refusal;
+      const user = String(args.user);
+      if (absent.has(user)) return { ok: false, error: 'user_not_in_channel' };
+      putEphemeral(args, { channel: String(args.channel), user }, 'api');
+      return { ok: true, message_ts: nextTs() };
+    },
+    'chat.getPermalink': (args) =>
+      find({ channel: args.channel, ts: args.message_ts }) === undefined
+        ? { ok: false, error: 'message_not_found' }
+        : {
+            ok: true,
+            permalink: `https://fake.slack.example/archives/${String(args.channel)}/p${String(args.message_ts)}`,
+          },
+    'conversations.open': (args) =>
+      String(args.users) === 'U0NOBODY'
+        ? { ok: false, error: 'user_not_found' }
+        : { ok: true, channel: { id: `D0${String(args.users)}` } },
+    'conversations.info': (args) => ({
+      ok: true,
+      channel: { id: args.channel, creator: creators.get(String(args.channel)) ?? 'U0FOUNDER' },
+    }),
+    'users.info': (args) =>
+      scopes.has('users:read')
+        ? { ok: true, user: { id: args.user, team_id: teamId, ...users.get(String(args.user)) } }
+        : { ok: false, error: 'missing_scope' },
+    'views.open': (args) => {
+      views.push({ triggerId: String(args.trigger_id), view: args.view as Readonly<Record<string, unknown>> });
+      return { ok: true, view: { id: `V${views.length}` } };
+    },
+    'assistant.threads.setSuggestedPrompts': () => ({ ok: true }),
     'chat.startStream': (args) => {
+      const refusal = refuses({ ...args, text: 'x' });
+      if (refusal !== null) return refusal;
       if (typeof args.thread_ts !== 'string') return { ok: false, error: 'invalid_thread_ts' };
       if (typeof args.recipient_user_id !== 'string' || typeof args.recipient_team_id !== 'string')
         return { ok: false, error: 'missing_recipient_team_id' };
@@ -177,7 +286,8 @@ export const startFakeSlack = async (
         (message) =>
           message.channel === args.channel &&
           belongs(message) &&
-          (typeof args.oldest !== 'string' || message.ts > args.oldest),
+          (typeof args.oldest !== 'string' || message.ts > args.oldest) &&
+          (typeof args.latest !== 'string' || message.ts < args.latest),
       )
       .map(({ metadata, ...message }) =>
         String(args.include_all_metadata) === 'true' && metadata !== undefined ? { ...message, metadata } : message,
@@ -185,7 +295,73 @@ export const startFakeSlack = async (
     has_more: false,
   });
 
+  /** Slack's file host: without the token or the permission it shows its sign-in page, with 200. */
+  const serveFile = (request: IncomingMessage, response: ServerResponse): void => {
+    const file = files.get(decodeURIComponent((request.url ?? '').slice('/files/'.length)));
+    const token = String(request.headers.authorization ?? '').replace(/^Bearer /, '');
+    if (!tokens.has(token) || !scopes.has('files:read'))
+      return void response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end('<html>Sign in</html>');
+    if (file === undefined) return void response.writeHead(404).end();
+    response
+      .writeHead(200, { 'content-type': file.mediaType, 'content-disposition': 'attachment; filename="x"' })
+      .end(file.bytes);
+  };
+
+  const takeResponse = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const place = responses.get(request.url ?? '');
+    const args = JSON.parse(await readBody(request)) as Args;
+    calls.push({ method: 'response_url', args, token: '', at: Date.now() });
+    const fault = faults.get('response_url')?.shift();
+    if (fault?.kind === 'status') return void response.writeHead(fault.status).end('error');
+    if (place === undefined) return void response.writeHead(404).end('no_service');
+    place.uses += 1;
+    if (place.uses > 5) return reply(response, 404, { ok: false, error: 'used_url' });
+    const refusal =
+      markdownRefused && blocksOf(args).some((block) => block.type === 'markdown') ? 'invalid_blocks' : null;
+    if (refusal !== null) return reply(response, 400, { ok: false, error: refusal });
+    if (args.response_type === 'in_channel') put({ ...args, channel: place.channel }, false);
+    else putEphemeral(args, { channel: place.channel, user: place.user }, 'response');
+    response.writeHead(200).end('ok');
+  };
+
+  const grantTokens = (grant: Pick<FakeGrant, 'token' | 'refreshToken' | 'expiresIn'>) => ({
+    access_token: grant.token,
+    token_type: 'bot',
+    ...(grant.refreshToken === undefined ? {} : { refresh_token: grant.refreshToken }),
+    ...(grant.expiresIn === undefined ? {} : { expires_in: grant.expiresIn }),
+  });
+  const exchange = (args: Args, request: IncomingMessage): Reply => {
+    const [id, secret] = Buffer.from(String(request.headers.authorization ?? '').replace(/^Basic /, ''), 'base64')
+      .toString()
+      .split(':');
+    if (id !== 'the-client' || secret !== 'the-client-secret') return { ok: false, error: 'bad_client_secret' };
+    if (args.grant_type === 'refresh_token') {
+      const renewal = renewals.get(String(args.refresh_token));
+      renewals.delete(String(args.refresh_token));
+      if (renewal === undefined) return { ok: false, error: 'invalid_refresh_token' };
+      tokens.set(renewal.token, teamId);
+      return { ok: true, ...grantTokens(renewal) };
+    }
+    const grant = grants.get(String(args.code));
+    grants.delete(String(args.code));
+    if (grant === undefined) return { ok: false, error: 'invalid_code' };
+    tokens.set(grant.token, grant.teamId);
+    return {
+      ok: true,
+      ...grantTokens(grant),
+      scope: [...scopes].join(','),
+      bot_user_id: botUserId,
+      app_id: 'A0APP',
+      team: grant.organisation ? null : { id: grant.teamId, name: grant.teamName },
+      enterprise: grant.organisation ? { id: 'E0ORG', name: 'Org' } : null,
+      is_enterprise_install: grant.organisation === true,
+      authed_user: { id: grant.userId },
+    };
+  };
+
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (request.url?.startsWith('/files/')) return serveFile(request, response);
+    if (request.url?.startsWith('/hooks/')) return takeResponse(request, response);
     const method = (request.url ?? '').replace(/^\/(?:api\/)?/, '');
     const args = await readArgs(request);
     const token = String(request.headers.authorization ?? '').replace(/^Bearer /, '');
@@ -201,22 +377,20 @@ export const startFakeSlack = async (
     if (fault?.kind === 'status') return reply(response, fault.status, { ok: false });
     if (fault?.kind === 'error') return reply(response, 200, { ok: false, error: fault.error });
     const known = unknownMethods.has(method) ? undefined : methods[method];
-    const expected = method === 'apps.connections.open' ? (options.appToken ?? 'xapp-fake') : botToken;
+    const isAllowed =
+      method === 'apps.connections.open' ? token === (options.appToken ?? 'xapp-fake') : tokens.has(token);
     const result: Reply =
-      known === undefined
-        ? { ok: false, error: 'unknown_method' }
-        : token !== expected
-          ? { ok: false, error: 'invalid_auth' }
-          : known(args);
+      method === 'oauth.v2.access'
+        ? exchange(args, request)
+        : known === undefined
+          ? { ok: false, error: 'unknown_method' }
+          : !isAllowed
+            ? { ok: false, error: 'invalid_auth' }
+            : method === 'auth.test'
+              ? { ...known(args), team_id: tokens.get(token) }
+              : known(args);
     if (fault?.kind === 'lost') return void request.socket.destroy();
-    reply(
-      response,
-      200,
-      result,
-      method === 'auth.test'
-        ? { 'x-oauth-scopes': 'chat:write,app_mentions:read,im:history,channels:history,groups:history' }
-        : {},
-    );
+    reply(response, 200, result, method === 'auth.test' ? { 'x-oauth-scopes': [...scopes].join(',') } : {});
   };
 
   const server = createServer((request, response) => {
@@ -242,6 +416,24 @@ export const startFakeSlack = async (
     teamId,
     calls,
     messages,
+    ephemerals,
+    views,
+    users,
+    creators,
+    files,
+    scopes,
+    absent,
+    vanish: (what) => {
+      gone = what;
+    },
+    grant: (code, grant) => void grants.set(code, grant),
+    renewal: (refreshToken, grant) => void renewals.set(refreshToken, grant),
+    responseUrl: (place) => {
+      const path = `/hooks/${responses.size + 1}`;
+      responses.set(path, { ...place, uses: 0 });
+      return `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`;
+    },
+    fileUrl: (name) => `http://127.0.0.1:${(server.address() as AddressInfo).port}/files/${encodeURIComponent(name)}`,
     answers: (thread) =>
       messages.filter(
         (message) => message.user === botUserId && (thread === undefined || message.thread_ts === thread),
@@ -275,6 +467,22 @@ const blocksOf = (args: Args): FakeMessage['blocks'] => (Array.isArray(args.bloc
 const metadataOf = (args: Args): Pick<FakeMessage, 'metadata'> =>
   args.metadata === undefined ? {} : { metadata: args.metadata as NonNullable<FakeMessage['metadata']> };
 
+/** All that the manifest asks for, but for one, so that a check-up has something to say. */
+const defaultScopes = [
+  'app_mentions:read',
+  'assistant:write',
+  'channels:history',
+  'channels:read',
+  'chat:write',
+  'commands',
+  'files:read',
+  'groups:history',
+  'groups:read',
+  'im:history',
+  'im:write',
+  'users:read',
+];
+
 /** Slack's limits on a message. */
 const refusalOf = (args: Args): Reply | null => {
   const blocks = blocksOf(args);
@@ -282,7 +490,8 @@ const refusalOf = (args: Args): Reply | null => {
   const markdown = blocks
     .filter((block) => block.type === 'markdown')
     .reduce((sum, block) => sum + String(block.text).length, 0);
-  if (markdown > markdownLimit || JSON.stringify(blocks).length > 13_200 * 4)
+  // Not documented, and met: https://github.com/slackapi/bolt-js/issues/2509
+  if (markdown > markdownLimit || JSON.stringify(blocks).length > 13_200)
     return { ok: false, error: 'msg_blocks_too_long' };
   if (String(args.text ?? '').length > 40_000) return { ok: false, error: 'msg_too_long' };
   return String(args.text ?? '') === '' && blocks.length === 0 ? { ok: false, error: 'no_text' } : null;
@@ -298,9 +507,14 @@ const reply = (
 };
 
 /** Form fields; those that hold JSON are opened, as Slack does. */
+const readBody = async (request: IncomingMessage): Promise<string> => {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of request) chunks.push(chunk as Uint8Array);
+  return Buffer.concat(chunks).toString();
+};
+
 const readArgs = async (request: IncomingMessage): Promise<Args> => {
-  let body = '';
-  for await (const chunk of request) body += String(chunk);
+  const body = await readBody(request);
   const fields = [...new URLSearchParams(body)].map(([key, value]) => [
     key,
     /^[[{]/.test(value) && key !== 'text' && key !== 'markdown_text' ? JSON.parse(value) : value,
@@ -314,7 +528,7 @@ export type SlackSender = {
   /** Signs like Slack and posts; `retry` adds the headers of a redelivery. Resolves with the status. */
   send(
     payload: unknown,
-    options?: { readonly retry?: number; readonly form?: boolean; readonly at?: number },
+    options?: { readonly retry?: number; readonly form?: boolean | 'command'; readonly at?: number },
   ): Promise<Response>;
 };
 
@@ -324,9 +538,12 @@ export const createSlackSender = (options: {
   now(): number;
 }): SlackSender => ({
   send: (payload, how = {}) => {
-    const body = how.form
-      ? new URLSearchParams({ payload: JSON.stringify(payload) }).toString()
-      : JSON.stringify(payload);
+    const body =
+      how.form === 'command'
+        ? new URLSearchParams(payload as Record<string, string>).toString()
+        : how.form
+          ? new URLSearchParams({ payload: JSON.stringify(payload) }).toString()
+          : JSON.stringify(payload);
     return fetch(options.url, {
       method: 'POST',
       headers: {
@@ -427,6 +644,121 @@ export const slackPayloads = (teamId: string, botUserId: string) => {
           ...(shape.thread === undefined ? {} : { thread_ts: shape.thread }),
         },
       }),
+    /** A slash command's fields; they come as a form, not as JSON. */
+    command: (
+      command: string,
+      text: string,
+      on: {
+        readonly channel?: string;
+        readonly user?: string;
+        readonly responseUrl?: string;
+        readonly trigger?: string;
+      } = {},
+    ) => {
+      events += 1;
+      return {
+        token: 'x',
+        team_id: teamId,
+        team_domain: 'fake',
+        channel_id: on.channel ?? 'C0GENERAL',
+        channel_name: 'general',
+        user_id: on.user ?? 'U0ASKER',
+        user_name: 'ada',
+        command,
+        text,
+        api_app_id: 'A0APP',
+        is_enterprise_install: 'false',
+        trigger_id: on.trigger ?? `1337.42.command${events}`,
+        ...(on.responseUrl === undefined ? {} : { response_url: on.responseUrl }),
+      };
+    },
+    /** "Ask about this" on a message. */
+    shortcut: (
+      about: {
+        readonly text: string;
+        readonly ts: string;
+        readonly thread?: string;
+        readonly files?: readonly unknown[];
+      },
+      on: { readonly channel?: string; readonly responseUrl?: string; readonly callbackId?: string } = {},
+    ) => {
+      events += 1;
+      return {
+        type: 'message_action',
+        callback_id: on.callbackId ?? 'footnote_ask_about',
+        trigger_id: `1337.42.shortcut${events}`,
+        action_ts: `1790000001.${String(events).padStart(6, '0')}`,
+        team: { id: teamId, domain: 'fake' },
+        user: { id: 'U0ASKER', name: 'ada', team_id: teamId },
+        channel: { id: on.channel ?? 'C0GENERAL', name: 'general' },
+        message_ts: about.ts,
+        message: {
+          type: 'message',
+          user: 'U0OTHER',
+          ts: about.ts,
+          text: about.text,
+          ...(about.thread === undefined ? {} : { thread_ts: about.thread }),
+          ...(about.files === undefined ? {} : { files: about.files }),
+        },
+        ...(on.responseUrl === undefined ? {} : { response_url: on.responseUrl }),
+      };
+    },
+    /** A button of ours. */
+    press: (
+      actionId: string,
+      value: string,
+      on: {
+        readonly ts: string;
+        readonly thread?: string;
+        readonly channel?: string;
+        readonly user?: string;
+        readonly responseUrl?: string;
+        readonly ephemeral?: boolean;
+      },
+    ) => {
+      events += 1;
+      return {
+        type: 'block_actions',
+        team: { id: teamId },
+        user: { id: on.user ?? 'U0ASKER', name: 'ada', team_id: teamId },
+        channel: { id: on.channel ?? 'C0GENERAL' },
+        trigger_id: `1337.42.press${events}`,
+        container: {
+          type: 'message',
+          message_ts: on.ts,
+          channel_id: on.channel ?? 'C0GENERAL',
+          is_ephemeral: on.ephemeral === true,
+          ...(on.thread === undefined ? {} : { thread_ts: on.thread }),
+        },
+        ...(on.ephemeral
+          ? {}
+          : { message: { ts: on.ts, ...(on.thread === undefined ? {} : { thread_ts: on.thread }) } }),
+        ...(on.responseUrl === undefined ? {} : { response_url: on.responseUrl }),
+        actions: [
+          {
+            type: 'button',
+            action_id: actionId,
+            block_id: 'b',
+            value,
+            action_ts: `1790000002.${String(events).padStart(6, '0')}`,
+          },
+        ],
+      };
+    },
+    /** The form that a thumbs down opened, sent. */
+    submit: (view: Readonly<Record<string, unknown>>, text: string, user = 'U0ASKER') => ({
+      type: 'view_submission',
+      team: { id: teamId },
+      user: { id: user, name: 'ada', team_id: teamId },
+      api_app_id: 'A0APP',
+      trigger_id: '1337.42.submit',
+      view: {
+        ...view,
+        id: 'V1',
+        state: { values: { reason: { text: { type: 'plain_text_input', value: text } } } },
+      },
+      response_urls: [],
+    }),
     click: (
       answerId: string,
       rating: 'up' | 'down',
@@ -436,6 +768,7 @@ export const slackPayloads = (teamId: string, botUserId: string) => {
       team: { id: teamId },
       user: { id: on.user ?? 'U0ASKER', team_id: teamId },
       channel: { id: on.channel ?? 'C0GENERAL' },
+      trigger_id: `1337.42.click${on.ts}`,
       container: { type: 'message', message_ts: on.ts, channel_id: on.channel ?? 'C0GENERAL', thread_ts: on.thread },
       message: { ts: on.ts, thread_ts: on.thread },
       actions: [

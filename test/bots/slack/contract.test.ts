@@ -5,7 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { createSlack } from '../../../bots/slack/slack.ts';
 import type { InboundEvent } from '../../../core/domain.ts';
 import { systemClock } from '../../../core/observe/system.ts';
-import { type PlatformRig, platformContract } from '../../contracts/platform.ts';
+import type { Offer } from '../../../core/ports/platform.ts';
+import { type Gesture, type GestureOptions, type PlatformRig, platformContract } from '../../contracts/platform.ts';
 import { createTestRuntime } from '../../fakes/clock.ts';
 import {
   createSlackSender,
@@ -18,10 +19,38 @@ import {
 
 const signingSecret = 'the-secret';
 
-const shownText = (message: FakeMessage): string => {
+/** The words of a block; buttons and the like have none that could notify anybody. */
+const wordsIn = (block: Readonly<Record<string, unknown>>): string =>
+  typeof block.text === 'string'
+    ? block.text
+    : String((block.text as { readonly text?: unknown } | undefined)?.text ?? '');
+
+const shownText = (message: Pick<FakeMessage, 'blocks' | 'text'>): string => {
   const markdown = message.blocks.filter((block) => block.type === 'markdown').map((block) => String(block.text));
   return markdown.length > 0 ? markdown.join('\n') : message.text;
 };
+
+type Blocks = FakeMessage['blocks'];
+
+const elementsOf = (blocks: Blocks): readonly Readonly<Record<string, unknown>>[] =>
+  blocks.flatMap((block) => (Array.isArray(block.elements) ? block.elements : []));
+
+const offersIn = (blocks: Blocks): readonly Offer[] => {
+  const names = elementsOf(blocks).map((element) => /^footnote_([a-z]+)/.exec(String(element.action_id))?.[1] ?? '');
+  return [...new Set(names.map((name) => (name === 'feedback' ? 'thumbs' : (name as Offer))))];
+};
+
+const isStopButton = (message: FakeMessage): boolean =>
+  elementsOf(message.blocks).some((element) => element.action_id === 'footnote_stop');
+
+/** A conversation that the bot opened with a person. */
+const isOpened = (message: FakeMessage): boolean => message.channel.startsWith('D0U');
+
+/** Whoever a text notifies, as Slack reads it: entities count wherever they stand unescaped. */
+const pingedBy = (text: string): readonly string[] =>
+  [...text.matchAll(/<(?:@([UW][A-Z0-9]+)|!(?:channel|here|everyone|subteam))/g)].map(
+    ([, user]) => user ?? 'everybody',
+  );
 
 const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig> => {
   const fake = await startFakeSlack();
@@ -34,7 +63,7 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
     botToken: 'xoxb-fake',
     apiUrl: fake.url,
     runtime,
-    settings: { appendMs: 1, editMs: 1, statusAfterMs: 0, firstAfterMs: 0 },
+    settings: { appendMs: 1, editMs: 1, statusAfterMs: 0, firstAfterMs: 0, stopAfterMs: 1, postMs: 0 },
   });
   await platform.start(async (event) => {
     if (refusing) throw new Error('the store is down');
@@ -54,9 +83,59 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
     return ts;
   };
   const mention = (text: string, ts: string) => payloads.appMention({ text: `<@${fake.botUserId}> ${text}`, ts });
+  const send = async (payload: unknown, form?: boolean | 'command'): Promise<boolean> =>
+    (await sender.send(payload, form === undefined ? {} : { form })).status === 200;
+  const respondTo = () => fake.responseUrl({ channel: 'C0GENERAL', user: 'U0ASKER' });
+  const press = (name: string, value: string) =>
+    send(payloads.press(`footnote_${name}`, value, { ts: fake.nextTs(), thread: fake.nextTs() }), true);
+  const rate = (rating: 'up' | 'down', { answerId = '' }: GestureOptions = {}) =>
+    send(payloads.click(answerId, rating, { ts: fake.nextTs(), thread: fake.nextTs() }), true);
+  const gestures: Readonly<Record<Gesture, (options?: GestureOptions) => Promise<boolean>>> = {
+    command: ({ text = '' } = {}) => send(payloads.command('/ask', text, { responseUrl: respondTo() }), 'command'),
+    'private-command': ({ text = '' } = {}) =>
+      send(payloads.command('/ask', `--private ${text}`, { responseUrl: respondTo() }), 'command'),
+    'help-command': () => send(payloads.command('/footnote', 'help', { responseUrl: respondTo() }), 'command'),
+    'about-message': ({ text = '' } = {}) =>
+      send(payloads.shortcut({ text, ts: fake.nextTs() }, { responseUrl: respondTo() }), true),
+    edit: ({ id, text = '' } = {}) => send(payloads.edit({ text, ts: tsOf(id) }, 'before', fake.nextTs())),
+    delete: ({ id } = {}) => send(payloads.remove({ ts: tsOf(id) }, fake.nextTs())),
+    attachment: () =>
+      send(
+        payloads.message({
+          text: '',
+          ts: fake.nextTs(),
+          channel: 'D0DIRECT',
+          channelType: 'im',
+          more: { subtype: 'file_share', files: [{ id: 'F1', name: 'plan.txt', mimetype: 'text/plain', size: 4 }] },
+        }),
+      ),
+    stop: ({ deliveryId = '' } = {}) => press('stop', deliveryId),
+    publish: ({ answerId = '' } = {}) => press('publish', answerId),
+    solved: ({ answerId = '' } = {}) => press('solved', answerId),
+    human: ({ answerId = '' } = {}) => press('human', answerId),
+    'thumbs-up': (options) => rate('up', options),
+    'thumbs-down': (options) => rate('down', options),
+    reason: async (options = {}) => {
+      const opened = fake.nextCall('views.open');
+      await rate('down', options);
+      const { view } = (await opened).args;
+      return send(payloads.submit(view as Readonly<Record<string, unknown>>, options.text ?? ''), true);
+    },
+  };
+  const visible = () => fake.answers().filter((message) => !isOpened(message) && !isStopButton(message));
   return {
     platform,
     heard,
+    gestures,
+    whispered: () => [...fake.ephemerals, ...fake.answers().filter(isOpened)].map(shownText),
+    offered: () => offersIn((fake.ephemerals.at(-1) ?? visible().at(-1))?.blocks ?? []),
+    stopStands: () => fake.answers().some(isStopButton),
+    pinged: () => {
+      const statuses = fake.callsOf('assistant.threads.setStatus').map((call) => String(call.args.status));
+      const texts = fake.answers().flatMap((message) => [message.text, ...message.blocks.map(wordsIn)]);
+      return [...new Set([...texts, ...statuses].flatMap(pingedBy))];
+    },
+    vanish: fake.vanish,
     refuse: () => {
       refusing = true;
     },
@@ -85,7 +164,7 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
       return (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body }))
         .ok;
     },
-    shown: () => fake.answers().map(shownText),
+    shown: () => visible().map(shownText),
     close: async () => {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -3,6 +3,7 @@ import type { Connection } from '../../../core/domain.ts';
 import { AppError } from '../../../core/errors.ts';
 import type { StateStore } from '../../../core/ports/state.ts';
 import { createSlackSender } from '../../fakes/slack-api.ts';
+import { createFakeWorkspaces } from '../../fakes/workspaces.ts';
 import { createWorld, demoTenant, reasonsOf, signingSecret, type World } from './world.ts';
 
 describe("Slack's doors", () => {
@@ -46,13 +47,11 @@ describe("Slack's doors", () => {
       workspaceId: world.fake.teamId,
       createdAt: 0,
     };
+    const workspaces = createFakeWorkspaces();
+    workspaces.connect(connection, { signingSecret: 'own-secret', botToken: 'xoxb-fake' });
     const bot = await world.instance({
       slack: {
-        connections: {
-          byId: async (id) => (id === connection.id ? connection : null),
-          byWorkspace: async (id) => (id === connection.workspaceId ? connection : null),
-          credentials: async () => ({ signingSecret: 'own-secret', botToken: 'xoxb-fake' }),
-        },
+        connections: workspaces,
       },
     });
     const sender = (path: string, secret: string) =>

@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
+import { normaliseEvent } from '../../../bots/slack/events.ts';
+import { normaliseInteraction } from '../../../bots/slack/interactions.ts';
 import { parseSlackText } from '../../../bots/slack/mrkdwn.ts';
-import { normaliseEvent, normaliseInteraction } from '../../../bots/slack/normalise.ts';
 import { slackPayloads } from '../../fakes/slack-api.ts';
 
 const payloads = slackPayloads('T1', 'UBOT');
 const context = { receivedAt: 5, botUserId: () => null };
 const heard = (payload: unknown) => {
   const result = normaliseEvent(payload, context);
-  if (result.kind !== 'event') throw new Error(`ignored: ${result.why}`);
+  if (result.kind !== 'event') throw new Error(JSON.stringify(result));
   return result.event;
 };
 

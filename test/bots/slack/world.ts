@@ -123,6 +123,7 @@ export const createWorld = async (): Promise<World> => {
         editMs: 5,
         statusAfterMs: 0,
         firstAfterMs: 0,
+        postMs: 0,
         timeoutMs: 2000,
         ...options.slack?.settings,
       },
