@@ -52,7 +52,7 @@ const defaults: SlackSettings = {
   firstAfterMs: 150,
   stopAfterMs: 2000,
   postMs: 1000,
-  burst: 5,
+  burst: 10,
 };
 
 /** Slack as a platform: events in over HTTP or Socket Mode, answers out through the Web API. */

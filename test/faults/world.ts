@@ -141,7 +141,8 @@ export const createWorld = async (chance: Chance) => {
     const known = threads.filter(({ root }) => root !== '');
     const follows =
       !isDirect && known.length > 0 && chance.float() < 0.3 ? known[chance.below(known.length)] : undefined;
-    const channel = isDirect ? `D${asked}` : (follows?.channel ?? 'C0GENERAL');
+    // Many rooms: in one, answers wait for each other by the second, as Slack wants it.
+    const channel = isDirect ? `D${asked}` : (follows?.channel ?? `C0ROOM${asked % 25}`);
     const thread = follows ?? { channel, root: isDirect ? '' : ts, questions: 0 };
     thread.questions += 1;
     if (follows === undefined) threads.push(thread);
