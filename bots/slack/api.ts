@@ -39,7 +39,7 @@ export const createSlackApi = (options: {
 }): SlackApi => {
   const settings = { ...defaults, ...options.settings };
   const { clock, random, log } = options.runtime;
-  const base = new URL(options.apiUrl ?? 'https://slack.com/api/');
+  const base = new URL((options.apiUrl ?? 'https://slack.com/api').replace(/\/?$/, '/'));
   /** Channel → time before which it must be left alone. */
   const resting = new Map<string, number>();
 

@@ -29,7 +29,8 @@ export const writeAll = async (
       sealed: true,
       offered: last ? offered : null,
     });
-    const result = ts === undefined ? await post(parts, draft, body, index, last) : await replace(parts, draft, ts, body);
+    const result =
+      ts === undefined ? await post(parts, draft, body, index, last) : await replace(parts, draft, ts, body);
     if (result === 'blocks-refused') queue = draft.simplify(queue, index);
     else if (result === 'gone') posted.splice(index, 1);
     else index += 1;
