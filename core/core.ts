@@ -1,5 +1,6 @@
 import type {
   ApiKey,
+  Audience,
   ChannelRules,
   Chunk,
   Citation,
@@ -263,6 +264,8 @@ export type SourceInput = {
   readonly name: string;
   readonly settings: Readonly<Record<string, unknown>>;
   readonly schedule?: string | null;
+  /** Default: `members`. */
+  readonly audience?: Audience;
 };
 
 export type SourceKind = {

@@ -92,6 +92,8 @@ export const addConnections = ({ add }: Operations, { core, platforms }: HttpPar
     },
     async ({ c, params, signal }) => {
       const connection = found(await core.connections.get(c.get('tenant').id, params.connection), 'connection');
+      const { lastEventAt, lastError, lastErrorAt } = renderConnection(connection);
+      const heard = { lastEventAt, lastError, lastErrorAt };
       const platform = platforms.find(({ name }) => name === connection.platform);
       if (platform === undefined) {
         return c.json({
@@ -102,10 +104,11 @@ export const addConnections = ({ add }: Operations, { core, platforms }: HttpPar
               advice: `Configure ${connection.platform} in the environment of this deployment.`,
             },
           ],
+          ...heard,
         });
       }
       const lines = await platform.checkUp(connection, AbortSignal.any([signal, AbortSignal.timeout(20_000)]));
-      return c.json({ items: lines.map(({ item, ok, advice }) => ({ item, ok, ...defined({ advice }) })) });
+      return c.json({ items: lines.map(({ item, ok, advice }) => ({ item, ok, ...defined({ advice }) })), ...heard });
     },
   );
 };

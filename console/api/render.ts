@@ -43,6 +43,7 @@ export const renderSource = (source: Source) => ({
   name: source.name,
   settings: source.settings,
   schedule: source.schedule ?? null,
+  audience: source.audience ?? 'members',
   createdAt: iso(source.createdAt),
   lastSyncedAt: isoOrNull(source.lastSyncedAt),
   nextRunAt: isoOrNull(source.nextRunAt),
@@ -152,6 +153,7 @@ export const renderConnection = (connection: Connection) => ({
   createdAt: iso(connection.createdAt),
   lastEventAt: isoOrNull(connection.lastEventAt),
   lastError: connection.lastError ?? null,
+  lastErrorAt: isoOrNull(connection.lastErrorAt),
 });
 
 /** `Server-Timing: search_text;dur=1.2, …`; names are our own step names, made safe all the same. */

@@ -4,6 +4,7 @@ import { slugSentence } from '../../core/text/slug.ts';
 /** What goes in and out of the API. Unknown fields of a request are ignored, never applied. */
 
 const id = z.string().min(1).max(1024);
+const some = (what: z.ZodString) => z.array(what).max(100);
 const name = z.string().trim().min(1).max(200);
 const time = z.iso.datetime().openapi({ description: 'ISO 8601, UTC' });
 const webUrl = z.url({ protocol: /^https?$/, message: 'must be an http or https address' }).max(4096);
@@ -60,12 +61,35 @@ const price = z.object({
   from: z.iso.date(),
   origin: z.literal('tenant').default('tenant'),
 });
+const people = z.array(z.string().min(1).max(200)).max(1000);
+/** The rules of a channel; for a tenant, what its channels inherit. */
+export const rulesInput = z.object({
+  enabled: z.boolean().optional(),
+  answerWhen: z.enum(['mention', 'question', 'every']).optional(),
+  sources: some(id).optional(),
+  instructions: z.string().max(4000).optional(),
+  language: z.string().max(35).optional(),
+  replies: z.enum(['public', 'private']).optional(),
+  whoMayAsk: people.optional(),
+  audience: z.enum(['everybody', 'members']).optional().openapi({
+    description: 'Who can read the channel; where everybody can, public answers use only sources meant for everybody',
+  }),
+  guests: z.enum(['refuse', 'limit']).optional().openapi({
+    description: 'Guests and outsiders: not answered, or answered from sources meant for everybody',
+  }),
+  bots: people.optional().openapi({ description: 'Bot users that may ask' }),
+  humans: people.optional().openapi({
+    description: 'Whom “I need a human” calls: user ids, or one channel as `#id`',
+  }),
+});
+
 const tenantSettings = z.object({
   instructions: z.string().max(4000).optional(),
   language: z.string().max(35).optional(),
   keepText: z.boolean().optional(),
   retentionDays: z.int().min(1).max(36_500).optional(),
   prices: z.array(price).max(200).optional(),
+  channels: rulesInput.optional().openapi({ description: 'What every channel inherits unless it says otherwise' }),
 });
 export const tenantInput = z.object({ slug, name });
 export const tenantPatch = z.object({ name: name.optional(), settings: tenantSettings.optional() });
@@ -93,16 +117,22 @@ export const keys = z.object({
 // ── sources, jobs, documents ────────────────────────────────────────────────────────────────────────────────────────
 
 const settings = z.record(z.string().max(100), z.unknown());
+const audience = z.enum(['everybody', 'members', 'named']).openapi({
+  description:
+    'Who may be shown its words: guests and outsiders too; people of the organisation (default); only channels whose rules name it',
+});
 export const sourceInput = z.object({
   kind: z.string().min(1).max(50),
   name,
   settings: settings.default({}),
   schedule: z.string().min(1).max(100).nullish(),
+  audience: audience.optional(),
 });
 export const sourcePatch = z.object({
   name: name.optional(),
   settings: settings.optional(),
   schedule: z.string().min(1).max(100).nullish(),
+  audience: audience.optional(),
 });
 export const source = z
   .object({
@@ -111,6 +141,7 @@ export const source = z
     name: z.string(),
     settings: z.looseObject({}),
     schedule: z.string().nullable(),
+    audience: z.string(),
     createdAt: time,
     lastSyncedAt: time.nullable(),
     nextRunAt: time.nullable(),
@@ -184,7 +215,6 @@ export const batchResult = z.object({
 
 // ── questions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const some = (what: z.ZodString) => z.array(what).max(100);
 export const searchInput = z.object({
   query: z.string().trim().min(1).max(100_000),
   limit: z.int().min(1).max(100).default(10),
@@ -314,22 +344,17 @@ export const connection = z
     createdAt: time,
     lastEventAt: time.nullable(),
     lastError: z.string().nullable(),
+    lastErrorAt: time.nullable(),
   })
   .openapi('Connection');
 export const connections = z.object({ connections: z.array(connection), nextCursor });
 export const checkUp = z.object({
   items: z.array(z.object({ item: z.string(), ok: z.boolean(), advice: z.string().optional() })),
+  lastEventAt: time.nullable(),
+  lastError: z.string().nullable(),
+  lastErrorAt: time.nullable(),
 });
 
-export const rulesInput = z.object({
-  enabled: z.boolean().optional(),
-  answerWhen: z.enum(['mention', 'question', 'every']).optional(),
-  sources: some(id).optional(),
-  instructions: z.string().max(4000).optional(),
-  language: z.string().max(35).optional(),
-  replies: z.enum(['public', 'private']).optional(),
-  whoMayAsk: z.array(z.string().min(1).max(200)).max(1000).optional(),
-});
 const origin = z.enum(['channel', 'tenant', 'default']);
 const ruled = (value: z.ZodType) => z.object({ value: value.nullable(), origin });
 export const rules = z
@@ -341,6 +366,10 @@ export const rules = z
     language: ruled(z.string()),
     replies: ruled(z.string()),
     whoMayAsk: ruled(z.array(z.string())),
+    audience: ruled(z.string()),
+    guests: ruled(z.string()),
+    bots: ruled(z.array(z.string())),
+    humans: ruled(z.array(z.string())),
   })
   .openapi('ChannelRules');
 

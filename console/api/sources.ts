@@ -25,12 +25,13 @@ export const addSources = ({ add }: Operations, { core }: HttpParts): void => {
       answers: { 201: schemas.source },
     },
     async ({ c, body }) => {
-      const { kind, name, settings, schedule } = body;
+      const { kind, name, settings, schedule, audience } = body;
       const source = await core.sources.create(c.get('tenant').id, {
         kind,
         name,
         settings,
         ...(schedule === undefined ? {} : { schedule }),
+        ...(audience === undefined ? {} : { audience }),
       });
       return c.json(renderSource(source), 201);
     },

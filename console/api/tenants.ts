@@ -1,7 +1,7 @@
 import { reservedSlugs } from '../../core/text/slug.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
-import { found, renderKey, renderTenant } from './render.ts';
+import { found, knownSources, renderKey, renderTenant } from './render.ts';
 import * as schemas from './schemas.ts';
 
 const base = '/api/v1/tenants';
@@ -61,9 +61,13 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
       answers: { 200: schemas.tenant },
     },
     async ({ c, body }) => {
+      const { channels, ...settings } = body.settings ?? {};
+      await knownSources(core, c.get('tenant').id, channels?.sources);
       const patch = {
         ...defined({ name: body.name }),
-        ...(body.settings === undefined ? {} : { settings: defined(body.settings) }),
+        ...(body.settings === undefined
+          ? {}
+          : { settings: { ...defined(settings), ...(channels === undefined ? {} : { channels: defined(channels) }) } }),
       };
       return c.json(renderTenant(await core.tenants.update(c.get('tenant').id, patch)));
     },

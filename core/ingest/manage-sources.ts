@@ -120,6 +120,7 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
         createdAt: clock.now(),
         rev: 1,
         ...(schedule === undefined || nextRunAt === undefined ? {} : { schedule, nextRunAt }),
+        ...(input.audience === undefined ? {} : { audience: input.audience }),
       };
       await state.sources.create(source);
       return source;
@@ -131,6 +132,7 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
       const changes: Record<string, unknown> = {};
       if (patch.name !== undefined) changes.name = checkName(patch.name);
       if (patch.settings !== undefined) changes.settings = await checkSettings(driver, patch.settings);
+      if (patch.audience !== undefined) changes.audience = patch.audience;
       if (patch.schedule === null) Object.assign(changes, { schedule: null, nextRunAt: null });
       else if (patch.schedule !== undefined)
         Object.assign(changes, { schedule: patch.schedule, nextRunAt: checkSchedule(driver, patch.schedule) });

@@ -158,7 +158,7 @@ export type SourceStore = {
     sourceId: string,
     rev: number,
     /** Null takes the schedule (and its next run) away. */
-    patch: Partial<Pick<Source, 'name' | 'settings'>> & {
+    patch: Partial<Pick<Source, 'name' | 'settings' | 'audience'>> & {
       readonly schedule?: string | null;
       readonly nextRunAt?: number | null;
     },

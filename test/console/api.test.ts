@@ -500,6 +500,46 @@ describe('connections', () => {
   });
 });
 
+describe('rules of a channel', () => {
+  const rules = {
+    answerWhen: 'question',
+    audience: 'everybody',
+    guests: 'refuse',
+    bots: ['B1'],
+    humans: ['#C9'],
+  };
+
+  test('are kept as they were put, each with its origin', async () => {
+    const response = await harness.call('PUT', `${base}/channels/slack/C1`, admin(), rules);
+    expect(response.status).toBe(200);
+    const read = await json<Record<string, { value: unknown; origin: string }>>(
+      await harness.call('GET', `${base}/channels/slack/C1`, admin()),
+    );
+    for (const [name, value] of Object.entries(rules)) expect(read[name]).toEqual({ value, origin: 'channel' });
+    expect(read.enabled).toMatchObject({ origin: 'default' });
+  });
+
+  test('may be given to all channels of a tenant', async () => {
+    const response = await harness.call('PATCH', base, admin(), { settings: { channels: rules } });
+    expect(await json(response)).toMatchObject({ settings: { channels: rules } });
+    expect((await harness.call('PATCH', base, admin(), { settings: { channels: { guests: 'maybe' } } })).status).toBe(
+      422,
+    );
+  });
+
+  test('a source says whom it is meant for', async () => {
+    const made = await json<{ id: string; audience: string }>(
+      await harness.call('POST', `${base}/sources`, admin(), { kind: 'push', name: 'Board', audience: 'named' }),
+    );
+    expect(made.audience).toBe('named');
+    const changed = await harness.call('PATCH', `${base}/sources/${made.id}`, admin(), { audience: 'everybody' });
+    expect(await json(changed)).toMatchObject({ audience: 'everybody' });
+    expect((await harness.call('PATCH', `${base}/sources/${made.id}`, admin(), { audience: 'nobody' })).status).toBe(
+      422,
+    );
+  });
+});
+
 describe('money and time', () => {
   test('limits in money are decimal strings in the tenant’s currency', async () => {
     const put = await harness.call('PUT', `${base}/quotas`, admin(), {

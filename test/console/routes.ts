@@ -90,5 +90,11 @@ export const bodiesWithIds = (
   },
   { name: 'sources of a summary', method: 'POST', path: '/summarize', body: { sources: [tenant.push.id] } },
   { name: 'documents of a summary', method: 'POST', path: '/summarize', body: { documents: [tenant.document.id] } },
+  {
+    name: 'sources that a tenant’s channels inherit',
+    method: 'PATCH',
+    path: '',
+    body: { settings: { channels: { sources: [tenant.push.id] } } },
+  },
   { name: 'sources of a channel', method: 'PUT', path: '/channels/slack/C1', body: { sources: [tenant.push.id] } },
 ];

@@ -227,6 +227,16 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
     });
 
     describe('sources and documents', () => {
+      test('a source keeps whom it is meant for', async () => {
+        const tenant = await newTenant();
+        const source = aSource(tenant.id, { audience: 'everybody' });
+        await state.sources.create(source);
+        expect(await state.sources.get(tenant.id, source.id)).toEqual(source);
+        const changed = await state.sources.update(tenant.id, source.id, source.rev, { audience: 'named' });
+        expect(changed).toMatchObject({ audience: 'named' });
+        expect((await state.sources.list(tenant.id))[0]?.audience).toBe('named');
+      });
+
       test('a source is changed at its revision, by its tenant', async () => {
         const [tenant, other] = [await newTenant(), await newTenant()];
         const source = aSource(tenant.id, { schedule: '0 * * * *', nextRunAt: now });

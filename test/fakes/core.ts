@@ -174,7 +174,10 @@ export const createFakeCore = (): FakeCore => {
     (quotas.get(tenantId) ?? []).map((limit) => ({ ...limit, used: 0, resetsAt: Date.UTC(2026, 11, 1) }));
   const effective = (tenantId: string, platform: string, channelId: string): EffectiveRules => {
     const rules = channels.get(`${tenantId}|${platform}|${channelId}`) ?? {};
-    const names = ['enabled', 'answerWhen', 'sources', 'instructions', 'language', 'replies', 'whoMayAsk'] as const;
+    const names = [
+      ...(['enabled', 'answerWhen', 'sources', 'instructions', 'language', 'replies', 'whoMayAsk'] as const),
+      ...(['audience', 'guests', 'bots', 'humans'] as const),
+    ];
     return Object.fromEntries(
       names.map((name) => [name, { value: rules[name], origin: rules[name] === undefined ? 'default' : 'channel' }]),
     ) as EffectiveRules;

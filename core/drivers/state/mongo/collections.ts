@@ -1,5 +1,5 @@
 import type { Binary, Collection, Db, Long } from 'mongodb';
-import type { Addressed, LedgerEntry, PlatformName } from '../../../domain.ts';
+import type { Addressed, Audience, LedgerEntry, PlatformName } from '../../../domain.ts';
 import type { Generation, InboxRow, OutboxRecord } from '../../../ports/state.ts';
 
 /**
@@ -37,6 +37,7 @@ export type SourceDoc = {
   tenantId: string;
   kind: string;
   name: string;
+  audience: Audience | null;
   settings: string;
   schedule: string | null;
   nextRunAt: number | null;

@@ -25,6 +25,7 @@ export const sourceVerbs = (collections: Collections): SourceStore => {
         tenantId: source.tenantId,
         kind: source.kind,
         name: source.name,
+        audience: source.audience ?? null,
         settings: JSON.stringify(source.settings),
         schedule: source.schedule ?? null,
         nextRunAt: source.nextRunAt ?? null,
