@@ -10,9 +10,10 @@ import { run } from '../../cli/main.ts';
 import { openDoor } from '../../cli/open.ts';
 import { openWeaviateChunks } from '../../core/drivers/chunks/weaviate/chunks.ts';
 import { openCore, type Running, startFootnote } from '../../main.ts';
-import { dropDatabase, freshDatabase } from '../core/drivers/state/mongo/server.ts';
+import { addressOf as addressOfUri, dropDatabase, freshDatabase, through } from '../core/drivers/state/mongo/server.ts';
 import { createTestRuntime } from '../fakes/clock.ts';
 import { type ModelServer, startModelServer } from '../fakes/model-server.ts';
+import { startTcpProxy, type TcpProxy } from '../faults/tcp-proxy.ts';
 
 /**
  * The whole product on both servers: WEAVIATE_URL (and WEAVIATE_GRPC_URL) and MONGODB_URI name ones that tests may fill and
@@ -261,6 +262,96 @@ if (!hasServers) {
           .map((each) => each.class)
           .filter((name) => name.startsWith(`Footnote_${hexOf(deployment)}_${hexOf(id)}`));
       await expect.poll(classes, { timeout: 40_000, interval: 500 }).toEqual([]);
+    });
+  });
+
+  describe('a server that goes away', { timeout: 240_000 }, () => {
+    let running: Running;
+    let state: TcpProxy;
+    let rest: TcpProxy;
+    let grpc: TcpProxy;
+    let source: string;
+    const addressOf = (url: string) => ({ host: new URL(url).hostname, port: Number(new URL(url).port) });
+    beforeAll(async () => {
+      const uri = database();
+      const server = addressOfUri(uri);
+      if (server === null) throw new Error('MONGODB_URI must name one host for this.');
+      state = await startTcpProxy(server);
+      rest = await startTcpProxy(addressOf(WEAVIATE_URL));
+      grpc = await startTcpProxy(addressOf(weaviate.WEAVIATE_GRPC_URL));
+      running = await startFootnote(
+        environment(through(uri, state.port), {
+          WEAVIATE_URL: `http://127.0.0.1:${rest.port}`,
+          WEAVIATE_GRPC_URL: `http://127.0.0.1:${grpc.port}`,
+        }),
+      );
+      source = (await callOn(running, 'POST', '/api/v1/tenants/demo/sources', { body: { kind: 'push', name: 'p' } }))
+        .body.id;
+    }, 60_000);
+    afterAll(async () => {
+      for (const proxy of [state, rest, grpc]) proxy.set('pass');
+      await running.stop();
+      for (const proxy of [state, rest, grpc]) await proxy.close();
+    }, 60_000);
+
+    const put = (id: string) =>
+      callOn(running, 'PUT', `/api/v1/tenants/demo/sources/${source}/documents/${id}`, {
+        body: { title: id, text: `The ${id} sleeps in the valley.` },
+      });
+    const listed = async (id: string): Promise<boolean> =>
+      (await callOn(running, 'GET', `/api/v1/tenants/demo/sources/${source}/documents`)).body.documents.some(
+        (document: { externalId: string }) => document.externalId === id,
+      );
+    const soonDone = async (id: string): Promise<void> => {
+      const mendedAt = performance.now();
+      for (let status = 0; status !== 200 && status !== 201; status = (await put(id)).status)
+        expect(performance.now() - mendedAt).toBeLessThan(10_000);
+      const found = await callOn(running, 'POST', '/api/v1/tenants/demo/search', { body: { query: `${id} valley` } });
+      expect(found.body.passages[0].externalId).toBe(id);
+    };
+
+    it('Weaviate: no document is acknowledged, people are told, and all is well within ten seconds of its return', async () => {
+      for (const proxy of [rest, grpc]) proxy.set('refuse');
+      const refused = await put('quokka');
+      expect(refused.status).toBe(503);
+      expect(refused.body.detail).toMatch(/Weaviate/);
+      expect(await listed('quokka')).toBe(false);
+      expect((await fetch(`${running.url}/readyz`)).status).toBe(503);
+      const asked = await callOn(running, 'POST', '/api/v1/tenants/demo/ask', { body: { question: 'Annual leave?' } });
+      expect(asked.status).toBe(503);
+      for (const proxy of [rest, grpc]) proxy.set('pass');
+      await soonDone('quokka');
+    });
+
+    it('MongoDB: nothing is acknowledged, readiness says so, and all is well within ten seconds of its return', async () => {
+      state.set('refuse');
+      const refused = await put('numbat');
+      expect(refused.status).toBe(503);
+      expect(refused.body.detail).toMatch(/MongoDB|store/);
+      expect((await fetch(`${running.url}/readyz`)).status).toBe(503);
+      state.set('pass');
+      await soonDone('numbat');
+    });
+
+    it('MongoDB, in the middle of a write whose answer is lost: refused, and whole when it is sent again', async () => {
+      state.watch((text) => {
+        if (text.includes('bilby') && text.includes('documents')) state.set('mute');
+      });
+      expect((await put('bilby')).status).toBe(503);
+      state.watch(null);
+      state.set('pass');
+      await soonDone('bilby');
+    });
+
+    it('both slow: everything takes longer and nothing fails', async () => {
+      for (const proxy of [state, rest, grpc]) proxy.delay(40);
+      const { status } = await put('potoroo');
+      expect(status).toBe(201);
+      const asked = await callOn(running, 'POST', '/api/v1/tenants/demo/ask', {
+        body: { question: 'How many days of annual leave do I get?' },
+      });
+      expect(asked.body).toMatchObject({ kind: 'answered' });
+      for (const proxy of [state, rest, grpc]) proxy.delay(0);
     });
   });
 
