@@ -37,10 +37,19 @@ export type Prepared =
   | { readonly outcome: 'failed'; readonly row: StoredDocument; readonly problem: string };
 
 export type Indexer = {
+  /** Documents to have under way at once, read or written: enough to keep the parse workers busy. */
+  readonly lanes: number;
   /**
-   * Reads, compares, parses and cuts; a problem of the document is a value. What is stored is read for all at once.
-   * Throws only what is not the document's fault: `cancelled`, `store-unavailable`, `internal`.
+   * What is stored of these, read for all at once. Each answer reads, compares, parses and cuts its document; a problem
+   * of the document is a value. They throw only what is not its fault: `cancelled`, `store-unavailable`, `internal`.
    */
+  look(
+    tenant: Tenant,
+    sourceId: string,
+    incoming: readonly Incoming[],
+    signal: AbortSignal,
+  ): Promise<readonly (() => Promise<Prepared>)[]>;
+  /** Looks and prepares all. */
   prepare(
     tenant: Tenant,
     sourceId: string,
@@ -218,9 +227,6 @@ export const createIndexer = (parts: Parts): Indexer => {
       );
       await timed('index', () => fillIndex({ index, generations }, target, ids, chunks, finishSignal()));
       if (!target.fits) parts.onMisfit(tenant);
-      // Before the rows: a crash from here on leaves rows that are not up to date, so everything, also this, is
-      // done again. After them, answers of the old documents could be given from the cache for ever.
-      await state.tenants.bumpContentRevision(tenant.id);
     };
     const all = changed.map((one) => one.row.id);
     if (changed.length > 0) {
@@ -228,7 +234,11 @@ export const createIndexer = (parts: Parts): Indexer => {
       const contents = changed.map(
         ({ row, contents: data }): DocumentContents => ({ documentId: row.id, stamp: stampOf(row), data }),
       );
-      await timed('contents', () => state.documents.putContents(tenant.id, contents));
+      // Both before the rows: a crash from here on leaves rows that are not up to date, so everything, also this, is
+      // done again. With the revision after them, answers of the old documents could be given from the cache for ever.
+      await timed('contents', () =>
+        Promise.all([state.tenants.bumpContentRevision(tenant.id), state.documents.putContents(tenant.id, contents)]),
+      );
     }
     if (rows.length > 0) await timed('rows', () => state.documents.putMany(tenant.id, rows));
     if (changed.length === 0) return live;
@@ -239,7 +249,10 @@ export const createIndexer = (parts: Parts): Indexer => {
       // What somebody else has written since is newer than ours.
       const stamps = new Map((await state.documents.getMany(tenant.id, all)).map((row) => [row.id, stampOf(row)]));
       const ours = changed.filter((one) => stamps.get(one.row.id) === stampOf(one.row)).map((one) => one.row.id);
-      if (ours.length > 0) await fill(now, ours);
+      if (ours.length > 0) {
+        await fill(now, ours);
+        await state.tenants.bumpContentRevision(tenant.id);
+      }
       written = now;
     }
   };
@@ -265,22 +278,27 @@ export const createIndexer = (parts: Parts): Indexer => {
     return removed;
   };
 
+  const look: Indexer['look'] = async (tenant, sourceId, incoming, signal) => {
+    const ids = incoming.map((one) => documentIdOf(sourceId, one.externalId));
+    const stored = new Map((await state.documents.getMany(tenant.id, ids)).map((row) => [row.id, row]));
+    // An index may have lost documents (restored from an older copy, deleted by hand): what it lacks is made again.
+    const expected = [...stored.values()].filter((row) => row.chunkCount > 0).map((row) => row.id);
+    const present = new Set(
+      expected.length === 0
+        ? []
+        : await index.presentDocuments((await generations.live(tenant.id)).ref, expected, signal).catch(absent),
+    );
+    const isIndexed = (id: string): boolean => (stored.get(id)?.chunkCount ?? 0) === 0 || present.has(id);
+    return incoming.map(
+      (one, at) => () => prepareOne(tenant, sourceId, one, stored.get(ids[at] ?? ''), isIndexed, signal),
+    );
+  };
+
   return {
-    async prepare(tenant, sourceId, incoming, signal) {
-      const ids = incoming.map((one) => documentIdOf(sourceId, one.externalId));
-      const stored = new Map((await state.documents.getMany(tenant.id, ids)).map((row) => [row.id, row]));
-      // An index may have lost documents (restored from an older copy, deleted by hand): what it lacks is made again.
-      const expected = [...stored.values()].filter((row) => row.chunkCount > 0).map((row) => row.id);
-      const present = new Set(
-        expected.length === 0
-          ? []
-          : await index.presentDocuments((await generations.live(tenant.id)).ref, expected, signal).catch(absent),
-      );
-      const isIndexed = (id: string): boolean => (stored.get(id)?.chunkCount ?? 0) === 0 || present.has(id);
-      return mapBounded(incoming, pool.size * 2, (one) =>
-        prepareOne(tenant, sourceId, one, stored.get(documentIdOf(sourceId, one.externalId)), isIndexed, signal),
-      );
-    },
+    lanes: pool.size + 1,
+    look,
+    prepare: async (tenant, sourceId, incoming, signal) =>
+      mapBounded(await look(tenant, sourceId, incoming, signal), pool.size * 2, (prepare) => prepare()),
 
     async commit(tenant, sourceId, prepared, signal) {
       let live = await generations.live(tenant.id);

@@ -5,6 +5,7 @@ import type { Runtime } from '../ports/runtime.ts';
 import type { Change, SourceConnector } from '../ports/source.ts';
 import type { StateStore } from '../ports/state.ts';
 import type { Indexer, Prepared } from './index-documents.ts';
+import { createPipeline } from './pipeline.ts';
 
 export type Progress = { counts: JobCounts; errors: readonly JobError[] };
 
@@ -28,11 +29,9 @@ export type SyncRun = {
   report(progress: Progress): void;
 };
 
-/**
- * Documents written in one go. Group commits make ingest several times as fast as one document at a time; a crash
- * repeats at most these, and without an embedding model a repetition costs nothing but the time to read them.
- */
-export const documentsAtOnce = 16;
+/** Documents whose stored state is looked up in one go. */
+const lookedUpAtOnce = 16;
+const rememberedUnderWay = 4_096;
 const keptErrors = 200;
 /** A source that says nothing for so long is given up. */
 const silenceMs = 300_000;
@@ -40,7 +39,7 @@ const readWithinMs = 120_000;
 
 /**
  * One run over a source: what it reports is compared, read, parsed and written while the next documents are already
- * being read. Throws AppError when the run as a whole cannot go on; a single document never does that.
+ * being read. A crash repeats at most the documents in the indexer's lanes. Throws AppError when the run as a whole cannot go on; a single document never does that.
  */
 export const runSync = async (run: SyncRun): Promise<Progress> => {
   const { state, tenant, source, indexer, runtime, job } = run;
@@ -50,7 +49,8 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
   const kept = new Set<string>();
   let listedAll = true;
   let waiting: Upsert[] = [];
-  let storing: Promise<void> = Promise.resolve();
+  /** Told about since everything was last written: of one document, two versions must not be under way at once. */
+  const underWay = new Set<string>();
 
   const report = (): void => run.report({ counts: { ...counts }, errors: errors.slice(-keptErrors) });
   const problem = (externalId: string | undefined, sentence: string): void => {
@@ -89,33 +89,33 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
     report();
   };
 
+  const pipeline = createPipeline(indexer.lanes, store);
+
   const flush = async (): Promise<void> => {
     const batch = waiting;
     waiting = [];
-    if (batch.length > 0) {
-      const incoming = batch.map((change) => ({
-        ...change,
-        seenIn: job.id,
-        read: (signal: AbortSignal) => readBounded(change, signal),
-      }));
-      const prepared = await indexer.prepare(tenant, source.id, incoming, run.signal);
-      await storing;
-      storing = store(prepared);
-      // Looked at by the next flush; until then it must not count as unhandled.
-      storing.catch(() => undefined);
-    }
+    if (batch.length === 0) return;
+    const incoming = batch.map((change) => ({
+      ...change,
+      seenIn: job.id,
+      read: (signal: AbortSignal) => readBounded(change, signal),
+    }));
+    for (const prepare of await indexer.look(tenant, source.id, incoming, run.signal)) await pipeline.enter(prepare);
   };
   const settle = async (): Promise<void> => {
     await flush();
-    await storing;
+    await pipeline.settle();
+    underWay.clear();
   };
 
   const apply = async (change: Change): Promise<void> => {
     switch (change.type) {
       case 'upsert':
+        if (underWay.has(change.externalId) || underWay.size >= rememberedUnderWay) await settle();
+        underWay.add(change.externalId);
         counts.seen++;
         waiting.push(change);
-        if (waiting.length >= documentsAtOnce) await flush();
+        if (waiting.length >= lookedUpAtOnce) await flush();
         return;
       case 'problem':
         problem(change.externalId, change.problem);
@@ -155,7 +155,7 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
     await state.sources.markSynced(tenant.id, source.id, runtime.clock.now());
   } catch (error) {
     // What is being written is finished before the lease goes to somebody else.
-    await storing.catch(() => undefined);
+    await pipeline.end();
     throw error;
   }
   report();

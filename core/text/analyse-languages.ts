@@ -102,6 +102,17 @@ const stopSetOf = (language: Language): ReadonlySet<string> => {
   return set;
 };
 
+/** Each stop word with the languages that have it, in the order of the languages. */
+let stoppingLanguages: ReadonlyMap<string, readonly Language[]> | undefined;
+const stopping = (): ReadonlyMap<string, readonly Language[]> => {
+  if (stoppingLanguages) return stoppingLanguages;
+  const found = new Map<string, Language[]>();
+  for (const language of languages)
+    for (const word of stopSetOf(language)) found.set(word, [...(found.get(word) ?? []), language]);
+  stoppingLanguages = found;
+  return found;
+};
+
 const diacritics = /[\u0300-\u036f]/g;
 const letters: Readonly<Record<string, string>> = {
   ß: 'ss',
@@ -215,10 +226,11 @@ export const guessLanguage = (
     const alphabet = alphabetOf(word);
     if (!alphabet) continue;
     perAlphabet.set(alphabet, (perAlphabet.get(alphabet) ?? 0) + 1);
-    for (const language of among) {
-      if (tongues[language].alphabet === alphabet && stopSetOf(language).has(word)) {
+    const stoppedBy = stopping().get(word);
+    if (stoppedBy === undefined) continue;
+    for (const language of among === languages ? stoppedBy : among) {
+      if (tongues[language].alphabet === alphabet && stoppedBy.includes(language))
         votes.set(language, (votes.get(language) ?? 0) + 1);
-      }
     }
   }
   const alphabet = [...perAlphabet].sort((a, b) => b[1] - a[1])[0]?.[0];

@@ -49,8 +49,11 @@ const kindAt = (text: string, at: number): number | undefined => {
   return code < 128 ? kinds[code] : undefined;
 };
 
-/** Hands over the tokens of a text in order. Linear in its length. */
-export const eachWord = (text: string, emit: Emit): void => {
+/**
+ * Hands over the runs of a text that `expand` makes words of, in order. Linear in its length. What a run expands to
+ * depends on nothing but the run, so that it can be remembered.
+ */
+export const eachRun = (text: string, take: (run: string) => void): void => {
   for (const window of windowsOf(text)) {
     for (let at = 0; at < window.length; ) {
       const kind = kindAt(window, at);
@@ -59,24 +62,40 @@ export const eachWord = (text: string, emit: Emit): void => {
         continue;
       }
       if (kind === plain) {
-        // Nine of ten words are letters between spaces; the pattern is for the rest.
+        // Nine of ten words are letters between spaces or before a comma; the pattern is for the rest.
         let end = at + 1;
         while (end < window.length && kindAt(window, end) === plain) end += 1;
-        if (end === window.length || kindAt(window, end) === apart) {
-          emitWord(window.slice(at, end), emit);
+        if (endsRun(window, end)) {
+          take(window.slice(at, end));
           at = end;
           continue;
         }
       }
       compound.lastIndex = at;
       const match = compound.exec(window)?.[0];
-      if (match) emitCompound(match, emit);
+      if (match) take(match);
       at += match ? match.length : (window.charCodeAt(at) & 0xfc00) === 0xd800 ? 2 : 1;
     }
   }
 };
 
-const emitCompound = (match: string, emit: Emit): void => {
+/** Nothing that could join follows; or something follows that joins, with nothing behind it to be joined. */
+const endsRun = (window: string, at: number): boolean => {
+  if (at === window.length || kindAt(window, at) === apart) return true;
+  const code = window.charCodeAt(at);
+  if (kindAt(window, at) !== joint || code === 0x2b || code === 0x23) return false;
+  return at + 1 === window.length || kindAt(window, at + 1) === apart;
+};
+
+/** Hands over the tokens of a text in order. Linear in its length. */
+export const eachWord = (text: string, emit: Emit): void => eachRun(text, (run) => expand(run, emit));
+
+/** The words of a run: one as a rule, several for what people join. */
+export const expand = (match: string, emit: Emit): void => {
+  if (isPlain(match)) {
+    emitWord(match, emit);
+    return;
+  }
   const parts = match.split(/[^\p{L}\p{N}\p{M}]+/u).filter((part) => part !== '');
   const lower = match.toLowerCase();
   const apostrophe = /^([\p{L}\p{M}]+)['’]([\p{L}\p{M}]+)$/u.exec(lower);
@@ -94,6 +113,11 @@ const emitCompound = (match: string, emit: Emit): void => {
     if (isIdentifier(lower)) emit(lower.slice(0, maxWord), true);
     for (const part of parts) emitPart(part, emit);
   }
+};
+
+const isPlain = (match: string): boolean => {
+  for (let at = 0; at < match.length; at++) if (kindAt(match, at) !== plain) return false;
+  return true;
 };
 
 /** A hyphen alone makes no identifier: "state-of-the-art" is prose. */

@@ -4,7 +4,8 @@
  * versions and error codes are kept whole beside their parts; scripts without spaces become pairs of characters.
  */
 import { foldWord, guessLanguage, type Language, termOf, variantsOf } from './analyse-languages.ts';
-import { eachWord } from './analyse-words.ts';
+import { eachRun, eachWord, expand } from './analyse-words.ts';
+import { ownCopy } from './own-copy.ts';
 
 export { guessLanguage, isLanguage, type Language } from './analyse-languages.ts';
 
@@ -17,11 +18,39 @@ export const analyserVersion = 'footnote-1';
  */
 export const analyse = (text: string, language: Language = guessLanguage(text)): string[] => {
   const terms: string[] = [];
-  eachWord(text, (word, whole) => {
-    const term = whole ? foldWord(word) : termOf(word, language);
-    if (term) terms.push(term);
+  const memory = memoryOf(language);
+  eachRun(text, (run) => {
+    let known = memory.get(run);
+    if (known === undefined) {
+      known = termsOf(run, language);
+      if (run.length <= maxRememberedLength) memory.set(ownCopy(run), known);
+    }
+    if (typeof known === 'string') terms.push(known);
+    else for (const term of known) terms.push(term);
   });
   return terms;
+};
+
+/** Runs recur, and most are one word. The caps keep a hostile text from growing the memory. */
+const maxRemembered = 30_000;
+const maxRememberedLength = 32;
+const remembered = new Map<Language, Map<string, string | readonly string[]>>();
+
+const memoryOf = (language: Language): Map<string, string | readonly string[]> => {
+  const known = remembered.get(language);
+  if (known !== undefined && known.size < maxRemembered) return known;
+  const memory = new Map<string, string | readonly string[]>();
+  remembered.set(language, memory);
+  return memory;
+};
+
+const termsOf = (run: string, language: Language): string | readonly string[] => {
+  const terms: string[] = [];
+  expand(run, (word, whole) => {
+    const term = whole ? foldWord(word) : termOf(word, language);
+    if (term) terms.push(ownCopy(term));
+  });
+  return terms.length === 1 ? (terms[0] ?? terms) : terms;
 };
 
 /** A word of a question: the terms that stand for it in the index, any of which is a match. Never empty. */

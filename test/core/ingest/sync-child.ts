@@ -1,4 +1,4 @@
-/** A process that syncs a folder over the embedded stores until it is killed: `node sync-child.ts DATA_DIR DOCS TENANT SOURCE`. */
+/** A process that syncs a folder over the embedded stores until it is killed: `node sync-child.ts DATA_DIR DOCS TENANT SOURCE WORKERS`. */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openSqliteChunks } from '../../../core/drivers/chunks/sqlite/chunks.ts';
@@ -7,8 +7,9 @@ import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import { createIngest } from '../../../core/ingest/ingest.ts';
 import type { Metering } from '../../../core/metering/metering.ts';
 import type { Log, Runtime } from '../../../core/ports/runtime.ts';
+import type { SourceDriver } from '../../../core/ports/source.ts';
 
-const [dataDir = '', docs = '', tenantId = '', sourceId = ''] = process.argv.slice(2);
+const [dataDir = '', docs = '', tenantId = '', sourceId = '', workers = '1'] = process.argv.slice(2);
 const silent: Log = {
   debug: () => undefined,
   info: () => undefined,
@@ -25,6 +26,29 @@ const runtime: Runtime = {
   log: silent,
   metrics: { count: () => undefined, observe: () => undefined, set: () => undefined },
 };
+const folder = createFolderSource({ roots: [docs], forbidden: [] });
+/** Says which document is being read; a pipe takes it at once, so that it is said even if the process dies next. */
+const telling: SourceDriver = {
+  ...folder,
+  open: async (settings) => {
+    const connector = await folder.open?.(settings);
+    return {
+      async *changes(options) {
+        for await (const change of connector?.changes(options) ?? []) {
+          if (change.type !== 'upsert') yield change;
+          else
+            yield {
+              ...change,
+              read: (signal) => {
+                process.stdout.write(`${JSON.stringify({ read: change.externalId })}\n`);
+                return change.read(signal);
+              },
+            };
+        }
+      },
+    };
+  },
+};
 const state = await openSqliteState({ dataDir, log: silent });
 const chunks = await openSqliteChunks({ dataDir, log: silent });
 const ingest = createIngest({
@@ -32,9 +56,9 @@ const ingest = createIngest({
   chunks,
   embedder: null,
   metering: { record: async () => [] } as unknown as Metering,
-  sources: [createFolderSource({ roots: [docs], forbidden: [] })],
+  sources: [telling],
   runtime,
-  limits: { parseWorkers: 1, jobs: { leaseForMs: 1_500, pollEveryMs: 50 } },
+  limits: { parseWorkers: Number(workers), jobs: { leaseForMs: 1_500, pollEveryMs: 50 } },
 });
 const tenant = await state.tenants.get(tenantId);
 if (tenant === null) throw new Error('The tenant is not there.');

@@ -12,6 +12,22 @@ describe('countTokens', () => {
     expect(countTokens('before <|endoftext|> after')).toBeGreaterThan(5);
   });
 
+  it('counts what the vocabulary counts, for every mixture of scripts, marks and spaces', () => {
+    const pieces =
+      "a|B|the|don't|'s|’|é|\u0301|1|23|2024|٣| |  |\n|\r\n|\t|\u00a0|/|.|,|-|_|::|語|한국|😀|camelCase|HTTPServer|ß|Ж|привет|*|`|(|\u3000|<|endoftext|>".split(
+        '|',
+      );
+    let seed = 7;
+    const next = (below: number): number => {
+      seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff;
+      return seed % below;
+    };
+    for (let round = 0; round < 3_000; round++) {
+      const text = Array.from({ length: 1 + next(40) }, () => pieces[next(pieces.length)]).join('');
+      expect([text, countTokens(text)]).toEqual([text, wholeCount(text, { disallowedSpecial: new Set() })]);
+    }
+  });
+
   it('takes time in proportion to the length, even without a single break', () => {
     countTokens('warm up');
     const timeOf = (text: string): number => {

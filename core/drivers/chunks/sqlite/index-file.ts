@@ -11,8 +11,8 @@ import { indexFile } from './files.ts';
 export const blockBits = 12;
 export const blockRows = 1 << blockBits;
 
-/** Another layout of the file below; such an index has to be built again. */
-const format = 1;
+/** The layout of the file below; an older one is brought up to date when it is opened, a newer one is refused. */
+const format = 2;
 
 /*
  * Rows are numbered upwards and never used twice, so a reader that kept something in memory finds what is new above
@@ -20,6 +20,7 @@ const format = 1;
  *
  * blocks.rows    two u16 per row: the number of its source (0: no chunk), its length in quarter terms
  * postings.data  two u16 per chunk that holds the term: offset of its row in the block, weight in quarter terms; ascending
+ * recent.terms   the postings of the last chunks, not yet in `postings` (see recent.ts)
  * quantised.data f32 scale, then one i8 per dimension; apart from `vectors` so that loading reads a quarter
  */
 const schema = `
@@ -38,9 +39,15 @@ const schema = `
   CREATE TABLE postings (
     block INTEGER NOT NULL, term TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (block, term)
   ) WITHOUT ROWID;
+  CREATE TABLE recent (row INTEGER PRIMARY KEY, terms TEXT NOT NULL);
   CREATE TABLE vectors (row INTEGER PRIMARY KEY, data BLOB NOT NULL);
   CREATE TABLE quantised (row INTEGER PRIMARY KEY, data BLOB NOT NULL);
 `;
+
+/** What brings a file of each format to the next one. */
+const migrations: Readonly<Record<number, string>> = {
+  1: 'CREATE TABLE recent (row INTEGER PRIMARY KEY, terms TEXT NOT NULL); UPDATE meta SET format = 2;',
+};
 
 export type Meta = {
   readonly format: number;
@@ -119,6 +126,7 @@ const open = (ref: IndexRef, path: string, inode: number): IndexFile => {
   try {
     db.exec(settings);
     const index = { ref, path, inode, db, statements: new Map(), blocks: new Map(), blocksRevision: -1 };
+    migrate(index);
     metaOf(index);
     return index;
   } catch (error) {
@@ -126,6 +134,14 @@ const open = (ref: IndexRef, path: string, inode: number): IndexFile => {
     // A file without our tables opens well and then lacks `meta`.
     if (error instanceof Error && /no such table/.test(error.message)) throw damagedIndex(ref, error);
     throw error;
+  }
+};
+
+const migrate = (index: IndexFile): void => {
+  const current = (): number => Number(oneRow(index, 'SELECT format FROM meta')?.format);
+  while (migrations[current()] !== undefined) {
+    // Asked again under the lock: another thread or process may have done it meanwhile.
+    writing(index, () => index.db.exec(migrations[current()] ?? ''));
   }
 };
 

@@ -20,6 +20,7 @@ import {
   sourceNumbers,
   statement,
 } from './index-file.ts';
+import { type Recent, recentOf, recentPostings } from './recent.ts';
 import type { VectorCache } from './vector-cache.ts';
 
 /** Lucene's BM25 with its own defaults: on the collections of test/bench/retrieval.ts no other setting is better by more than noise. */
@@ -44,7 +45,12 @@ const languagesOf = (meta: Meta): Language[] => {
 type Postings = ReadonlyMap<number, Uint16Array>;
 
 /** Where a word occurs, per block. Variants are one word: a chunk with two of them counts once, with the sum of weights. */
-const postingsOf = (index: IndexFile, variants: readonly string[], blocks: Iterable<number>): Postings => {
+const postingsOf = (
+  index: IndexFile,
+  variants: readonly string[],
+  blocks: Iterable<number>,
+  recent: Recent,
+): Postings => {
   const found = new Map<number, Uint16Array>();
   const look = statement(index, 'SELECT data FROM postings WHERE block = ? AND term = ?');
   for (const block of blocks) {
@@ -55,6 +61,11 @@ const postingsOf = (index: IndexFile, variants: readonly string[], blocks: Itera
       const before = found.get(block);
       found.set(block, before ? merged(before, pairs) : pairs);
     }
+  }
+  // Always of higher rows, so the lists stay in order.
+  for (const [block, pairs] of recentPostings(recent, variants)) {
+    const before = found.get(block) ?? [];
+    found.set(block, Uint16Array.from([...before, ...pairs]));
   }
   return found;
 };
@@ -126,7 +137,8 @@ export const searchText = (index: IndexFile, { query, limit, sourceIds }: Wanted
     const blocks = blocksOf(index, meta);
     const words = analyseQuery(query, languagesOf(meta));
     const sources = sourceNumbers(index, sourceIds);
-    const places = words.map(({ variants }) => postingsOf(index, variants, blocks.keys()));
+    const recent = recentOf(index);
+    const places = words.map(({ variants }) => postingsOf(index, variants, blocks.keys(), recent));
     const frequencies = places.map((postings) => liveOf(postings, blocks));
     const terms = words.map(({ variants }, at) => ({
       term: variants[0] ?? '',

@@ -17,6 +17,7 @@ import {
   writing,
 } from './index-file.ts';
 import { normalised } from './read.ts';
+import { foldAt, packTerms, recentOf, unpackTerms } from './recent.ts';
 import { quantise } from './vector-cache.ts';
 
 /** A document as it crosses to the writer: vectors apart, so that they travel as one block. */
@@ -45,18 +46,25 @@ const prepare = (document: IncomingDocument, dimensions: number | null): Prepare
     ? [first.title, ...document.chunks.slice(0, 6).map((chunk) => chunk.text.slice(0, 1_000))].join('\n')
     : '';
   const language = guessLanguage(sample);
+  // Title and headings are the same for many chunks of a document.
+  const known = new Map<string, readonly string[]>();
+  const termsOf = (text: string): readonly string[] => {
+    const terms = known.get(text) ?? analyse(text, language);
+    known.set(text, terms);
+    return terms;
+  };
   return document.chunks.map((chunk, at) => {
     const weights = new Map<string, number>();
     let length = 0;
-    const count = (text: string, weight: number): void => {
-      for (const term of analyse(text, language)) {
+    const count = (terms: readonly string[], weight: number): void => {
+      for (const term of terms) {
         weights.set(term, (weights.get(term) ?? 0) + weight);
         length += weight;
       }
     };
-    count(chunk.title, fieldWeights.title);
-    count(chunk.headingPath.join('\n'), fieldWeights.headings);
-    count(chunk.text, fieldWeights.text);
+    count(termsOf(chunk.title), fieldWeights.title);
+    count(termsOf(chunk.headingPath.join('\n')), fieldWeights.headings);
+    count(analyse(chunk.text, language), fieldWeights.text);
     const given = document.vectors[at];
     if (given && given.length !== dimensions) {
       throw new AppError(
@@ -68,12 +76,13 @@ const prepare = (document: IncomingDocument, dimensions: number | null): Prepare
   });
 };
 
-/** The changes of one transaction, gathered so that each block and each posting list is written once. */
+/** The changes of one transaction, gathered so that each block is written once. */
 type Batch = {
   readonly index: IndexFile;
   readonly blocks: Map<number, Uint16Array>;
   readonly live: Map<number, number>;
-  readonly postings: Map<number, Map<string, number[]>>;
+  /** Chunks that are not in the posting lists yet: terms packed as in recent.ts, by row. */
+  readonly recent: Map<number, string>;
   readonly languages: Record<string, number>;
   nextRow: number;
   chunks: number;
@@ -85,7 +94,7 @@ const openBatch = (index: IndexFile, meta: Meta): Batch => ({
   index,
   blocks: new Map(),
   live: new Map(),
-  postings: new Map(),
+  recent: new Map(),
   languages: JSON.parse(meta.languages) as Record<string, number>,
   nextRow: meta.next_row,
   chunks: meta.chunks,
@@ -115,15 +124,6 @@ const mark = (batch: Batch, row: number, source: number, length: number): void =
   rows[at + 1] = Math.min(length, 0xffff);
 };
 
-const post = (batch: Batch, row: number, term: string, weight: number): void => {
-  const block = row >> blockBits;
-  const terms = batch.postings.get(block) ?? new Map<string, number[]>();
-  batch.postings.set(block, terms);
-  const pairs = terms.get(term);
-  if (pairs) pairs.push(row & (blockRows - 1), Math.min(weight, 0xffff));
-  else terms.set(term, [row & (blockRows - 1), Math.min(weight, 0xffff)]);
-};
-
 const sourceNumber = (batch: Batch, id: string): number => {
   const known = oneRow(batch.index, 'SELECT n FROM sources WHERE id = ?', id);
   if (known) return Number(known.n);
@@ -142,6 +142,7 @@ const removeDocument = (batch: Batch, documentId: string): void => {
     batch.chunks -= 1;
     batch.length -= Number(found.length);
     batch.languages[language] = Math.max(0, (batch.languages[language] ?? 0) - 1);
+    run(batch.index, 'DELETE FROM recent WHERE row = ?', row);
     run(batch.index, 'DELETE FROM vectors WHERE row = ?', row);
     run(batch.index, 'DELETE FROM quantised WHERE row = ?', row);
   }
@@ -156,7 +157,7 @@ const addDocument = (batch: Batch, documentId: string, prepared: readonly Prepar
     const row = batch.nextRow++;
     insert.run(row, chunk.id, documentId, chunk.ordinal, length, language, JSON.stringify(chunk));
     mark(batch, row, sourceNumber(batch, chunk.sourceId), length);
-    for (const [term, weight] of weights) post(batch, row, term, weight);
+    batch.recent.set(row, packTerms(weights));
     batch.chunks += 1;
     batch.length += length;
     batch.languages[language] = (batch.languages[language] ?? 0) + 1;
@@ -171,17 +172,55 @@ const addDocument = (batch: Batch, documentId: string, prepared: readonly Prepar
   }
 };
 
-const flush = (batch: Batch): void => {
+type Postings = Map<number, Map<string, number[]>>;
+
+const post = (postings: Postings, row: number, term: string, weight: number): void => {
+  const block = row >> blockBits;
+  const terms = postings.get(block) ?? new Map<string, number[]>();
+  postings.set(block, terms);
+  const pairs = terms.get(term);
+  if (pairs) pairs.push(row & (blockRows - 1), Math.min(weight, 0xffff));
+  else terms.set(term, [row & (blockRows - 1), Math.min(weight, 0xffff)]);
+};
+
+const writePostings = (index: IndexFile, postings: Postings): void => {
   // `||` makes a text of two BLOBs; the cast makes a BLOB of the same bytes again.
   const append = statement(
-    batch.index,
+    index,
     'INSERT INTO postings VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET data = CAST(data || excluded.data AS BLOB)',
   );
-  for (const [block, terms] of batch.postings) {
+  for (const [block, terms] of postings) {
     // In the order of the table, so that neighbours share a page while it is at hand.
     for (const term of [...terms.keys()].sort())
       append.run(block, term, asBytes(new Uint16Array(terms.get(term) ?? [])));
   }
+};
+
+/** All recent chunks into the posting lists, so that what is recent is always above what is not. */
+const fold = (batch: Batch): void => {
+  const { index } = batch;
+  const postings: Postings = new Map();
+  const before = recentOf(index).map(({ row, terms }) => [row, terms] as const);
+  for (const [row, terms] of [...before, ...batch.recent])
+    for (const [term, weight] of unpackTerms(terms)) post(postings, row, term, weight);
+  writePostings(index, postings);
+  run(index, 'DELETE FROM recent');
+  batch.recent.clear();
+};
+
+const keepRecent = (batch: Batch): void => {
+  const { index } = batch;
+  const known = Number(oneRow(index, 'SELECT count(*) AS n FROM recent')?.n ?? 0);
+  if (known + batch.recent.size >= foldAt) {
+    fold(batch);
+    return;
+  }
+  const insert = statement(index, 'INSERT INTO recent VALUES (?, ?)');
+  for (const [row, terms] of batch.recent) insert.run(row, terms);
+  batch.recent.clear();
+};
+
+const writeBlocks = (batch: Batch): void => {
   for (const [block, rows] of batch.blocks) {
     const used = Math.max(0, Math.min(blockRows, batch.nextRow - (block << blockBits)));
     run(
@@ -192,7 +231,6 @@ const flush = (batch: Batch): void => {
       asBytes(rows.subarray(0, used * 2)),
     );
   }
-  batch.postings.clear();
   batch.blocks.clear();
   batch.live.clear();
 };
@@ -213,6 +251,7 @@ const sweep = (batch: Batch): void => {
     sweepBelow,
   );
   if (!found) return;
+  fold(batch);
   const block = Number(found.block);
   const rows = asPairs(found.rows, index.ref);
   const moved = new Map<number, number>();
@@ -227,21 +266,24 @@ const sweep = (batch: Batch): void => {
       run(index, `UPDATE ${table} SET row = ? WHERE row = ?`, to, from);
   }
   if (moved.size > 0) {
+    const postings: Postings = new Map();
     for (const row of allRows(index, 'SELECT term, data FROM postings WHERE block = ?', block)) {
       const pairs = asPairs(row.data, index.ref);
       for (let at = 0; at < pairs.length; at += 2) {
         const to = moved.get(pairs[at] ?? 0);
-        if (to !== undefined) post(batch, to, String(row.term), pairs[at + 1] ?? 0);
+        if (to !== undefined) post(postings, to, String(row.term), pairs[at + 1] ?? 0);
       }
     }
+    writePostings(index, postings);
   }
   run(index, 'DELETE FROM postings WHERE block = ?', block);
   run(index, 'DELETE FROM blocks WHERE block = ?', block);
-  flush(batch);
+  writeBlocks(batch);
 };
 
 const finish = (batch: Batch): void => {
-  flush(batch);
+  keepRecent(batch);
+  writeBlocks(batch);
   sweep(batch);
   run(
     batch.index,

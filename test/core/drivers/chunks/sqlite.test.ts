@@ -89,6 +89,45 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
     expect(nearest?.chunk.id).toBe('c_keep_7');
   });
 
+  it('scores the same whether postings are still recent or folded into their lists', async () => {
+    // 300 chunks: by twos they pass the point of folding and leave some recent; in one call all are folded.
+    const texts = Array.from({ length: 300 }, (_, at) => `wombat ${'fern '.repeat(at % 7)} number${at} item${at % 11}`);
+    const documents = texts.map((text, at) => ({
+      documentId: `d${at}`,
+      chunks: [chunkOf(`d${at}`, 0, text, { vector: vectorAt(at, 64) })],
+    }));
+    const whole = { ...ref, generation: 2 };
+    await store.ensureIndex(whole, profile);
+    await store.replaceDocuments(whole, documents, signal);
+    for (let at = 0; at < documents.length; at += 2)
+      await store.replaceDocuments(ref, documents.slice(at, at + 2), signal);
+    await store.removeDocuments(whole, ['d3', 'd299'], signal);
+    await store.removeDocuments(ref, ['d3', 'd299'], signal);
+    for (const query of ['wombat', 'fern item3', 'number3', 'number298 fern', 'number299']) {
+      const options = { limit: 1_000, signal };
+      expect(await store.searchText(ref, query, options)).toEqual(await store.searchText(whole, query, options));
+    }
+    expect((await store.searchText(ref, 'number298', { limit: 5, signal })).hits).toHaveLength(1);
+  });
+
+  it('brings an index of the first format up to date, and refuses one of a later', async () => {
+    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 300) }], signal);
+    await store.close();
+    const db = new DatabaseSync(file());
+    db.exec('DROP TABLE recent; UPDATE meta SET format = 1;');
+    db.close();
+    store = await openSqliteChunks({ dataDir, log: silent });
+    expect(await found(store, 'wombat')).toBe(300);
+    await store.replaceDocuments(ref, [{ documentId: 'd2', chunks: many('d2', 2) }], signal);
+    expect(await found(store, 'wombat')).toBe(302);
+    await store.close();
+    const later = new DatabaseSync(file());
+    later.exec('UPDATE meta SET format = 99;');
+    later.close();
+    store = await openSqliteChunks({ dataDir, log: silent });
+    await expect(found(store, 'wombat')).rejects.toMatchObject({ code: 'store-unavailable' });
+  });
+
   it('sees what another process wrote, removed and dropped', async () => {
     const other = await openSqliteChunks({ dataDir, log: silent });
     await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 3) }], signal);
