@@ -1216,6 +1216,26 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect((await state.leases.acquire(key, 'x', now, 1_000))?.note).toBe('session 7');
       });
 
+      test('a cursor that a list did not give out is refused and begins no list anew', async () => {
+        const tenant = await newTenant();
+        for (let n = 0; n < 3; n++)
+          await state.audit.append({
+            id: fresh('u_'),
+            tenantId: tenant.id,
+            at: now + n,
+            actor: 'u',
+            action: 'key.create',
+          });
+        const ours = (await state.audit.list(tenant.id, { limit: 1 })).nextCursor ?? '';
+        const ofAnother = Buffer.from('["t_1"]').toString('base64url');
+        for (const cursor of ['rubbish', '', `${ours}x`, ofAnother, Buffer.from('[null]').toString('base64url')])
+          await expect(state.audit.list(tenant.id, { limit: 1, cursor })).rejects.toMatchObject({
+            code: 'invalid',
+            at: 'cursor',
+          });
+        expect((await state.audit.list(tenant.id, { limit: 1, cursor: ours })).items).toHaveLength(1);
+      });
+
       test('the audit trail is newest first, the deployment’s apart from a tenant’s', async () => {
         const tenant = await newTenant();
         const entries = Array.from({ length: 3 }, (_, n) => ({
@@ -1251,7 +1271,11 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
           condensedQuestion: 'xyzzy c',
           feedback: [{ rating: 'up', comment: 'xyzzy f', user: 'U1', at: now }],
         });
-        const others = aReceipt(tenant.id, { memberId: 'slack:U2', question: 'plugh' });
+        const others = aReceipt(tenant.id, {
+          memberId: 'slack:U2',
+          question: 'plugh',
+          feedback: [{ rating: 'up', comment: 'plover', user: 'slack:U2', at: now }],
+        });
         for (const one of [receipt, others]) {
           await state.receipts.put(one);
           await state.conversations.append(tenant.id, 'v', one.answerId, [
@@ -1259,6 +1283,12 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
             { role: 'assistant', text: one.answer, at: now, answerId: one.answerId },
           ]);
         }
+        await state.receipts.addFeedback(tenant.id, others.answerId, {
+          rating: 'down',
+          comment: 'xyzzy about the answer to somebody else',
+          user: 'slack:U1',
+          at: now + 1,
+        });
         await state.outbox.open(tenant.id, 'o', receipt.answerId, now);
         await state.outbox.finalize(tenant.id, 'o', { markdown: 'xyzzy', receipt, reason: 'answered' });
         await state.outbox.sent(tenant.id, 'o', now);
@@ -1278,6 +1308,7 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-1');
         const left = JSON.stringify([
           await state.receipts.get(tenant.id, receipt.answerId),
+          await state.receipts.get(tenant.id, others.answerId),
           await state.conversations.turns(tenant.id, 'v', 10),
           await state.outbox.get(tenant.id, 'o'),
           await state.inbox.get(row.id),
@@ -1286,6 +1317,11 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(left).not.toContain('xyzzy');
         expect(left).not.toContain('U1"');
         expect(left).toContain('plugh');
+        const verdicts = (await state.receipts.get(tenant.id, others.answerId))?.feedback ?? [];
+        expect(verdicts.map(({ rating, comment }) => [rating, comment]).sort()).toEqual([
+          ['down', undefined],
+          ['up', 'plover'],
+        ]);
         expect((await state.receipts.list(tenant.id, { q: 'xyzzy' }, { limit: 5 })).items).toEqual([]);
         expect(await state.inbox.get(row.id)).toMatchObject({ reason: 'answered', answerId: receipt.answerId });
         expect(

@@ -138,6 +138,7 @@ export const auditVerbs = ({ audit }: Collections): AuditStore => ({
   list: (tenantId, page) =>
     pageOf(
       page,
+      'time',
       (after, limit) =>
         audit
           .find(all<AuditDoc>([{ tenantId: tenantId ?? '' }, ...beyond(after, ['at', '_id'], '$lt')]), within)

@@ -72,6 +72,7 @@ export const contentVerbs = ({ contents, built }: Collections): Pick<DocumentSto
   built: (tenantId, generation, page) =>
     pageOf(
       page,
+      'name',
       (after, limit) =>
         built
           .find({ tenantId, generation, documentId: { $gt: String(after?.[0] ?? '') } }, within)

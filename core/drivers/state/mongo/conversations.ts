@@ -53,7 +53,7 @@ const wordPatterns = (q: string | undefined): object[] =>
 export const searchTextOf = (receipt: Pick<Receipt, 'question' | 'answer'>): string =>
   folded(`${receipt.question} ${receipt.answer}`).slice(0, 100_000);
 
-const personKey = (user: string | undefined): string => `p${hashOf(user ?? '').slice(0, 24)}`;
+export const personKey = (user: string | undefined): string => `p${hashOf(user ?? '').slice(0, 24)}`;
 
 const feedbackDocOf = ({ rating, mark, comment, user, at }: Feedback): FeedbackDoc => ({
   rating,
@@ -99,6 +99,7 @@ export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
   list: (tenantId, { outcome, q }, page) =>
     pageOf(
       page,
+      'time',
       (after, limit) =>
         receipts
           .find(

@@ -114,6 +114,7 @@ export const jobVerbs = (collections: Collections): JobStore => {
     list: (tenantId, { sourceId }, page) =>
       pageOf(
         page,
+        'time',
         (after, limit) =>
           jobs
             .find(

@@ -90,6 +90,7 @@ export const ledgerVerbs = ({ ledger }: Collections): LedgerStore => {
     list: (tenantId, { from, to }, page) =>
       pageOf(
         page,
+        'time',
         (after, limit) =>
           ledger
             .find(

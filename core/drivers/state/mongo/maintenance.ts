@@ -1,8 +1,9 @@
+import type { UpdateFilter } from 'mongodb';
 import type { InboundEvent, Receipt } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
 import { day, inboxFor, jobsFor, outboxFor, textFor } from '../retention.ts';
 import type { Collections, InboxDoc, ReceiptDoc } from './collections.ts';
-import { receiptFields, receiptOf } from './conversations.ts';
+import { personKey, receiptFields, receiptOf } from './conversations.ts';
 import { counterExpiry, tidyCounter } from './metering.ts';
 import { change, chunksOf, stepRows, trim, twice, within } from './queries.ts';
 import type { Threads } from './threads.ts';
@@ -142,7 +143,27 @@ const forgetMember = async (
   while (await forgetInbox(collections, tenantId, memberId, pseudonym));
   while (await trim(answerCache, mine));
   while (await change(ledger, mine, () => ({ $set: { memberId: pseudonym } })));
+  await forgetVerdicts(collections, tenantId, memberId, pseudonym);
   while (await change(collections.receipts, mine, (row) => ({ $set: forgottenReceipt(row, pseudonym) })));
+};
+
+/** What the person said about answers to others: the verdict stays, the words and the name go. */
+const forgetVerdicts = async (
+  { receipts }: Collections,
+  tenantId: string,
+  memberId: string,
+  pseudonym: string,
+): Promise<void> => {
+  const theirs = `feedback.${personKey(memberId)}`;
+  while (
+    await change(receipts, { tenantId, [theirs]: { $exists: true } }, (row) => {
+      const { comment: _, user: __, ...verdict } = row.feedback[personKey(memberId)] ?? { rating: 'up', at: row.at };
+      return {
+        $unset: { [theirs]: '' },
+        $set: { [`feedback.${personKey(pseudonym)}`]: verdict },
+      } as UpdateFilter<ReceiptDoc>;
+    })
+  );
 };
 
 /** Turns are found through the receipts, whose member is about to be changed. */

@@ -1,6 +1,6 @@
 import type { Collection, Document, Filter, UpdateFilter, WithId, WithoutId } from 'mongodb';
 import type { Page, Paged } from '../../../ports/state.ts';
-import { decodeCursor, encodeCursor, rowLimit } from '../cursors.ts';
+import { decodeCursor, encodeCursor, type Order, rowLimit } from '../cursors.ts';
 import { isDuplicate, isOnlyDuplicates } from './faults.ts';
 
 export { rowLimit } from '../cursors.ts';
@@ -69,12 +69,13 @@ export const chunksOf = <T>(items: readonly T[], size = stepRows): readonly (rea
 /** `fetch` is asked for one row more than the page shows, which tells whether there is a next page. */
 export const pageOf = async <Row, Item>(
   page: Page,
+  order: Order,
   fetch: (after: readonly (string | number)[] | null, limit: number) => Promise<readonly Row[]>,
   keyOf: (row: Row) => readonly (string | number)[],
   itemOf: (row: Row) => Item,
 ): Promise<Paged<Item>> => {
   const limit = rowLimit(page.limit);
-  const rows = await fetch(decodeCursor(page.cursor), limit + 1);
+  const rows = await fetch(decodeCursor(page.cursor, order), limit + 1);
   const shown = rows.slice(0, limit);
   const last = shown.at(-1);
   const items = shown.map(itemOf);

@@ -107,6 +107,7 @@ export const documentVerbs = (collections: Collections): DocumentStore => {
     list: (tenantId, { sourceId }, page) =>
       pageOf(
         page,
+        'name',
         (after, limit) =>
           documents
             .find(

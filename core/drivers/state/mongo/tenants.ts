@@ -55,6 +55,7 @@ export const tenantVerbs = (collections: Collections): TenantStore => {
     list: (page) =>
       pageOf(
         page,
+        'name',
         (after, limit) =>
           tenants
             .find({ deletedAt: null, slug: { $gt: String(after?.[0] ?? '') } }, within)

@@ -176,6 +176,7 @@ export const auditVerbs = (sql: Sql): SyncGroup<AuditStore> => ({
   list: (tenantId, page) =>
     pageOf(
       page,
+      'time',
       (after, limit) =>
         sql.all<AuditRow>(
           `SELECT at, id, record FROM audit WHERE tenant_id = ?1 AND (?2 IS NULL OR (at, id) < (?2, ?3))

@@ -65,6 +65,7 @@ export const contentVerbs = (sql: Sql): Pick<SyncGroup<DocumentStore>, ContentVe
   built: (tenantId, generation, page) =>
     pageOf(
       page,
+      'name',
       (after, limit) =>
         sql.all<BuiltRow>(
           'SELECT * FROM built WHERE tenant_id = ? AND generation = ? AND document_id > ? ORDER BY document_id LIMIT ?',

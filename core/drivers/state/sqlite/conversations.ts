@@ -87,6 +87,7 @@ export const receiptVerbs = (sql: Sql): SyncGroup<ReceiptStore> => {
       const { match, short } = wordsOf(filter.q);
       return pageOf(
         page,
+        'time',
         (after, limit) =>
           sql.all<ReceiptRow>(
             `SELECT at, answer_id, record FROM receipts

@@ -1,5 +1,7 @@
 /** What SQLite's result codes mean for the person who reads the sentence. https://www.sqlite.org/rescode.html */
 
+import { AppError, type ErrorCode } from '../../../errors.ts';
+
 type SqliteError = Error & { readonly errcode: number };
 
 const isSqliteError = (error: unknown): error is SqliteError =>
@@ -23,10 +25,22 @@ const sentences: Readonly<Record<number, readonly [sentence: string, retryable: 
   ],
 };
 
+/** What is wrong with what was asked for, and not with the store. */
+export type Refusal = { readonly code: ErrorCode; readonly at?: string };
+
 /** A fault as a sentence for people, a detail for the log, and whether trying again can help. */
 export const describeFault = (
   error: unknown,
-): { readonly problem: string; readonly detail: string; readonly retryable: boolean } => {
+): {
+  readonly problem: string;
+  readonly detail: string;
+  readonly retryable: boolean;
+  readonly refusal?: Refusal;
+} => {
+  if (error instanceof AppError) {
+    const { code, message, at, retryable } = error;
+    return { problem: message, detail: message, retryable, refusal: { code, ...(at === undefined ? {} : { at }) } };
+  }
   const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   // Extended codes keep the plain one in the low byte.
   const [problem, retryable] = (isSqliteError(error) ? sentences[error.errcode & 0xff] : undefined) ?? [

@@ -65,6 +65,7 @@ export const jobVerbs = (sql: Sql): SyncGroup<JobStore> => {
     list: (tenantId, filter, page) =>
       pageOf(
         page,
+        'time',
         (after, limit) =>
           sql.all<JobRow>(
             `SELECT id, created_at, fence, record FROM jobs

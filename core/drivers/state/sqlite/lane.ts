@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { AppError } from '../../../errors.ts';
 import type { Log } from '../../../ports/runtime.ts';
+import type { Refusal } from './faults.ts';
 import type { Call, FromWorker, Reply, ToWorker, WorkerSettings } from './sync.ts';
 
 /** More waiting calls than this, and a new one is refused at once: the store cannot keep up, and a queue would only hide it. */
@@ -10,7 +11,7 @@ const restart = { firstMs: 100, lastMs: 5_000 } as const;
 
 /** One worker thread and the calls on their way through it. */
 export type Lane = {
-  /** Rejects with AppError `store-unavailable`. */
+  /** Rejects with AppError `store-unavailable`, or with what the verb itself refuses. */
   call(group: string, verb: string, args: readonly unknown[]): Promise<unknown>;
   /** Answers what was asked before, then ends the thread. */
   close(): Promise<void>;
@@ -25,6 +26,9 @@ type Waiting = {
 
 const unavailable = (sentence: string, retryable: boolean, cause?: unknown) =>
   new AppError('store-unavailable', sentence, { retryable, ...(cause === undefined ? {} : { cause }) });
+
+const refused = (sentence: string, { code, at }: Refusal) =>
+  new AppError(code, sentence, at === undefined ? {} : { at });
 
 const workerProgram = new URL(`./worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
 
@@ -79,6 +83,7 @@ export const openLane = async (settings: WorkerSettings, log: Log, program: URL 
     const entry = take(reply.id);
     if (entry === undefined) return;
     if (!('problem' in reply)) return entry.resolve(reply.value);
+    if (reply.refusal !== undefined) return entry.reject(refused(reply.problem, reply.refusal));
     log.error('state.failed', { verb: `${entry.call.group}.${entry.call.verb}`, error: reply.detail });
     entry.reject(unavailable(reply.problem, reply.retryable, new Error(reply.detail)));
   };

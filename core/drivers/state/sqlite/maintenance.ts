@@ -1,4 +1,4 @@
-import type { InboundEvent, Receipt } from '../../../domain.ts';
+import type { Feedback, InboundEvent, Receipt } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
 import { day, inboxFor, jobsFor, marksFor, outboxFor, textFor } from '../retention.ts';
 import type { Recorded, Sql } from './sql.ts';
@@ -124,6 +124,7 @@ const forgetMember = (sql: Sql, tenantId: string, memberId: string, pseudonym: s
     forgetInbox(sql, tenantId, memberId, pseudonym),
     trim(sql, 'answer_cache', 'rowid', 'tenant_id = ? AND member_id = ?', tenantId, memberId),
     renameLedger(sql, tenantId, memberId, pseudonym),
+    forgetVerdicts(sql, tenantId, memberId),
   ];
   if (more.includes(true)) return unfinished;
   return forgetReceipts(sql, tenantId, memberId, pseudonym) ? unfinished : undefined;
@@ -160,6 +161,28 @@ const renameLedger = (sql: Sql, tenantId: string, memberId: string, pseudonym: s
     pseudonym,
   ) === stepRows;
 
+/** What the person said about answers to others: the verdict stays, the words and the name go. */
+const forgetVerdicts = (sql: Sql, tenantId: string, memberId: string): boolean => {
+  const rows = sql.all<Recorded & { readonly seq: number }>(
+    `SELECT seq, record FROM receipts
+     WHERE tenant_id = ?1 AND instr(record, ?3) > 0
+       AND EXISTS (SELECT 1 FROM json_each(record, '$.feedback') AS verdict WHERE verdict.value ->> '$.user' = ?2)
+     LIMIT ${stepRows}`,
+    tenantId,
+    memberId,
+    // Cheap, and most receipts end here: no JSON is read of what does not name the person at all.
+    JSON.stringify(memberId),
+  );
+  for (const row of rows) {
+    const receipt = JSON.parse(row.record) as Receipt;
+    const feedback = receipt.feedback.map((verdict) => (verdict.user === memberId ? anonymous(verdict) : verdict));
+    sql.run('UPDATE receipts SET record = ? WHERE seq = ?', JSON.stringify({ ...receipt, feedback }), row.seq);
+  }
+  return rows.length === stepRows;
+};
+
+const anonymous = ({ comment: _comment, user: _user, ...rest }: Feedback): Feedback => rest;
+
 const forgetReceipts = (sql: Sql, tenantId: string, memberId: string, pseudonym: string): boolean => {
   const rows = sql.all<Recorded & { readonly seq: number }>(
     `SELECT seq, record FROM receipts WHERE tenant_id = ? AND member_id = ? LIMIT ${stepRows}`,
@@ -183,7 +206,7 @@ const forgottenReceipt = (
   answer: '',
   memberId: pseudonym,
   quotaBuckets: receipt.quotaBuckets.filter((bucket) => !bucket.startsWith('member:')),
-  feedback: receipt.feedback.map(({ comment: _comment, user: _user, ...rest }) => rest),
+  feedback: receipt.feedback.map(anonymous),
 });
 
 /** Tables with a `tenant_id` whose rows go with the tenant. The ledger and the tenant's own row (its slug) stay. */

@@ -188,6 +188,7 @@ export const ledgerVerbs = (sql: Sql): SyncGroup<LedgerStore> => ({
   list: (tenantId, range, page) =>
     pageOf(
       page,
+      'time',
       (after, limit) =>
         sql.all<LedgerRow>(
           `SELECT at, id, record FROM ledger

@@ -110,6 +110,7 @@ export const documentVerbs = (sql: Sql): SyncGroup<DocumentStore> => {
     list: (tenantId, filter, page) =>
       pageOf(
         page,
+        'name',
         (after, limit) =>
           filter.sourceId === undefined
             ? sql.all<DocumentRow>(

@@ -1,4 +1,5 @@
 import type { StateStore } from '../../../ports/state.ts';
+import type { Refusal } from './faults.ts';
 
 /** A long verb's way to say: I did a bounded part, commit it, let others run, then call me again. */
 export const unfinished = Symbol('unfinished');
@@ -161,7 +162,13 @@ export type Call = {
 };
 export type Reply =
   | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly problem: string; readonly detail: string; readonly retryable: boolean };
+  | {
+      readonly id: number;
+      readonly problem: string;
+      readonly detail: string;
+      readonly retryable: boolean;
+      readonly refusal?: Refusal;
+    };
 
 export type ToWorker = { readonly calls: readonly Call[] } | { readonly close: true };
 export type FromWorker =

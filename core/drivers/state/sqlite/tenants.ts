@@ -54,6 +54,7 @@ export const tenantVerbs = (sql: Sql): SyncGroup<TenantStore> => {
     list: (page) =>
       pageOf(
         page,
+        'name',
         (after, limit) =>
           sql.all<TenantRow>(
             'SELECT * FROM tenants WHERE deleted_at IS NULL AND slug > ? ORDER BY slug LIMIT ?',
