@@ -58,6 +58,8 @@ type EmbeddingBody = { readonly input?: readonly string[] | string };
 export type ModelServerOptions = {
   readonly mode?: 'echo' | 'obedient' | ((body: ChatBody) => string);
   readonly latencyMs?: number;
+  /** Between two pieces, as a model writes; absent, all pieces come at once. */
+  readonly pieceMs?: number;
   /** Characters a piece. */
   readonly piece?: number;
   /** Parameters that this endpoint refuses with a 400. */
@@ -190,8 +192,10 @@ const streamChat = async (
     text.slice(index * size, (index + 1) * size),
   );
   const midway = ['hang-midway', 'cut', 'truncate', 'invalid-chunk'].includes(fault?.kind ?? '');
-  for (const piece of midway ? pieces.slice(0, Math.max(1, pieces.length >> 1)) : pieces)
+  for (const piece of midway ? pieces.slice(0, Math.max(1, pieces.length >> 1)) : pieces) {
+    if (options.pieceMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.pieceMs));
     response.write(chunk({ content: piece }));
+  }
   if (fault?.kind === 'hang-midway') return;
   if (fault?.kind === 'invalid-chunk') {
     response.write('data: {"choices": [{"delta": {"content": "half\n\n');

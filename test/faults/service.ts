@@ -13,6 +13,8 @@ export type Service = {
   readonly readyAfterMs: number;
   /** SIGKILL; resolves when the process is gone. Safe to call twice. */
   kill(): Promise<void>;
+  /** SIGTERM; resolves with the exit code, which is 0 after an orderly stop and null after a kill. */
+  stop(): Promise<number | null>;
 };
 
 export type Start = {
@@ -46,10 +48,16 @@ export const startService = (env: Readonly<Record<string, string>>): Start => {
     child.kill('SIGKILL');
     return gone;
   };
+  const stop = async (): Promise<number | null> => {
+    wasKilled = true;
+    child.kill('SIGTERM');
+    await gone;
+    return child.exitCode;
+  };
   const ready = new Promise<Service>((resolve, reject) => {
     const hear = (chunk: Buffer): void => {
       said = (said + chunk.toString()).slice(-20_000);
-      if (/"event":"ready"/.test(said)) resolve({ readyAfterMs: performance.now() - startedAt, kill });
+      if (/"event":"ready"/.test(said)) resolve({ readyAfterMs: performance.now() - startedAt, kill, stop });
     };
     child.stdout?.on('data', hear);
     child.stderr?.on('data', hear);

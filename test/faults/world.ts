@@ -29,7 +29,17 @@ export type Wish = {
 };
 
 const towers = ['Kestrel', 'Osprey', 'Bittern', 'Curlew', 'Lapwing', 'Plover', 'Godwit', 'Avocet'] as const;
-const heightOf = (tower: string): number => 40 + towers.indexOf(tower as (typeof towers)[number]) * 7;
+const heightOf = (index: number): number => 40 + index * 7;
+/** The eight, and then as many more as are wanted; what tells them apart stands in front, where no stemmer cuts. */
+const towerOf = (index: number): string => {
+  const bird = towers[index % towers.length] ?? '';
+  const more = Math.floor(index / towers.length);
+  if (more === 0) return bird;
+  const letters = 'bdfgklmnprst';
+  const syllable = (n: number): string =>
+    `${letters[n % letters.length]}${'aeiou'[Math.floor(n / letters.length) % 5]}`;
+  return `${syllable(more)}${syllable(Math.floor(more / 60))}${bird}`.toLowerCase();
+};
 const signingSecret = 'the-signing-secret-of-the-harness';
 const tenant = 'tenants/acme';
 
@@ -41,18 +51,35 @@ const textOf = (word: string, version: number): string =>
       `## Part ${part + 1} about ${word}\n\nThis is release${version}mark of the manual for ${word}. ${`The ${word} is serviced every ${part + 3} weeks by the harbour crew, who write down what they find. `.repeat(12)}`,
   ).join('\n\n');
 
-/** One DATA_DIR, one fake Slack, one port; the service comes and goes. */
-export const createWorld = async (chance: Chance) => {
-  const dataDir = mkdtempSync(join(tmpdir(), 'footnote-kill-'));
+export type WorldOptions = {
+  /** Where clients knock; absent, a free port, on which `start` listens. */
+  readonly port?: number;
+  /** Added to the environment of every process. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Where DATA_DIR is made (default: the system's folder for temporary files). */
+  readonly under?: string;
+  /** So many towers instead of eight, asked about by turns: no question is answered from the cache before they are through. */
+  readonly towers?: number;
+  /** How far the processes' clocks, and so Slack's, are ahead of ours. */
+  aheadMs?(): number;
+};
+
+/** One DATA_DIR, one fake Slack, one address; the service comes and goes. */
+export const createWorld = async (chance: Chance, options: WorldOptions = {}) => {
+  const dataDir = mkdtempSync(join(options.under ?? tmpdir(), 'footnote-kill-'));
   const folder = mkdtempSync(join(tmpdir(), 'footnote-kill-folder-'));
   const slack: FakeSlack = await startFakeSlack();
   // A workspace without streaming takes the other way: post, then edit.
   if (chance.float() < 1 / 3) slack.unknownMethods.add('chat.startStream');
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
   const api: Api = createApi(url);
   const payloads = slackPayloads(slack.teamId, slack.botUserId);
-  const sender = createSlackSender({ url: `${url}/slack/events`, signingSecret, now: Date.now });
+  const sender = createSlackSender({
+    url: `${url}/slack/events`,
+    signingSecret,
+    now: () => Date.now() + (options.aheadMs?.() ?? 0),
+  });
   const threads: { readonly channel: string; readonly root: string; questions: number }[] = [];
   /** The newest version that was acknowledged, or null after an acknowledged removal. */
   const documents = new Map<string, number | null>();
@@ -63,19 +90,19 @@ export const createWorld = async (chance: Chance) => {
   let asked = 0;
   let words = 0;
 
-  const start = () =>
-    startService({
-      DATA_DIR: dataDir,
-      PORT: String(port),
-      DEMO: 'off',
-      FOLDER_ROOTS: folder,
-      LOG_LEVEL: 'info',
-      FOOTNOTE_ADMIN_TOKEN: operatorToken,
-      SLACK_SIGNING_SECRET: signingSecret,
-      SLACK_BOT_TOKEN: 'xoxb-fake',
-      SLACK_API_URL: slack.url,
-      DEFAULT_TENANT: 'acme',
-    });
+  const environment: Readonly<Record<string, string>> = {
+    DATA_DIR: dataDir,
+    DEMO: 'off',
+    FOLDER_ROOTS: folder,
+    LOG_LEVEL: 'info',
+    FOOTNOTE_ADMIN_TOKEN: operatorToken,
+    SLACK_SIGNING_SECRET: signingSecret,
+    SLACK_BOT_TOKEN: 'xoxb-fake',
+    SLACK_API_URL: slack.url,
+    DEFAULT_TENANT: 'acme',
+    ...options.environment,
+  };
+  const start = () => startService({ ...environment, PORT: String(port) });
 
   /** Once, on the first start: tenant, limits far away, and the documents that questions are about. */
   const furnish = async (): Promise<void> => {
@@ -94,8 +121,9 @@ export const createWorld = async (chance: Chance) => {
     })) as { id: string };
     folderId = synced.id;
     for (let file = 0; file < 24; file += 1) print(`leaflet${String.fromCharCode(97 + file)}`, 1);
-    for (const tower of towers) {
-      const text = `# The ${tower} tower\n\nThe ${tower} tower is ${heightOf(tower)} metres tall. It was painted by the ${tower} society.`;
+    for (let index = 0; index < (options.towers ?? towers.length); index += 1) {
+      const tower = towerOf(index);
+      const text = `# The ${tower} tower\n\nThe ${tower} tower is ${heightOf(index)} metres tall. It was painted by the ${tower} society.`;
       await api.put(`${tenant}/sources/${sourceId}/documents/tower-${tower}`, { title: `The ${tower} tower`, text });
     }
   };
@@ -106,17 +134,22 @@ export const createWorld = async (chance: Chance) => {
     leaflets.set(word, version);
   };
 
-  const sync = (): Wish => {
+  const reprint = (): void => {
     for (let file = 0; file < 3; file += 1) {
       const word = `leaflet${String.fromCharCode(97 + chance.below(24))}`;
       print(word, (leaflets.get(word) ?? 0) + 1);
     }
-    return { kind: 'sync', send: () => api.post(`${tenant}/sources/${folderId}/sync`, {}).then(() => {}) };
+  };
+  const startSync = () =>
+    api.post(`${tenant}/sources/${folderId}/sync`, {}) as Promise<{ readonly job: { readonly id: string } }>;
+  const sync = (): Wish => {
+    reprint();
+    return { kind: 'sync', send: () => startSync().then(() => {}) };
   };
 
   /** The last word of the folder: a sync that is allowed to finish. */
   const finishSync = async (): Promise<void> => {
-    const { job } = (await api.post(`${tenant}/sources/${folderId}/sync`, {})) as { job: { id: string } };
+    const { job } = await startSync();
     const until = performance.now() + 60_000;
     let state = '';
     while (state !== 'done' && state !== 'failed' && performance.now() < until) {
@@ -132,9 +165,10 @@ export const createWorld = async (chance: Chance) => {
     if (!answer.ok) throw new Error(`Slack's event was answered ${answer.status}`);
   };
 
-  const question = (): Wish => {
+  /** A question as Slack delivers it, and the thread that will hold its answer. */
+  const ask = () => {
     asked += 1;
-    const tower = chance.pick(towers);
+    const tower = options.towers === undefined ? chance.pick(towers) : towerOf(asked % options.towers);
     const text = `How tall is the ${tower} tower?`;
     const isDirect = chance.float() < 0.25;
     const ts = slack.nextTs();
@@ -157,6 +191,11 @@ export const createWorld = async (chance: Chance) => {
       ? [payloads.message({ ...shape, channelType: 'im' })]
       : [payloads.message(shape), payloads.appMention(shape)];
     if (chance.float() < 0.5) events.reverse();
+    return { events, thread };
+  };
+
+  const question = (): Wish => {
+    const { events } = ask();
     const open = new Set(events);
     let tries = 0;
     return {
@@ -172,9 +211,10 @@ export const createWorld = async (chance: Chance) => {
     };
   };
 
-  const document = (): Wish => {
+  /** `fresh`: one that nobody pushed before, so that pushes may run at the same time. */
+  const document = (fresh = false): Wish => {
     const known = [...documents.keys()];
-    const isNew = known.length === 0 || chance.float() < 0.5;
+    const isNew = fresh || known.length === 0 || chance.float() < 0.5;
     const word = isNew
       ? `gizmo${String.fromCharCode(97 + (words % 26))}${words++}`
       : (known[chance.below(known.length)] ?? '');
@@ -203,10 +243,16 @@ export const createWorld = async (chance: Chance) => {
   return {
     slack,
     api,
+    dataDir,
+    environment,
     start,
     furnish,
+    ask,
+    deliver,
     question,
     document,
+    reprint,
+    startSync,
     sync,
     finishSync,
     threads,
@@ -230,9 +276,14 @@ export type Examined = Pick<World, 'threads' | 'documents' | 'leaflets' | 'tenan
 
 /** Everything that is wrong in a world that has come to rest; empty is what is wanted. */
 export const examine = async (world: Examined): Promise<string[]> => [
+  ...(await examineBooks(world)),
+  ...(await examineDocuments(world)),
+];
+
+/** Without the documents: one answer, one receipt and one charge for each question. */
+export const examineBooks = async (world: Examined): Promise<string[]> => [
   ...examineAnswers(world),
   ...(await examineCharges(world)),
-  ...(await examineDocuments(world)),
 ];
 
 export const questionsOf = ({ threads }: Pick<World, 'threads'>): number =>
@@ -245,10 +296,11 @@ const answersIn = (world: Examined, { channel, root }: { readonly channel: strin
 
 /** Whole answers: every part stands, sealed, under one delivery. */
 export const countAnswers = (world: Examined): number =>
-  world.threads.reduce(
-    (sum, thread) => sum + groups(world, thread).filter(({ problem }) => problem === null).length,
-    0,
-  );
+  world.threads.reduce((sum, thread) => sum + answersOf(world, thread), 0);
+
+/** Whole answers in one thread. */
+export const answersOf = (world: Examined, thread: { readonly channel: string; readonly root: string }): number =>
+  groups(world, thread).filter(({ problem }) => problem === null).length;
 
 const groups = (world: Examined, thread: { readonly channel: string; readonly root: string }) => {
   const byDelivery = new Map<string, Part[]>();
@@ -270,7 +322,8 @@ const groups = (world: Examined, thread: { readonly channel: string; readonly ro
   return [...whole, ...Array.from({ length: nameless }, () => ({ problem: 'a message stands unfinished' }))];
 };
 
-const examineAnswers = (world: Examined): string[] =>
+/** One whole answer for each question, and nothing half. */
+export const examineAnswers = (world: Examined): string[] =>
   world.threads.flatMap((thread) => {
     const found = groups(world, thread);
     const problems = found.flatMap(({ problem }) => (problem === null ? [] : [problem]));
@@ -280,7 +333,7 @@ const examineAnswers = (world: Examined): string[] =>
 
 type Listed = { readonly nextCursor?: string | null };
 
-const listAll = async (world: Examined, name: string): Promise<Record<string, unknown>[]> => {
+export const listAll = async (world: Examined, name: string): Promise<Record<string, unknown>[]> => {
   const items: Record<string, unknown>[] = [];
   let cursor: string | null | undefined;
   do {
@@ -292,6 +345,9 @@ const listAll = async (world: Examined, name: string): Promise<Record<string, un
   } while (cursor);
   return items;
 };
+
+/** A harness that moves the clock may move it past the end of a month. */
+export const ever = 'group=day&from=2020-01-01&to=2100-01-01';
 
 const examineCharges = async (world: Examined): Promise<string[]> => {
   const questions = questionsOf(world);
@@ -307,7 +363,7 @@ const examineCharges = async (world: Examined): Promise<string[]> => {
   ];
 };
 
-const examineDocuments = async (world: Examined): Promise<string[]> => {
+export const examineDocuments = async (world: Examined): Promise<string[]> => {
   const problems: string[] = [];
   const listed = (await listAll(world, 'documents')).map(({ externalId }) => String(externalId));
   if (new Set(listed).size !== listed.length) problems.push('a document is listed twice');

@@ -4,7 +4,13 @@ import { runBatch } from './batch.ts';
 import { openDatabase } from './database.ts';
 import { createSql } from './sql.ts';
 import { createSyncStore } from './store.ts';
-import { type Call, type FromWorker, isLight, type ToWorker, type WorkerSettings } from './sync.ts';
+import { type Call, type FromWorker, kindOf, type ToWorker, type WorkerSettings } from './sync.ts';
+
+/** A verb that is none is answered with its refusal; where does not matter. */
+const laneOf = (call: Call): 'read' | 'lease' | 'write' => {
+  const kind = kindOf(call);
+  return kind === 'read' || kind === 'lease' ? kind : 'write';
+};
 
 /** One connection in a thread of its own: while a commit waits for the disk, calls gather, and the next commit takes them all. */
 const serve = (port: NonNullable<typeof parentPort>, settings: WorkerSettings): void => {
@@ -28,11 +34,11 @@ const serve = (port: NonNullable<typeof parentPort>, settings: WorkerSettings): 
     scheduled = false;
     for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
       take(next.message);
-    // What needs no disk goes first: it would otherwise wait for the others' commit.
-    const light = queue.filter(isLight);
-    const heavy = light.length === 0 ? queue : queue.filter((call) => !isLight(call));
+    // What needs no disk goes first: it would otherwise wait for the others' commit. And reads before leases: where another
+    // process holds the lock, leases wait and fail, and reading goes on.
+    const groups = (['read', 'lease', 'write'] as const).map((kind) => queue.filter((call) => laneOf(call) === kind));
     queue = [];
-    for (const calls of [light, heavy]) {
+    for (const calls of groups) {
       if (calls.length === 0) continue;
       const { replies, left } = runBatch(database, store, calls);
       queue = [...queue, ...left];

@@ -362,6 +362,20 @@ describe('the thread', () => {
     other.close();
     await expect(state.maintenance.check()).resolves.toBeUndefined();
   });
+
+  test('what only reads is answered while another process holds the lock, whoever wants a lease at the same time', async () => {
+    const state = await start();
+    const tenant = aTenant();
+    await state.tenants.create(tenant);
+    const other = new DatabaseSync(file());
+    other.exec('BEGIN IMMEDIATE');
+    const lease = state.leases.acquire('sweep', 'somebody', now, 1000);
+    const read = state.tenants.get(tenant.id);
+    await expect(lease).rejects.toMatchObject({ code: 'store-unavailable', retryable: true });
+    expect((await read)?.id).toBe(tenant.id);
+    other.exec('ROLLBACK');
+    other.close();
+  });
 });
 
 describe('the backup', () => {

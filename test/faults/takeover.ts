@@ -1,0 +1,133 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  type Cluster,
+  type ClusterOptions,
+  type Finding,
+  type Instance,
+  quantile,
+  seconds,
+  startAll,
+  startCluster,
+  until,
+} from './cluster.ts';
+import { createApi } from './service.ts';
+import { countAnswers, examine, questionsOf } from './world.ts';
+
+/** The model takes so long that a kill finds answers half written. */
+const model = { latencyMs: 300, pieceMs: 150 };
+const questionsPerRound = 12;
+
+/** R6: kill -9 in the middle of answers, pushes and a sync; others take over, the process comes back, no half document. */
+export const proveTakeover = async (
+  options: Omit<ClusterOptions, 'model' | 'towers'> & { readonly rounds: number },
+): Promise<Finding> => {
+  const cluster = await startCluster({ ...options, model, towers: questionsPerRound * options.rounds });
+  const takeoverMs: number[] = [];
+  const jobMs: number[] = [];
+  const restartMs: number[] = [];
+  const problems: string[] = [];
+  let orphans = 0;
+  let looks = 0;
+  try {
+    const { world, instances, chance } = cluster;
+    await startAll(cluster);
+    for (let round = 0; round < options.rounds; round += 1) {
+      const victim = instances[round % instances.length] as Instance;
+      const over = new AbortController();
+      const others = instances.filter((instance) => instance !== victim);
+      const looking = lookForHalves(cluster, others, over.signal);
+
+      const asked = Array.from({ length: questionsPerRound }, world.ask);
+      await Promise.all(asked.flatMap(({ events }) => events.map((event) => world.deliver(event))));
+      world.reprint();
+      const { job } = await world.startSync();
+      const documents = Array.from({ length: 6 }, () => world.document(true));
+      const unfulfilled: typeof documents = [];
+      const pushing = Promise.all(documents.map((wish) => wish.send().catch(() => void unfulfilled.push(wish))));
+      await until(() => answering(cluster, victim) >= 2, 20_000, 'the victim to be in the middle of answers').catch(
+        () => problems.push('the victim was in the middle of nothing'),
+      );
+      await pause(chance.below(400));
+      orphans += questionsOf(world) - countAnswers(world);
+      await victim.kill();
+      const [answersMs, syncMs] = await Promise.all([
+        until(() => countAnswers(world) >= questionsOf(world), 60_000, 'the answers of the dead'),
+        until(() => isOver(cluster, job.id), 60_000, 'the job of the dead'),
+      ]);
+      takeoverMs.push(answersMs);
+      jobMs.push(syncMs);
+      await pushing;
+      restartMs.push(await victim.start());
+      await cluster.inRotation();
+      for (const wish of unfulfilled) await wish.send();
+      over.abort();
+      const seen = await looking;
+      looks += seen.looks;
+      problems.push(...seen.problems);
+    }
+    await world.finishSync();
+    problems.push(...(await examine(world)));
+    const worst = { takeover: Math.max(...takeoverMs), job: Math.max(...jobMs), restart: Math.max(...restartMs) };
+    if (worst.takeover > 15_000) problems.push(`answers taken over after ${seconds(worst.takeover)}`);
+    if (worst.job > 15_000) problems.push(`a sync taken over and done after ${seconds(worst.job)}`);
+    if (worst.restart > 5_000) problems.push(`ready again after ${seconds(worst.restart)}`);
+    return {
+      id: 'R6',
+      item: `${options.rounds} × kill -9 of one of several: takeover, restart, no half document`,
+      measured: [
+        `${orphans} unfinished answers stood whole after median ${seconds(quantile(takeoverMs, 0.5))}, worst ${seconds(worst.takeover)}`,
+        `the sync was done after worst ${seconds(worst.job)}`,
+        `ready again after median ${seconds(quantile(restartMs, 0.5))}, worst ${seconds(worst.restart)}`,
+        `${looks} searches meanwhile, none saw half a document`,
+      ].join('; '),
+      figures: {
+        rounds: options.rounds,
+        orphans,
+        takeoverMedianMs: Math.round(quantile(takeoverMs, 0.5)),
+        takeoverWorstMs: Math.round(worst.takeover),
+        jobWorstMs: Math.round(worst.job),
+        restartMedianMs: Math.round(quantile(restartMs, 0.5)),
+        restartWorstMs: Math.round(worst.restart),
+        looks,
+      },
+      problems,
+    };
+  } finally {
+    await cluster.close();
+  }
+};
+
+/** Calls that this instance began in the last second and a half: about as long as an answer takes. */
+const answering = ({ model: server }: Cluster, { key }: Instance): number =>
+  server.calls.filter(({ authorization, at }) => authorization === `Bearer ${key}` && Date.now() - at < 1_500).length;
+
+const isOver = async ({ world }: Cluster, job: string): Promise<boolean> => {
+  const { state } = (await world.api.get(`${world.tenant}/jobs/${job}`)) as { state: string };
+  return state === 'done' || state === 'failed';
+};
+
+/** Asks the survivors again and again: what is found of a document is all of it, and of one version. */
+const lookForHalves = async (
+  { world, chance }: Cluster,
+  others: readonly Instance[],
+  signal: AbortSignal,
+): Promise<{ readonly looks: number; readonly problems: readonly string[] }> => {
+  const doors = others.map(({ port }) => createApi(`http://127.0.0.1:${port}`));
+  const problems: string[] = [];
+  let looks = 0;
+  while (!signal.aborted) {
+    const words = [...world.leaflets.keys(), ...world.documents.keys()];
+    const word = words[chance.below(words.length)] ?? '';
+    const found = (await doors[looks % doors.length]?.post(`${world.tenant}/search`, { query: word, limit: 100 })) as {
+      passages: { externalId: string; text: string }[];
+    };
+    looks += 1;
+    const own = found.passages.filter(({ externalId }) => externalId === word || externalId === `${word}.md`);
+    const versions = new Set(own.flatMap(({ text }) => text.match(/release\d+mark/g) ?? []));
+    const parts = new Set(own.flatMap(({ text }) => text.match(/Part \d+ about/g) ?? []));
+    if (versions.size > 1) problems.push(`${word}: ${[...versions].join(' and ')} at once`);
+    if (own.length > 0 && parts.size !== 8) problems.push(`${word}: ${parts.size} of 8 parts`);
+    await pause(20);
+  }
+  return { looks, problems };
+};
