@@ -1,6 +1,4 @@
 import { createHmac } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import { type AddressInfo, createServer as createSocketServer } from 'node:net';
 import { hostname } from 'node:os';
 import { getRequestListener } from '@hono/node-server';
 import { createPlatforms } from './bots/platforms.ts';
@@ -13,19 +11,21 @@ import type { Role, TenantId } from './core/domain.ts';
 import { createFolderSource } from './core/drivers/sources/folder.ts';
 import { pushSource } from './core/drivers/sources/push.ts';
 import { uploadSource } from './core/drivers/sources/upload.ts';
-import { AppError } from './core/errors.ts';
 import { createLog } from './core/observe/log.ts';
 import { createMetrics } from './core/observe/metrics.ts';
 import { systemClock, systemRandom } from './core/observe/system.ts';
 import type { Runtime } from './core/ports/runtime.ts';
 import { createSealer } from './core/security/seal.ts';
 import { fillDemoTenant } from './demo.ts';
+import { createListener, freePort, type Listener } from './listener.ts';
 import { openStores } from './stores.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /** How long a stop waits for running answers and jobs before their leases are handed back. */
 const drainForMs = 25_000;
+/** Behind a proxy: so long it may take until the proxy has noticed at /readyz that others are to be asked. */
+const lingerForMs = 5_000;
 /** How long answers on open connections may take at least after everything else has stopped. */
 const closeForMs = 3_000;
 
@@ -181,8 +181,8 @@ export const startFootnote = async (given: Environment = process.env, options: S
   });
   const lines = { url: config.PUBLIC_URL, signInUrl: (await auth.firstOwnerLink(core.members))?.url ?? null };
   options.announce?.(lines);
-  const server = createServer(getRequestListener(app.fetch));
-  await listen(server, config);
+  const listener = createListener(getRequestListener(app.fetch));
+  await listener.listen(config.HOST, config.PORT);
   await core.start(platforms);
   runtime.log.info('ready', { port: config.PORT });
   let stopped: Promise<void> | undefined;
@@ -190,53 +190,23 @@ export const startFootnote = async (given: Environment = process.env, options: S
     ...lines,
     core,
     stop: () => {
-      stopped ??= stop(opened, auth, server);
+      stopped ??= stop(opened, auth, listener);
       return stopped;
     },
   };
 };
 
-const stop = async ({ core, runtime }: Opened, auth: Auth, server: Server): Promise<void> => {
+const stop = async ({ config, core, runtime }: Opened, auth: Auth, listener: Listener): Promise<void> => {
   runtime.log.info('draining');
   const endBy = runtime.clock.now() + drainForMs;
+  listener.retire();
   // The listener stays open meanwhile: an event that still comes is stored, and answered by whoever works next.
-  await core.drain(drainForMs);
-  await closeServer(server, Math.max(closeForMs, endBy - runtime.clock.now()));
+  await Promise.all([
+    core.drain(drainForMs),
+    config.TRUSTED_PROXIES.length > 0 ? runtime.clock.sleep(lingerForMs) : undefined,
+  ]);
+  await listener.close(Math.max(closeForMs, endBy - runtime.clock.now()));
   auth.close();
   await core.close();
   runtime.log.info('stopped');
 };
-
-/** Answers that are under way on the line are finished, within the time; a connection that only idles is not waited for. */
-const closeServer = (server: Server, withinMs: number): Promise<void> =>
-  new Promise((done) => {
-    const idle = setInterval(() => server.closeIdleConnections(), 100);
-    const enough = setTimeout(() => server.closeAllConnections(), withinMs);
-    server.close(() => {
-      clearInterval(idle);
-      clearTimeout(enough);
-      done();
-    });
-    server.closeIdleConnections();
-  });
-
-const listen = (server: Server, { HOST, PORT }: Config): Promise<void> =>
-  new Promise((done, failed) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => failed(cannotListen(HOST, PORT, cause)));
-    server.listen(PORT, HOST, () => done());
-  });
-
-const freePort = (host: string, port: number): Promise<number> =>
-  new Promise((done, failed) => {
-    const probe = createSocketServer();
-    probe.once('error', (cause: NodeJS.ErrnoException) => failed(cannotListen(host, port, cause)));
-    probe.listen(port, host, () => {
-      const address = probe.address() as AddressInfo;
-      probe.close(() => done(address.port));
-    });
-  });
-
-const cannotListen = (host: string, port: number, cause: NodeJS.ErrnoException): AppError =>
-  cause.code === 'EADDRINUSE'
-    ? new AppError('config', `Port ${port} is in use. Stop the other program, or set PORT.`, { cause })
-    : new AppError('config', `${host}:${port} cannot be listened on (${cause.code ?? cause.message}).`, { cause });

@@ -84,8 +84,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** `core/answer/compose.ts` → `answer`; loose files of core/ that are no leaf belong to its door, `core`. */
 const roomOf = (file: string): string => {
   const [top = '', second = '', third] = file.split('/');
-  // The composition root is two files: stores.ts opens what main.ts puts together.
-  if (top === 'main.ts' || top === 'stores.ts') return 'main';
+  // The composition root is three files: stores.ts opens what main.ts puts together, listener.ts is the port it serves on.
+  if (top === 'main.ts' || top === 'stores.ts' || top === 'listener.ts') return 'main';
   if (top === 'demo.ts') return 'demo';
   if (top !== 'core') return top;
   if (third !== undefined) return second;
@@ -210,10 +210,9 @@ const readTree = (folder: string): string[] =>
     .filter(isOurs);
 
 const project: Files = Object.fromEntries(
-  ['main.ts', 'stores.ts', 'demo.ts', ...['bots', 'console', 'core', 'cli'].flatMap(readTree)].map((file) => [
-    file,
-    readFileSync(join(root, file), 'utf8'),
-  ]),
+  ['main.ts', 'stores.ts', 'listener.ts', 'demo.ts', ...['bots', 'console', 'core', 'cli'].flatMap(readTree)].map(
+    (file) => [file, readFileSync(join(root, file), 'utf8')],
+  ),
 );
 
 describe('the project', () => {

@@ -57,6 +57,7 @@ export const proveRedelivery = async (
       measured: `${questions} questions in ${deliveries.length * 2} deliveries: ${countAnswers(world)} answers, ${problems.length} problems`,
       figures: { questions, deliveries: deliveries.length * 2, answers: countAnswers(world), refused },
       problems,
+      late: [],
     };
   } finally {
     await cluster.close();

@@ -72,6 +72,7 @@ export const proveRolling = async (options: Rolling): Promise<Finding> => {
         ackP99Ms: Math.round(quantile(heard.ackMs, 0.99)),
       },
       problems,
+      late: [],
     };
   } finally {
     await cluster.close();

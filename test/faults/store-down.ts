@@ -55,6 +55,7 @@ const liveThrough = async (
 ): Promise<Finding> => {
   const { world } = cluster;
   const problems: string[] = [];
+  const late: string[] = [];
   const load = startLoad(cluster);
   await pause(2_000);
   const bringBack = await takeDown();
@@ -84,7 +85,7 @@ const liveThrough = async (
 
   problems.push(...examineAnswers(world), ...(await examineDocuments(world)), ...(await examineCharged(cluster)));
   problems.push(...heard.unkind.map((said) => `no plain sentence: ${said}`));
-  if (normalMs > 10_000) problems.push(`normal only ${seconds(normalMs)} after the return`);
+  if (normalMs > 10_000) late.push(`normal only ${seconds(normalMs)} after the return`);
   const accepted = heard.acknowledged.length;
   return {
     id: 'R7',
@@ -103,6 +104,7 @@ const liveThrough = async (
       caughtUpMs: Math.round(caughtUpMs),
     },
     problems,
+    late,
   };
 };
 

@@ -26,6 +26,7 @@ export const proveTakeover = async (
   const jobMs: number[] = [];
   const restartMs: number[] = [];
   const problems: string[] = [];
+  const late: string[] = [];
   let orphans = 0;
   let looks = 0;
   try {
@@ -68,9 +69,9 @@ export const proveTakeover = async (
     await world.finishSync();
     problems.push(...(await examine(world)));
     const worst = { takeover: Math.max(...takeoverMs), job: Math.max(...jobMs), restart: Math.max(...restartMs) };
-    if (worst.takeover > 15_000) problems.push(`answers taken over after ${seconds(worst.takeover)}`);
-    if (worst.job > 15_000) problems.push(`a sync taken over and done after ${seconds(worst.job)}`);
-    if (worst.restart > 5_000) problems.push(`ready again after ${seconds(worst.restart)}`);
+    if (worst.takeover > 15_000) late.push(`answers taken over after ${seconds(worst.takeover)}`);
+    if (worst.job > 15_000) late.push(`a sync taken over and done after ${seconds(worst.job)}`);
+    if (worst.restart > 5_000) late.push(`ready again after ${seconds(worst.restart)}`);
     return {
       id: 'R6',
       item: `${options.rounds} × kill -9 of one of several: takeover, restart, no half document`,
@@ -91,6 +92,7 @@ export const proveTakeover = async (
         looks,
       },
       problems,
+      late,
     };
   } finally {
     await cluster.close();
