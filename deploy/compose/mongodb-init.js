@@ -26,7 +26,14 @@ for (let waited = 0; !server.adminCommand({ hello: 1 }).isWritablePrimary; waite
 const own = server.getSiblingDB(database);
 if (own.getUser(user) === null) {
   // Of its own database only, and no more than it needs there: data, indexes, validators.
-  own.createUser({ user, pwd: password, roles: [{ role: 'readWrite', db: database }, { role: 'dbAdmin', db: database }] });
+  own.createUser({
+    user,
+    pwd: password,
+    roles: [
+      { role: 'readWrite', db: database },
+      { role: 'dbAdmin', db: database },
+    ],
+  });
   print(`made the user ${user} of ${database}`);
 } else {
   own.updateUser(user, { pwd: password });
