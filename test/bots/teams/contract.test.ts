@@ -1,22 +1,7 @@
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { serve } from '@hono/node-server';
-import { createTeams } from '../../../bots/teams/teams.ts';
-import type { InboundEvent } from '../../../core/domain.ts';
-import { systemClock } from '../../../core/observe/system.ts';
 import type { Offer } from '../../../core/ports/platform.ts';
-import { createGuardedFetch } from '../../../core/security/guarded-fetch.ts';
 import { type Gesture, type GestureOptions, type PlatformRig, platformContract } from '../../contracts/platform.ts';
-import { createTestRuntime } from '../../fakes/clock.ts';
-import {
-  createTeamsSender,
-  type FakeTeamsMessage,
-  foreignPair,
-  type PostedMessage,
-  startFakeTeams,
-  teamsActivities,
-  teamsIds,
-} from '../../fakes/teams-service.ts';
+import { type FakeTeamsMessage, foreignPair, type PostedMessage, teamsIds } from '../../fakes/teams-service.ts';
+import { startDriver } from './driver.ts';
 
 type Claim = {
   readonly appearance: { readonly name: string; readonly url?: string; readonly abstract?: string };
@@ -50,32 +35,8 @@ const buttonsOf = (message: FakeTeamsMessage): readonly string[] =>
 const isPrivate = ({ conversation }: FakeTeamsMessage): boolean => conversation.startsWith('a:with-');
 
 const startRig = async (scope: NonNullable<PostedMessage['scope']>): Promise<PlatformRig> => {
-  const fake = await startFakeTeams();
-  const heard: InboundEvent[] = [];
-  let refusing = false;
-  const runtime = { ...createTestRuntime(), clock: systemClock };
-  const platform = createTeams({
-    app: { id: teamsIds.appId, password: 'secret' },
-    metadataUrl: fake.metadataUrl,
-    cloud: { loginUrl: fake.url, serviceUrl: fake.serviceUrl },
-    guardedFetch: createGuardedFetch({ allow: [] }),
-    runtime,
-    settings: { paceMs: 0, signAfterMs: 0, firstAfterMs: 0, streamMs: 1, editMs: 1, typingMs: 50 },
-  });
-  await platform.start(async (event) => {
-    if (refusing) throw new Error('the store is down');
-    heard.push(event);
-    return { outcome: 'stored' };
-  });
-  const server = serve({
-    fetch: platform.routes?.fetch ?? (() => new Response(null, { status: 404 })),
-    port: 0,
-    hostname: '127.0.0.1',
-  }) as Server;
-  await new Promise<void>((resolve) => (server.listening ? resolve() : server.once('listening', () => resolve())));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/teams/messages`;
-  const send = createTeamsSender(fake, () => url);
-  const activities = teamsActivities(fake.serviceUrl);
+  const driver = await startDriver();
+  const { fake, platform, heard, send, activities } = driver;
   const ids = new Map<string, string>();
   const idOf = (id: string | undefined): string => {
     const own = ids.get(id ?? '') ?? fake.nextId();
@@ -141,9 +102,7 @@ const startRig = async (scope: NonNullable<PostedMessage['scope']>): Promise<Pla
     heard,
     gestures,
     duplicates: 'one-a-crash',
-    refuse: () => {
-      refusing = true;
-    },
+    refuse: driver.refuse,
     deliver: async (what, options = {}) => {
       const id = idOf(options.id);
       const text = options.text ?? 'a question?';
@@ -195,14 +154,7 @@ const startRig = async (scope: NonNullable<PostedMessage['scope']>): Promise<Pla
       const conversation = String(event?.handle.conversation ?? '');
       fake.gone.add(what === 'thread' ? conversation : (conversation.split(';')[0] ?? ''));
     },
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-      await platform.stop();
-      const { offences } = fake;
-      await fake.close();
-      if (offences.length > 0) throw new Error(`Teams would not have liked: ${offences.join('; ')}`);
-    },
+    close: driver.close,
   };
 };
 
