@@ -10,13 +10,14 @@ import type { KeyScope, Role } from '../core/domain.ts';
  * - `session:any`: a signed-in person. `session:viewer` …: one whose role in the tenant named in the path is in the list below.
  */
 export type Policy = 'public' | 'metrics' | 'operator' | `key:${KeyScope | 'any'}` | `session:${SessionRule}`;
-export type SessionRule = 'any' | 'viewer' | 'billing' | 'admin';
+export type SessionRule = 'any' | 'viewer' | 'billing' | 'admin' | 'owner';
 
 /** Roles that satisfy a rule within a tenant. Billing reviewers see no message text. Operators pass everywhere. */
 export const rolesFor: Readonly<Record<Exclude<SessionRule, 'any'>, readonly Role[]>> = {
   viewer: ['owner', 'admin', 'viewer'],
   billing: ['owner', 'admin', 'billing'],
   admin: ['owner', 'admin'],
+  owner: ['owner'],
 };
 
 export type DeclaredRoute = {

@@ -1,5 +1,6 @@
 import { billing } from './texts/billing.ts';
 import { done } from './texts/done.ts';
+import { settings } from './texts/settings.ts';
 import { sources } from './texts/sources.ts';
 
 /** Every sentence of the console, in one place; what belongs to one group of pages stands in a file of its own. */
@@ -8,11 +9,12 @@ export const texts = {
   skip: 'Skip to the content',
   billing,
   done,
+  settings,
   sources,
   nav: {
     label: 'Main',
     folded: 'Menu',
-    groups: { answers: 'Questions', knowledge: 'Knowledge', spending: 'Spending' },
+    groups: { answers: 'Questions', knowledge: 'Knowledge', spending: 'Spending', organisation: 'Organisation' },
     pages: {
       ask: 'Ask',
       answers: 'Answers',
@@ -21,6 +23,9 @@ export const texts = {
       ledger: 'Ledger',
       quotas: 'Quotas',
       prices: 'Prices',
+      settings: 'Settings',
+      keys: 'API keys',
+      audit: 'Audit log',
     },
     signOut: 'Sign out',
     tenant: 'Tenant',

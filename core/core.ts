@@ -1,6 +1,7 @@
 import type {
   ApiKey,
   Audience,
+  AuditEntry,
   ChannelRules,
   Chunk,
   Citation,
@@ -52,7 +53,8 @@ export type Core = {
     list(page: Page): Promise<Paged<Tenant>>;
     update(
       tenantId: TenantId,
-      patch: { readonly name?: string; readonly settings?: TenantSettings },
+      /** Settings are merged; null takes one away. */
+      patch: { readonly name?: string; readonly settings?: TenantSettingsPatch },
       rev?: number,
     ): Promise<Tenant>;
     remove(tenantId: TenantId): Promise<void>;
@@ -195,6 +197,8 @@ export type Core = {
   /** Counts one request against a shared window; `resetsAt` in milliseconds. */
   hit(key: string, limit: number, windowMs: number): Promise<{ readonly ok: boolean; readonly resetsAt: number }>;
   audit(tenantId: TenantId | null, actor: string, action: string, subject?: string): Promise<void>;
+  /** What was changed and by whom, newest first; null: of the deployment. */
+  auditTrail(tenantId: TenantId | null, filter: { readonly q?: string }, page: Page): Promise<Paged<AuditEntry>>;
 
   /** For what one instance of several may do at a time. */
   readonly lead: Lead;
@@ -258,6 +262,8 @@ export type SummarizeInput = {
   readonly instruction?: string;
 };
 export type Summary = { readonly summary: string; readonly citations: readonly Citation[]; readonly usage: TokenUsage };
+
+export type TenantSettingsPatch = { readonly [K in keyof TenantSettings]?: TenantSettings[K] | null };
 
 export type SourceInput = {
   readonly kind: string;

@@ -190,6 +190,7 @@ export const createCore = (parts: CoreParts): Core => {
     channels: createChannels(state),
     connections,
     hit: (key, limit, windowMs) => state.metering.hit(key, limit, windowMs, runtime.clock.now()),
+    auditTrail: (tenantId, filter, page) => state.audit.list(tenantId, filter, page),
     audit: (tenantId, actor, action, subject) =>
       state.audit.append({
         id: `u_${runtime.random.hex(12)}`,

@@ -32,6 +32,14 @@ export const navigation = [
       { name: 'prices', path: 'prices', rule: 'billing' },
     ],
   },
+  {
+    group: 'organisation',
+    entries: [
+      { name: 'settings', path: 'settings', rule: 'admin' },
+      { name: 'keys', path: 'keys', rule: 'admin' },
+      { name: 'audit', path: 'audit', rule: 'admin' },
+    ],
+  },
 ] as const satisfies readonly { readonly group: string; readonly entries: readonly Entry[] }[];
 
 export type GroupName = (typeof navigation)[number]['group'];

@@ -7,6 +7,8 @@ export const done = {
   'source-removed': 'The source and its documents are gone.',
   'document-removed': 'The document is forgotten.',
   'sync-started': 'The sync has started.',
+  'key-revoked': 'The key is revoked. Whoever still uses it is refused from now on.',
+  forgotten: 'The person is forgotten.',
   paused: 'Paused. Nothing is fetched until you resume it.',
   resumed: 'Resumed.',
 } as const;

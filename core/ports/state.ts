@@ -501,7 +501,8 @@ export type LeaseStore = {
 
 export type AuditStore = {
   append(entry: AuditEntry): Promise<void>;
-  list(tenantId: TenantId | null, page: Page): Promise<Paged<AuditEntry>>;
+  /** Newest first. `q` is looked for in actor, action and subject, whatever its case. */
+  list(tenantId: TenantId | null, filter: { readonly q?: string }, page: Page): Promise<Paged<AuditEntry>>;
 };
 
 export type MaintenanceStore = {

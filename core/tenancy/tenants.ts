@@ -1,5 +1,5 @@
-import type { Core } from '../core.ts';
-import type { Tenant, TenantId } from '../domain.ts';
+import type { Core, TenantSettingsPatch } from '../core.ts';
+import type { Tenant, TenantId, TenantSettings } from '../domain.ts';
 import { AppError } from '../errors.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { Runtime } from '../ports/runtime.ts';
@@ -45,8 +45,10 @@ export const createTenants = (parts: {
       // Without a rev the caller means "whatever stands now": read and try again until nobody came between.
       for (let attempt = 0; attempt < attempts; attempt += 1) {
         const current = await requireTenant(state, tenantId);
-        const settings = patch.settings === undefined ? {} : { settings: { ...current.settings, ...patch.settings } };
-        const updated = await state.tenants.update(tenantId, rev ?? current.rev, { ...patch, ...settings });
+        const updated = await state.tenants.update(tenantId, rev ?? current.rev, {
+          ...(patch.name === undefined ? {} : { name: patch.name }),
+          ...(patch.settings === undefined ? {} : { settings: merged(current.settings, patch.settings) }),
+        });
         if (updated !== null && updated !== 'stale') return updated;
         if (updated === 'stale' && rev !== undefined) break;
       }
@@ -62,6 +64,9 @@ export const createTenants = (parts: {
     },
   };
 };
+
+const merged = (settings: TenantSettings, patch: TenantSettingsPatch): TenantSettings =>
+  Object.fromEntries(Object.entries({ ...settings, ...patch }).filter(([, value]) => value !== null));
 
 /** Throws AppError `not-found` for a tenant that is unknown or deleted. */
 export const requireTenant = async (state: StateStore, tenantId: TenantId): Promise<Tenant> => {

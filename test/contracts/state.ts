@@ -1255,10 +1255,34 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
           subject: tenant.id,
         };
         await state.audit.append(deployment);
-        expect(await everything((cursor) => state.audit.list(tenant.id, pageAt(cursor, 2)))).toEqual(
+        expect(await everything((cursor) => state.audit.list(tenant.id, {}, pageAt(cursor, 2)))).toEqual(
           entries.toReversed(),
         );
-        expect((await state.audit.list(null, { limit: 1 })).items).toEqual([deployment]);
+        expect((await state.audit.list(null, {}, { limit: 1 })).items).toEqual([deployment]);
+      });
+
+      test('the audit trail is searched by actor, action and subject, whatever stands in the words', async () => {
+        const tenant = await newTenant();
+        const entry = (actor: string, action: string, subject: string) => ({
+          id: fresh('u_'),
+          tenantId: tenant.id,
+          at: now,
+          actor,
+          action,
+          subject,
+        });
+        const [first, second] = [
+          entry('user:ada', 'key.create', 'k_1'),
+          entry('user:bob', 'source.delete', 'a "b" (c'),
+        ];
+        await state.audit.append(first);
+        await state.audit.append(second);
+        const found = async (q: string) => (await state.audit.list(tenant.id, { q }, { limit: 10 })).items;
+        expect(await found('ADA')).toEqual([first]);
+        expect(await found('source.del')).toEqual([second]);
+        expect(await found('"b" (c')).toEqual([second]);
+        expect(await found('.*')).toEqual([]);
+        expect(await found('actor')).toEqual([]);
       });
     });
 

@@ -239,7 +239,16 @@ export const createFakeCore = (): FakeCore => {
       bySlug: async (slug) => [...tenants.values()].find((tenant) => tenant.slug === slug) ?? null,
       list: async (page) => paged([...tenants.values()], page),
       async update(tenantId, patch) {
-        const tenant = { ...need(tenants.get(tenantId) ?? null), ...patch };
+        const current = need(tenants.get(tenantId) ?? null);
+        const settings = Object.entries({ ...current.settings, ...patch.settings }).filter(
+          ([, value]) => value !== null,
+        );
+        const tenant: Tenant = {
+          ...current,
+          name: patch.name ?? current.name,
+          settings: Object.fromEntries(settings),
+          rev: current.rev + 1,
+        };
         tenants.set(tenantId, tenant);
         return tenant;
       },
@@ -475,6 +484,16 @@ export const createFakeCore = (): FakeCore => {
       hits.set(key, count);
       return { ok: count <= Math.min(limit, core.allowed), resetsAt: testStart + 30_000 };
     },
+    auditTrail: async (tenantId) => ({
+      items: core.audited
+        .filter((entry) => entry.tenantId === tenantId)
+        .map(({ subject, ...entry }, index) => ({
+          ...entry,
+          id: `u_${index}`,
+          at: testStart,
+          ...(subject === undefined ? {} : { subject }),
+        })),
+    }),
     audit: async (tenantId, actor, action, subject) => void core.audited.push({ tenantId, actor, action, subject }),
     problems: async () => core.failing,
     modes: { chatModel: 'test-model-large', embeddingModel: null },

@@ -124,6 +124,12 @@ export const leaseVerbs = ({ leases }: Collections): LeaseStore => ({
   },
 });
 
+/** The words inside one of the values of a record, which is kept as JSON. */
+const inValues = (q: string): string =>
+  `"(actor|action|subject)":"([^"\\\\]|\\\\.)*${JSON.stringify(q)
+    .slice(1, -1)
+    .replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')}`;
+
 export const auditVerbs = ({ audit }: Collections): AuditStore => ({
   append: async (entry) => {
     await inserted(() =>
@@ -135,13 +141,20 @@ export const auditVerbs = ({ audit }: Collections): AuditStore => ({
       }),
     );
   },
-  list: (tenantId, page) =>
+  list: (tenantId, { q }, page) =>
     pageOf(
       page,
       'time',
       (after, limit) =>
         audit
-          .find(all<AuditDoc>([{ tenantId: tenantId ?? '' }, ...beyond(after, ['at', '_id'], '$lt')]), within)
+          .find(
+            all<AuditDoc>([
+              { tenantId: tenantId ?? '' },
+              ...(q === undefined ? [] : [{ record: { $regex: inValues(q), $options: 'i' } }]),
+              ...beyond(after, ['at', '_id'], '$lt'),
+            ]),
+            within,
+          )
           .sort({ at: -1, _id: -1 })
           .limit(limit)
           .toArray(),

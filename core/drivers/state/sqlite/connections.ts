@@ -173,18 +173,20 @@ export const auditVerbs = (sql: Sql): SyncGroup<AuditStore> => ({
       JSON.stringify(entry),
     );
   },
-  list: (tenantId, page) =>
+  list: (tenantId, { q }, page) =>
     pageOf(
       page,
       'time',
       (after, limit) =>
         sql.all<AuditRow>(
           `SELECT at, id, record FROM audit WHERE tenant_id = ?1 AND (?2 IS NULL OR (at, id) < (?2, ?3))
+             AND (?5 IS NULL OR instr(lower(concat_ws(char(10), record ->> 'actor', record ->> 'action', record ->> 'subject')), ?5) > 0)
            ORDER BY at DESC, id DESC LIMIT ?4`,
           tenantId ?? '',
           after?.[0] ?? null,
           after?.[1] ?? null,
           limit,
+          q?.toLowerCase() ?? null,
         ),
       (row) => [row.at, row.id],
       (row) => JSON.parse(row.record) as AuditEntry,
