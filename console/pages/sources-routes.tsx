@@ -55,7 +55,7 @@ export const addSourcePages = (pages: Pages): void => {
     const wanted = request.query('kind');
     if (wanted === undefined) return request.show(<KindsPage shell={shell} kinds={core.sources.kinds} />);
     const kind = kindOf(wanted);
-    const state = formWith({ kind: kind.kind, schedule: kind.syncs ? '0 3 * * *' : undefined });
+    const state = formWith({ kind: kind.kind, schedule: kind.syncs ? '0 3 * * *' : undefined, audience: 'members' });
     return request.show(<SourceFormPage shell={shell} kind={kind} state={state} />);
   });
 
@@ -71,7 +71,7 @@ export const addSourcePages = (pages: Pages): void => {
       />
     );
     return request.submit(formSchema, {
-      save: async ({ name, schedule }) => {
+      save: async ({ name, schedule, audience }) => {
         const settings = settingsOf(kind, form);
         if (form.has('probe')) {
           const probe = await core.sources.probe(
@@ -85,6 +85,7 @@ export const addSourcePages = (pages: Pages): void => {
           kind: kind.kind,
           name,
           settings,
+          audience,
           ...(kind.syncs && schedule !== undefined ? { schedule } : {}),
         };
         const source = await core.sources.create(request.tenant.id, input);
@@ -134,6 +135,7 @@ export const addSourcePages = (pages: Pages): void => {
           ...shownSettings(kind, source),
           name: source.name,
           schedule: source.schedule,
+          audience: source.audience ?? 'members',
         })}
       />,
     );
@@ -144,13 +146,14 @@ export const addSourcePages = (pages: Pages): void => {
     const kind = kindOf(source.kind);
     const form = await request.form();
     return request.submit(formSchema, {
-      save: async ({ name, schedule, rev }) => {
+      save: async ({ name, schedule, audience, rev }) => {
         const settings = settingsOf(kind, form);
         await core.sources.update(
           request.tenant.id,
           source.id,
           {
             name,
+            audience,
             // Settings that are the same must not start a sync from the beginning.
             ...(sameSettings(settings, source.settings) ? {} : { settings }),
             ...(kind.syncs && schedule !== source.schedule ? { schedule: schedule ?? null } : {}),
@@ -323,6 +326,7 @@ export const addSourcePages = (pages: Pages): void => {
 const formSchema = z.object({
   name: z.string().max(200, 'At most 200 characters.'),
   schedule: z.string().max(100).optional(),
+  audience: z.enum(['members', 'everybody', 'named']).default('members'),
   rev: z.coerce.number().int().optional(),
 });
 

@@ -154,6 +154,12 @@ export const SourceFormPage = ({
             />
           );
         })}
+        <SelectField
+          state={shown}
+          name="audience"
+          label={texts.sources.audience}
+          options={Object.entries(texts.sources.audiences).map(([value, label]) => ({ value, label }))}
+        />
         {kind.syncs && (
           <SelectField
             state={shown}

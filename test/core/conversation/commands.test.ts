@@ -110,7 +110,7 @@ describe('settings in a channel', () => {
       instructions: 'Be brief.',
     });
     expect(lastWhisper()).toContain('**when**: question (set here)');
-    const { items } = await world.state.audit.list(world.tenant.id, { limit: 10 });
+    const { items } = await world.state.audit.list(world.tenant.id, {}, { limit: 10 });
     expect(items.map(({ actor, action, subject }) => [actor, action, subject])).toEqual([
       ['slack:U1', 'channel.rules instructions', 'slack:C1'],
       ['slack:U1', 'channel.rules answerWhen', 'slack:C1'],
