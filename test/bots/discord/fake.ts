@@ -82,7 +82,7 @@ export type FakeDiscord = {
   close(): Promise<void>;
 };
 
-type Options = {
+export type FakeOptions = {
   readonly channels?: readonly { readonly name: string; readonly type: number; readonly parentId?: string }[];
   readonly users?: readonly { readonly username: string; readonly bot?: boolean }[];
   readonly guilds?: number;
@@ -95,7 +95,7 @@ type Options = {
  * discord-digital-twin behind a proxy of ours: what the twin does not do (direct messages, a thread's id, nonces, the list of
  * commands, who sees an ephemeral message), what it does not forbid (length, empty messages, pings), and faults.
  */
-export const startFakeDiscord = async (options: Options = {}): Promise<FakeDiscord> => {
+export const startFakeDiscord = async (options: FakeOptions = {}): Promise<FakeDiscord> => {
   const folder = await mkdtemp(join(tmpdir(), 'footnote-twin-'));
   const channels = [...(options.channels ?? [{ name: 'general', type: text }])];
   const twin = new DigitalDiscord({
