@@ -73,6 +73,8 @@ export type FakeDiscord = {
   /** The bot's messages that stand, oldest first. */
   messages(): readonly BotMessage[];
   isDirect(channel: string): boolean;
+  /** An interaction that was replied to by HTTP. */
+  acknowledge(token: string, ephemeral: boolean): void;
   /** A direct message channel with that person, opened by the person. */
   openDirect(user?: string): Promise<string>;
   /** Anything over the gateway, to every connected bot. */
@@ -338,6 +340,10 @@ export const startFakeDiscord = async (options: FakeOptions = {}): Promise<FakeD
       void faults.set(name, [...(faults.get(name) ?? []), ...Array.from({ length: times }, () => fault)]),
     heal: () => faults.clear(),
     messages: () => [...standing.values()].sort((a, b) => (BigInt(a.id) < BigInt(b.id) ? -1 : 1)),
+    acknowledge: (token, ephemeral) => {
+      acknowledged.add(token);
+      if (ephemeral) hidden.add(token);
+    },
     isDirect: (channel) => [...directs.values()].includes(channel),
     openDirect: (person = user) => openDirect(person),
     dispatch: (type, data) => gateway.broadcast(type, data),

@@ -36,6 +36,8 @@ export type Instance = {
 export type InstanceOptions = {
   readonly settings?: Partial<ConversationSettings>;
   readonly discord?: Partial<DiscordOptions>;
+  /** Commands come over the gateway only. */
+  readonly closed?: boolean;
   /** One of several instances holds the gateway; otherwise each has a connection of its own. */
   readonly elected?: boolean;
   /** Wrap the store or the platform, to let an instance die in between. */
@@ -82,7 +84,7 @@ export const createWorld = async (options: FakeOptions = {}): Promise<World> => 
     const shared = how.state?.(state) ?? state;
     const real = createDiscord({
       botToken: fake.twin.botToken,
-      publicKey: keys.publicKey,
+      ...(how.closed ? {} : { publicKey: keys.publicKey }),
       apiUrl: fake.apiUrl,
       messageContent: true,
       lead: how.elected ? createLead({ leases: shared.leases, runtime: own, owner }) : soleLeader,

@@ -1,0 +1,116 @@
+import { generateKeyPairSync, sign } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { type DiscordVerdict, importPublicKey, verifyDiscordSignature } from '../../../bots/discord/verify.ts';
+import { createKeys, signatureHeaders } from './driving.ts';
+
+const keys = createKeys();
+const publicKey = importPublicKey(keys.publicKey);
+const now = 1_790_000_000_000;
+const seconds = now / 1000;
+const body = '{"id":"1410000000000000001","type":2,"token":"abc","data":{"name":"ask","options":[]}}';
+const right = signatureHeaders(keys.privateKey, body, seconds);
+const signature = right['x-signature-ed25519'] ?? '';
+
+const judge = (
+  change: {
+    readonly body?: string | Uint8Array;
+    readonly signature?: string | null;
+    readonly timestamp?: string | null;
+  } = {},
+): DiscordVerdict =>
+  verifyDiscordSignature({
+    publicKey,
+    rawBody: Buffer.from(change.body ?? body),
+    signature: change.signature === undefined ? signature : change.signature,
+    timestamp: change.timestamp === undefined ? String(seconds) : change.timestamp,
+    now,
+  });
+const signedAt = (at: number): DiscordVerdict => {
+  const headers = signatureHeaders(keys.privateKey, body, at);
+  return judge({ signature: headers['x-signature-ed25519'] ?? '', timestamp: String(at) });
+};
+const flipped = (hex: string, at: number): string => {
+  const bytes = Buffer.from(hex, 'hex');
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
+  return bytes.toString('hex');
+};
+
+describe("Discord's signature", () => {
+  it('is accepted as it is, at both ends of five minutes', () => {
+    expect(judge()).toBe('ok');
+    expect(signedAt(seconds - 300)).toBe('ok');
+    expect(signedAt(seconds + 300)).toBe('ok');
+  });
+
+  it.each([
+    ['301 s old', seconds - 301, 'stale'],
+    ['a day old', seconds - 86_400, 'stale'],
+    ['of 1970', 1, 'stale'],
+    ['301 s ahead', seconds + 301, 'future'],
+    ['a day ahead', seconds + 86_400, 'future'],
+    ['in milliseconds', now, 'malformed'],
+  ] as const)('signed rightly but %s: refused', (_, at, verdict) => {
+    expect(signedAt(at)).toBe(verdict);
+  });
+
+  it.each(Array.from({ length: 64 }, (_, at) => at))('with bit %i of the signature changed: refused', (at) => {
+    expect(judge({ signature: flipped(signature, at) })).toBe('mismatch');
+  });
+
+  it.each(Array.from({ length: body.length }, (_, at) => at))(
+    'with character %i of the body changed: refused',
+    (at) => {
+      const other = body[at] === 'x' ? 'y' : 'x';
+      expect(judge({ body: body.slice(0, at) + other + body.slice(at + 1) })).toBe('mismatch');
+    },
+  );
+
+  const another = generateKeyPairSync('ed25519').privateKey;
+  it.each([
+    ['no signature', { signature: null }, 'missing'],
+    ['an empty signature', { signature: '' }, 'missing'],
+    ['no timestamp', { timestamp: null }, 'missing'],
+    ['an empty timestamp', { timestamp: '' }, 'missing'],
+    ['half a signature', { signature: signature.slice(0, 64) }, 'malformed'],
+    ['a signature and a half', { signature: signature + signature.slice(0, 64) }, 'malformed'],
+    ['two signatures', { signature: `${signature}, ${signature}` }, 'malformed'],
+    ['a signature in capitals', { signature: signature.toUpperCase() }, 'malformed'],
+    ['a signature in base64', { signature: Buffer.from(signature, 'hex').toString('base64') }, 'malformed'],
+    ['a signature of zeroes', { signature: '0'.repeat(128) }, 'mismatch'],
+    ['a signature with a space', { signature: ` ${signature}` }, 'malformed'],
+    ['another timestamp', { timestamp: String(seconds + 1) }, 'mismatch'],
+    ['a timestamp with a zero before it', { timestamp: `0${seconds}` }, 'mismatch'],
+    ['a timestamp with a plus', { timestamp: `+${seconds}` }, 'malformed'],
+    ['a timestamp with a fraction', { timestamp: `${seconds}.0` }, 'malformed'],
+    ['a timestamp in hex', { timestamp: `0x${seconds.toString(16)}` }, 'malformed'],
+    ['a timestamp that is a word', { timestamp: 'now' }, 'malformed'],
+    ['two timestamps', { timestamp: `${seconds}, ${seconds}` }, 'malformed'],
+    ['an empty body', { body: '' }, 'mismatch'],
+    ['a body with a line break', { body: `${body}\n` }, 'mismatch'],
+    ['the body with a byte order mark', { body: `\ufeff${body}` }, 'mismatch'],
+    ['the body twice', { body: body + body }, 'mismatch'],
+    ['a body that says the same', { body: JSON.stringify(JSON.parse(body), null, 1) }, 'mismatch'],
+    [
+      'the border moved between timestamp and body',
+      { timestamp: String(seconds).slice(0, -1), body: `${String(seconds).slice(-1)}${body}` },
+      'stale',
+    ],
+    [
+      "another application's key",
+      { signature: sign(null, Buffer.from(`${seconds}${body}`), another).toString('hex') },
+      'mismatch',
+    ],
+    [
+      'a signature over the body alone',
+      { signature: sign(null, Buffer.from(body), keys.privateKey).toString('hex') },
+      'mismatch',
+    ],
+    [
+      'a signature over the timestamp alone',
+      { signature: sign(null, Buffer.from(String(seconds)), keys.privateKey).toString('hex') },
+      'mismatch',
+    ],
+  ] as const)('%s: refused', (_, change, verdict) => {
+    expect(judge(change)).toBe(verdict);
+  });
+});
