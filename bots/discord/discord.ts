@@ -80,6 +80,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
     lead: options.lead,
     messageContent,
     hear: hearing.dispatch,
+    prepare: async (signal) => void (await selfId(signal)),
     leads: async (signal) => {
       const me = await api.call('get', '/applications/@me', { signal });
       const application = me.ok ? textOf(me.data, 'id') : null;

@@ -34,6 +34,8 @@ export type GatewayParts = {
   readonly messageContent: boolean;
   /** One event as Discord sent it. Resolves when it is stored or set aside; what rejects is counted as not stored. */
   hear(type: string, data: unknown): Promise<void>;
+  /** Before the first event: a session that goes on does not say who we are. */
+  prepare(signal: AbortSignal): Promise<void>;
   /** This instance is now the one that hears: register commands, say so. */
   leads(signal: AbortSignal): Promise<void>;
 };
@@ -123,6 +125,8 @@ export const createGateway = (parts: GatewayParts): Gateway => {
       state = 'connected';
       problem = null;
       refusals = 0;
+      // At once, so that the session outlives us from its first moment.
+      void keepNote();
     });
     manager.on(WebSocketShardEvents.Resumed, ({ shardId }) => {
       log.info('discord-gateway-resumed', { shard: shardId });
@@ -151,17 +155,24 @@ export const createGateway = (parts: GatewayParts): Gateway => {
       const text = JSON.stringify(Object.fromEntries(safe));
       return text.length > noteLimit ? '{}' : text;
     };
+    let kept = term.note ?? '';
+    /** A little late does no harm: what is repeated then is known already. */
+    const keepNote = async (): Promise<void> => {
+      const now = note();
+      if (now !== kept && (await term.keep(now))) kept = now;
+    };
+    const ending = new AbortController();
     const keepNotes = async (): Promise<void> => {
-      for (let before = term.note ?? ''; ; ) {
-        await clock.sleep(noteEveryMs, term.held);
-        const now = note();
-        if (now !== before && (await term.keep(now))) before = now;
+      for (;;) {
+        await clock.sleep(noteEveryMs, AbortSignal.any([ending.signal, term.held]));
+        await keepNote();
       }
     };
     const notes = keepNotes().catch(() => undefined);
     let afterwards: GatewayState = 'standing-by';
 
     try {
+      await parts.prepare(term.held);
       const connecting = manager.connect();
       connecting.then(
         () => {
@@ -179,13 +190,12 @@ export const createGateway = (parts: GatewayParts): Gateway => {
       const code = await ended.promise;
       if (code !== null) afterwards = await refused(code, term);
     } finally {
-      const left = note();
+      await keepNote();
       open = false;
       state = afterwards;
       term.held.removeEventListener('abort', over);
-      await term.keep(left);
-      await close(manager);
-      await notes;
+      ending.abort();
+      await Promise.all([close(manager), notes]);
     }
   };
 

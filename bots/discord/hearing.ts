@@ -53,6 +53,8 @@ export const createHearing = (parts: HearingParts): Hearing => {
   const { clock, log, metrics } = runtime;
   let userId: string | null = null;
   const roles = new Map<string, string>();
+  /** Servers whose roles are known. */
+  const looked = new Set<string>();
   const guilds = new Set<string>();
   /** Servers that were ours when the session began: their GUILD_CREATE is no news. */
   const before = new Set<string>();
@@ -152,9 +154,22 @@ export const createHearing = (parts: HearingParts): Hearing => {
 
   // ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** A session that goes on in another process does not tell the servers and their roles again. */
+  const lookUpRole = async (guild: string, data: unknown): Promise<void> => {
+    const mentioned = isRecord(data) && Array.isArray(data.mention_roles) ? data.mention_roles.length : 0;
+    if (mentioned === 0 || looked.has(guild)) return;
+    looked.add(guild);
+    const result = await api
+      .call('get', `/guilds/${guild}/roles`, { signal: AbortSignal.timeout(replyWithinMs) })
+      .catch(() => null);
+    const list = result?.ok === true && Array.isArray(result.data) ? (result.data as readonly unknown[]) : [];
+    for (const role of list) learnRole(guild, role);
+  };
+
   const message = async (data: unknown, kind: 'message' | 'edit'): Promise<void> => {
     const at = addressOf(data);
     if (at === null) return take({ kind: 'ignored', why: 'unreadable' });
+    if (at.guild !== null) await lookUpRole(at.guild, data);
     const id = textOf(data, 'id');
     if (at.author !== null && at.author === userId && id !== null) ours.set(id, true);
     await take(normaliseMessage(data, kind, await around(at.channel, at.guild, at.author)));
@@ -178,6 +193,7 @@ export const createHearing = (parts: HearingParts): Hearing => {
       for (const channel of Array.isArray(list) ? (list as readonly unknown[]) : []) channels.learn(channel);
     for (const role of Array.isArray(data.roles) ? (data.roles as readonly unknown[]) : []) learnRole(guild, role);
     guilds.add(guild);
+    looked.add(guild);
     if (before.delete(guild)) return;
     homes.clear();
     await storeAtLast(membershipEvent('install', guild, textOf(data, 'joined_at') ?? String(clock.now()), clock.now()));

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 /** The server's half of RFC 6455 for short text messages: enough for a fake, on a real socket. */
-export type WebSocketPeer = { send(text: string): void; close(): void };
+export type WebSocketPeer = { send(text: string): void; close(code?: number): void };
 
 export const acceptWebSockets = (
   server: Server,
@@ -31,7 +31,8 @@ export const acceptWebSockets = (
     onPeer(
       {
         send: (text) => void socket.write(frameOf(1, Buffer.from(text))),
-        close: () => void socket.end(frameOf(8, Buffer.alloc(0))),
+        close: (code) =>
+          void socket.end(frameOf(8, code === undefined ? Buffer.alloc(0) : Buffer.from([code >> 8, code & 0xff]))),
       },
       (listen) => void listeners.push(listen),
     );

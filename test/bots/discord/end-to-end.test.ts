@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type BotMessage, forum, publicThread, voice } from './fake.ts';
-import { createWorld, demoTenant, reasonsOf, type World } from './world.ts';
+import { createWorld, deafWhile, demoTenant, reasonsOf, type World } from './world.ts';
 
 const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 8000, interval: 10 });
 const buttons = (message: BotMessage | undefined): string => JSON.stringify(message?.components ?? []);
@@ -418,16 +418,7 @@ describe('a question on Discord, over real sockets', () => {
   it('a store that is down for a while loses no message', async () => {
     let down = false;
     await world.instance({
-      state: (state) => ({
-        ...state,
-        inbox: {
-          ...state.inbox,
-          receive: async (row) => {
-            if (down) throw new Error('down');
-            return state.inbox.receive(row);
-          },
-        },
-      }),
+      state: (state) => deafWhile(state, () => down),
     });
     down = true;
     const id = await mention('leave?');

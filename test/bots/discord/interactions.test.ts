@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { newId, signatureHeaders } from './driving.ts';
-import { createWorld, demoTenant, type Instance, type World } from './world.ts';
+import { createWorld, deafWhile, demoTenant, type Instance, type World } from './world.ts';
 
 const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 8000, interval: 10 });
 
@@ -122,16 +122,7 @@ describe('commands, buttons and forms, by both doors', () => {
   it('not stored is not acknowledged, by either door', async () => {
     let down = false;
     const bot = await world.instance({
-      state: (state) => ({
-        ...state,
-        inbox: {
-          ...state.inbox,
-          receive: async (row) => {
-            if (down) throw new Error('down');
-            return state.inbox.receive(row);
-          },
-        },
-      }),
+      state: (state) => deafWhile(state, () => down),
     });
     down = true;
     expect((await post(bot, payload())).status).toBe(503);

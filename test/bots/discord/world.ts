@@ -166,3 +166,21 @@ export const reasonsOf = async (
   (await world.state.inbox.byMessage('discord', world.fake.guild, channel, messageId)).map((row) =>
     row.state === 'settled' ? row.reason : 'ready',
   );
+
+/** A store that takes no event while it is down. */
+export const deafWhile = (state: StateStore, isDown: () => boolean): StateStore => {
+  const unlessDown =
+    <A extends unknown[], R>(verb: (...args: A) => Promise<R>) =>
+    async (...args: A): Promise<R> => {
+      if (isDown()) throw new Error('down');
+      return verb(...args);
+    };
+  return {
+    ...state,
+    inbox: {
+      ...state.inbox,
+      receive: unlessDown(state.inbox.receive),
+      receiveAndClaim: unlessDown(state.inbox.receiveAndClaim),
+    },
+  };
+};
