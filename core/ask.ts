@@ -56,6 +56,8 @@ export const createAsk =
           if (markdown.length > shown.length) hooks.delta?.(markdown.slice(shown.length));
           shown = markdown;
         },
+        // Nobody asks this question again after a crash, so nobody would mend a charge that has no receipt.
+        beforeCharge: (receipt) => state.receipts.put(asKept(tenant, receipt)),
       },
     );
     await state.receipts.put(asKept(tenant, receipt));

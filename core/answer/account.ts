@@ -18,6 +18,8 @@ export type Account = {
     readonly completionTokens: number;
   }): Promise<Reservation | Refusal>;
   add(call: Pick<MeteredCall, 'kind' | 'model' | 'promptTokens' | 'completionTokens' | 'embeddingTokens'>): void;
+  /** The tokens of all calls so far. */
+  tokens(): TokenUsage;
   /** Writes the ledger and settles; `free`: it counts as a question and costs no tokens. */
   close(free: boolean): Promise<TokenUsage>;
   /** After a failure or a refusal: nothing is charged, the calls that succeeded are recorded. Never rejects. */
@@ -66,6 +68,15 @@ export const createAccount = (metering: Metering, { clock, log }: Runtime, reque
     });
   };
 
+  const tokens: Account['tokens'] = () => {
+    const sum = (pick: (call: MeteredCall) => number): number => calls.reduce((total, call) => total + pick(call), 0);
+    return {
+      promptTokens: sum((call) => call.promptTokens),
+      completionTokens: sum((call) => call.completionTokens),
+      embeddingTokens: sum((call) => call.embeddingTokens),
+    };
+  };
+
   const close: Account['close'] = async (free) => {
     const question: MeteredCall = {
       id: `${answerId}:question`,
@@ -81,20 +92,19 @@ export const createAccount = (metering: Metering, { clock, log }: Runtime, reque
     };
     const lines = await metering.record(tenant.id, [...calls, question]);
     const paid = lines.filter((line) => line.kind !== 'question');
-    const sum = (pick: (call: MeteredCall) => number): number => calls.reduce((total, call) => total + pick(call), 0);
-    const promptTokens = sum((call) => call.promptTokens);
-    const completionTokens = sum((call) => call.completionTokens);
+    const used = tokens();
     const costNanos = paid.reduce((total, line) => total + (line.costNanos ?? 0), 0);
     const currency = paid[0]?.currency;
     const isPriced =
       paid.length > 0 && paid.every((line) => line.costNanos !== undefined && line.currency === currency);
     closed = true;
     if (verdict?.outcome === 'held')
-      await verdict.settle({ tokens: free ? 0 : promptTokens + completionTokens, costNanos: free ? 0 : costNanos });
+      await verdict.settle({
+        tokens: free ? 0 : used.promptTokens + used.completionTokens,
+        costNanos: free ? 0 : costNanos,
+      });
     return {
-      promptTokens,
-      completionTokens,
-      embeddingTokens: sum((call) => call.embeddingTokens),
+      ...used,
       ...(isPriced && currency !== undefined ? { cost: renderMoney(costNanos, currency) } : {}),
     };
   };
@@ -102,6 +112,7 @@ export const createAccount = (metering: Metering, { clock, log }: Runtime, reque
   return {
     hold,
     add,
+    tokens,
     close,
     lost: () => (verdict?.outcome === 'held' ? (verdict.lost ?? null) : null),
     abandon: async () => {

@@ -63,6 +63,11 @@ export type AnswerHooks = {
   status?(text: string): void;
   /** The whole answer so far, contained; only ever grows. */
   update?(markdown: string): void;
+  /**
+   * The receipt as it will be but for the cost, before anything is written to the ledger or charged. Who stores it here
+   * has no charge without a receipt, wherever a crash comes. What it throws fails the answer, uncharged.
+   */
+  beforeCharge?(receipt: Receipt): Promise<void>;
 };
 
 export type AnsweringParts = {

@@ -12,10 +12,24 @@ export const finish = async (
   outcome: Outcome,
   options: { readonly charge: boolean; readonly condensed?: string; readonly cached?: Receipt },
 ): Promise<Receipt> => {
-  const { request, account, parts, steps } = work;
-  const usage = options.charge ? await steps.time('settle', () => account.close(outcome.free)) : nothing;
+  const { account, hooks, steps } = work;
+  if (options.charge) {
+    await hooks.beforeCharge?.(receiptOf(work, outcome, options, account.tokens()));
+    const usage = await steps.time('settle', () => account.close(outcome.free));
+    return receiptOf(work, outcome, options, usage);
+  }
   // A question that was held for and then refused by another limit, or was no question: nothing is charged.
-  if (!options.charge) await account.abandon();
+  await account.abandon();
+  return receiptOf(work, outcome, options, nothing);
+};
+
+const receiptOf = (
+  work: Work,
+  outcome: Outcome,
+  options: { readonly condensed?: string; readonly cached?: Receipt },
+  usage: TokenUsage,
+): Receipt => {
+  const { request, account, parts, steps } = work;
   const optional = {
     ...(outcome.kind === 'answered' ? {} : { reason: outcome.reasonCode }),
     ...(outcome.retryAt === undefined ? {} : { retryAt: outcome.retryAt }),

@@ -1,0 +1,52 @@
+import { expect, it } from 'vitest';
+import { createAsk } from '../../core/ask.ts';
+import type { AskInput } from '../../core/core.ts';
+import type { Receipt } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+import type { StateStore } from '../../core/ports/state.ts';
+import { chunksOf } from './answer/memory-chunks.ts';
+import { createScriptedChat, createWorld, tenant } from './answer/world.ts';
+
+const question: AskInput = { question: 'How many days of leave are there?', platform: 'api', traceId: 'trace' };
+const passages = chunksOf('Leave', [{ heading: 'Annual leave', text: 'There are 30 days of paid leave in a year.' }]);
+
+const setUp = (put: (receipt: Receipt) => Promise<void>) => {
+  const world = createWorld(passages, { chat: createScriptedChat(() => 'There are 30 days of paid leave. [1]') });
+  const state = {
+    tenants: { get: async () => tenant },
+    sources: { list: async () => [{ id: 's_1' }] },
+    receipts: { put },
+    conversations: { append: async () => undefined },
+  } as unknown as StateStore;
+  const ask = createAsk({ state, answering: world.answering, runtime: world.runtime });
+  return { till: world.till, ask: () => ask(tenant.id, question, { signal: new AbortController().signal }) };
+};
+
+it('stores the receipt before the ledger is written and the charge is made, and once more with its cost', async () => {
+  const stored: { readonly receipt: Receipt; readonly lines: number; readonly charges: number }[] = [];
+  const { ask, till } = setUp(async (receipt) => {
+    stored.push({ receipt, lines: till.recorded.length, charges: till.settled.length });
+  });
+  const receipt = await ask();
+  expect(receipt.kind).toBe('answered');
+  expect(stored.map(({ lines, charges }) => [lines, charges])).toEqual([
+    [0, 0],
+    [2, 1],
+  ]);
+  expect(stored[0]?.receipt).toMatchObject({
+    answerId: receipt.answerId,
+    answer: receipt.answer,
+    usage: { promptTokens: 100, completionTokens: 20 },
+  });
+  expect(stored[1]?.receipt.usage.cost).toEqual({ amount: '0.00014', currency: 'USD' });
+});
+
+it('charges nothing when the receipt cannot be stored', async () => {
+  const { ask, till } = setUp(async () => {
+    throw new AppError('store-unavailable', 'The state store is busy.');
+  });
+  await expect(ask()).rejects.toMatchObject({ code: 'store-unavailable' });
+  expect(till.settled).toEqual([]);
+  expect(till.recorded.filter(({ kind }) => kind === 'question')).toEqual([]);
+  expect(till.released).toBe(1);
+});
