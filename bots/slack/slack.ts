@@ -161,8 +161,9 @@ export const createSlack = (options: SlackOptions): Platform => {
     },
     openAnswer: async (event, delivery, signal, manner = {}) => {
       const where = slackHandle.parse(event.handle);
-      // In a direct message everything is private already, unless it is a command: that may be anybody's conversation.
-      const unseen = manner.private === true && (event.scope !== 'dm' || where.respond !== undefined);
+      // In a direct message all is private already; but a command may be typed in two people's, where we cannot be.
+      const unseen =
+        event.scope === 'dm' ? event.kind === 'command' && where.respond !== undefined : manner.private === true;
       const quoted = quoteOf(event);
       if (unseen)
         return openPrivateSink({

@@ -8,6 +8,7 @@ import { allowedSources, readersOf } from './allowed-sources.ts';
 import { type Assignment, conversationOf, deliverAnswer, keepReceiptOfDeleted, pairIdOf } from './deliver.ts';
 import { deliveriesOf, type Handled, type Handling, type Hold, isDeleted, settle } from './handling.ts';
 import { decideReply, maxBotsInARow } from './reply-policy.ts';
+import { bounded } from './tell.ts';
 
 export const handleQuestion = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
   const related = await relatedRows(parts, row, hold);
@@ -61,16 +62,21 @@ const reply = async (
   hold: Hold,
   replaces: readonly string[],
 ): Promise<Handled> => {
-  const { event } = row;
-  const platform = parts.platformOf(event.platform);
+  const platform = parts.platformOf(row.event.platform);
   if (platform === null) return settle('unsupported', tenant);
   const [rules, sources] = await Promise.all([
-    parts.rules(tenant, event.platform, event.channelId),
+    parts.rules(tenant, row.event.platform, row.event.channelId),
     parts.state.sources.list(tenant.id),
   ]);
-  const isPrivate = isAnsweredPrivately(event, rules);
-  const thread = await threadOf(parts, tenant, event, isPrivate);
-  const verdict = decideReply(event, { known: true, rules, ...thread });
+  const isPrivate = isAnsweredPrivately(row.event, rules);
+  const thread = await threadOf(parts, tenant, row.event, isPrivate);
+  const asIfMember = decideReply(row.event, { known: true, rules, ...thread });
+  if (asIfMember.decision === 'silent') return settle(asIfMember.reason, tenant);
+  // Asked only for what would be answered: talk between people costs no call of the platform's API.
+  const known = await withStanding(parts, platform, row, hold.signal);
+  if ('outcome' in known) return known;
+  const { event } = known;
+  const verdict = event === row.event ? asIfMember : decideReply(event, { known: true, rules, ...thread });
   if (verdict.decision === 'silent') return settle(verdict.reason, tenant);
   if (event.author.isBot && !(await mayBotAskAgain(parts, event))) return settle('bot-author', tenant);
   const sourceIds = allowedSources(sources, rules, readersOf(event, rules, isPrivate));
@@ -106,6 +112,33 @@ const reply = async (
     await retractAll(parts, tenant, platform, event, [{ id: row.id }]);
     await keepReceiptOfDeleted(parts, tenant, row.id);
     return settle('cancelled', tenant, { answerId });
+  }
+};
+
+/** How long a platform that does not say who somebody is may hold up their question. */
+const standingWithinMs = 10 * 60_000;
+
+/**
+ * The event with its author's standing, where the platform tells it only when asked. A member's sources are for members:
+ * whoever cannot be told from a guest in time is treated as one.
+ */
+const withStanding = async (
+  { runtime }: Handling,
+  platform: Platform,
+  { event }: InboxRow,
+  signal: AbortSignal,
+): Promise<{ readonly event: InboundEvent } | Extract<Handled, { readonly outcome: 'later' }>> => {
+  if (platform.standing === undefined || event.author.standing !== undefined || event.author.isBot) return { event };
+  try {
+    const standing = await platform.standing(event, bounded(signal));
+    return standing === null ? { event } : { event: { ...event, author: { ...event.author, standing } } };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const error = toAppError(thrown);
+    if (error.retryable && runtime.clock.now() - event.receivedAt < standingWithinMs)
+      return { outcome: 'later', afterMs: error.retryAfterMs ?? 5000, error };
+    runtime.log.warn('standing-unknown', { platform: event.platform, code: error.code, at: error.at ?? '' });
+    return { event: { ...event, author: { ...event.author, standing: 'guest' } } };
   }
 };
 
