@@ -11,6 +11,7 @@ import { reindex } from './verbs/reindex.ts';
 import { restore } from './verbs/restore.ts';
 import { serve } from './verbs/serve.ts';
 import { signIn } from './verbs/sign-in.ts';
+import { slackManifestVerb } from './verbs/slack-manifest.ts';
 import { tenantCreate } from './verbs/tenant-create.ts';
 import { usage } from './verbs/usage.ts';
 
@@ -28,6 +29,7 @@ export const verbs: readonly Verb[] = [
   tenantCreate,
   keyCreate,
   signIn,
+  slackManifestVerb,
 ];
 
 const common = {

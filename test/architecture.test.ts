@@ -62,7 +62,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   // platforms.ts picks what the configuration sets up.
   bots: [...edges, 'config?'],
   console: edges,
-  cli: [...edges, 'config', 'main'],
+  // Manifests of the platforms' apps; nothing that hears or speaks.
+  cli: [...edges, 'config', 'main', 'bots'],
   demo: [...nouns, 'core', 'ports'],
   main: [
     'demo',
