@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** SHA-256 of delimited parts as lower-case hex; the delimiter keeps ("ab","c") and ("a","bc") apart. */
 export const hashOf = (...parts: readonly string[]): string =>
-  createHash('sha256')
-    .update(parts.map((part) => `${part.length}:${part}`).join('|'))
-    .digest('hex');
+  hash('sha256', parts.map((part) => `${part.length}:${part}`).join('|'), 'hex');
 
 export const documentIdOf = (sourceId: string, externalId: string): string =>
   `d_${hashOf(sourceId, externalId).slice(0, 32)}`;

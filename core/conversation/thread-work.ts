@@ -46,9 +46,16 @@ export const workThread = (
     /** Whose outbox to look into for a stop, once the answer is being written. */
     tenantId: string | null;
   } | null = null;
+  /** Stops the row under way, or the last one. */
+  let latest: AbortController | null = null;
 
   /** Until then nobody else can have claimed the thread. Counted from before the store was asked, so never too late. */
   let ourUntil = claimedAt + settings.leaseForMs;
+  /** Stops the thread and, without the cost of a combined signal, the row under way. */
+  const stopAll = (reason: AppError): void => {
+    whole.abort(reason);
+    latest?.abort(reason);
+  };
   const lost = (): AppError => new AppError('lease-lost', 'Another worker took over this thread.');
   const extendLease = async (): Promise<void> => {
     const from = clock.now();
@@ -56,7 +63,7 @@ export const workThread = (
       ourUntil = from + settings.leaseForMs;
       return;
     }
-    whole.abort(lost());
+    stopAll(lost());
     throw lost();
   };
   /** Asks the store only when less than half of the lease is left: a fresh one is proof enough, and costs no write. */
@@ -73,7 +80,7 @@ export const workThread = (
         await Promise.all([lookForDeletion(), lookForStop()]);
       } catch (thrown) {
         // An unreachable store: as long as the lease may still be ours, keep working; past its end somebody else may have it.
-        if (!whole.signal.aborted && clock.now() >= ourUntil) whole.abort(toAppError(thrown));
+        if (!whole.signal.aborted && clock.now() >= ourUntil) stopAll(toAppError(thrown));
       }
     }
   };
@@ -109,8 +116,10 @@ export const workThread = (
   const workRow = async (row: InboxRow, alone: boolean): Promise<Handled> => {
     const here = { row, gone: new AbortController(), stopped: new AbortController(), tenantId: null as string | null };
     current = here;
+    latest = here.gone;
+    if (whole.signal.aborted) here.gone.abort(whole.signal.reason);
     const hold: Hold = {
-      signal: AbortSignal.any([whole.signal, here.gone.signal]),
+      signal: here.gone.signal,
       alone,
       stopped: here.stopped.signal,
       writing: (tenantId) => {
@@ -195,7 +204,7 @@ export const workThread = (
       });
       return await giveBack(lease, clock.now() + 1000);
     } finally {
-      whole.abort(new AppError('cancelled', 'The thread is done.'));
+      stopAll(threadDone);
     }
   };
 
@@ -205,9 +214,12 @@ export const workThread = (
     done: run(),
     questionGone,
     stop,
-    abandon: () => whole.abort(new AppError('cancelled', 'This instance is stopping; another one goes on.')),
+    abandon: () => stopAll(new AppError('cancelled', 'This instance is stopping; another one goes on.')),
   };
 };
+
+/** One for all: a stack for each thread would cost more than it tells. */
+const threadDone = new AppError('cancelled', 'The thread is done.');
 
 /** One line and the numbers for one event: ids, reasons and timings. */
 const report = (

@@ -51,7 +51,6 @@ export const openLane = async (settings: WorkerSettings, log: Log, program: URL 
     if (worker === null || unsent.length === 0) return;
     const calls = unsent;
     unsent = [];
-    worker.ref();
     try {
       send({ calls });
     } catch {
@@ -74,7 +73,6 @@ export const openLane = async (settings: WorkerSettings, log: Log, program: URL 
     if (entry === undefined) return undefined;
     clearTimeout(entry.timer);
     waiting.delete(id);
-    // An idle store keeps no process alive.
     if (waiting.size === 0) worker?.unref();
     return entry;
   };
@@ -108,6 +106,7 @@ export const openLane = async (settings: WorkerSettings, log: Log, program: URL 
           restarts = 0;
           worker = fresh;
           if (waiting.size === 0) fresh.unref();
+          else fresh.ref();
           flush();
           resolve();
         }
@@ -150,6 +149,8 @@ export const openLane = async (settings: WorkerSettings, log: Log, program: URL 
           log.error('state.timeout', { verb: `${group}.${verb}` });
           take(call.id)?.reject(unavailable('The state store did not answer in time.', true));
         }, answerWithinMs);
+        // An idle store keeps no process alive, one that was asked does.
+        if (waiting.size === 0) worker?.ref();
         waiting.set(call.id, { call, timer, resolve, reject });
         unsent.push(call);
         if (flushing) return;

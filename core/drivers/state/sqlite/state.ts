@@ -44,7 +44,9 @@ export const openSqliteState = async (options: SqliteStateOptions): Promise<Stat
       Object.fromEntries(
         Object.entries(kinds).map(([verb, kind]) => [
           verb,
-          async (...args: readonly unknown[]) => (kind === 'report' ? await reports() : writer).call(group, verb, args),
+          kind === 'report'
+            ? async (...args: readonly unknown[]) => (await reports()).call(group, verb, args)
+            : (...args: readonly unknown[]) => writer.call(group, verb, args),
         ]),
       ),
     ]),
