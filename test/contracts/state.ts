@@ -1226,14 +1226,14 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
             actor: 'u',
             action: 'key.create',
           });
-        const ours = (await state.audit.list(tenant.id, { limit: 1 })).nextCursor ?? '';
+        const ours = (await state.audit.list(tenant.id, {}, { limit: 1 })).nextCursor ?? '';
         const ofAnother = Buffer.from('["t_1"]').toString('base64url');
         for (const cursor of ['rubbish', '', `${ours}x`, ofAnother, Buffer.from('[null]').toString('base64url')])
-          await expect(state.audit.list(tenant.id, { limit: 1, cursor })).rejects.toMatchObject({
+          await expect(state.audit.list(tenant.id, {}, { limit: 1, cursor })).rejects.toMatchObject({
             code: 'invalid',
             at: 'cursor',
           });
-        expect((await state.audit.list(tenant.id, { limit: 1, cursor: ours })).items).toHaveLength(1);
+        expect((await state.audit.list(tenant.id, {}, { limit: 1, cursor: ours })).items).toHaveLength(1);
       });
 
       test('the audit trail is newest first, the deployment’s apart from a tenant’s', async () => {
