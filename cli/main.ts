@@ -12,6 +12,7 @@ import { restore } from './verbs/restore.ts';
 import { serve } from './verbs/serve.ts';
 import { signIn } from './verbs/sign-in.ts';
 import { slackManifestVerb } from './verbs/slack-manifest.ts';
+import { teamsPackageVerb } from './verbs/teams-package.ts';
 import { tenantCreate } from './verbs/tenant-create.ts';
 import { usage } from './verbs/usage.ts';
 
@@ -30,6 +31,7 @@ export const verbs: readonly Verb[] = [
   keyCreate,
   signIn,
   slackManifestVerb,
+  teamsPackageVerb,
 ];
 
 const common = {
