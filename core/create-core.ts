@@ -19,6 +19,7 @@ import { createChannels, effectiveRules, requireSources } from './tenancy/channe
 import { createConnections } from './tenancy/connections.ts';
 import { createKeys } from './tenancy/keys.ts';
 import { createPeople } from './tenancy/people.ts';
+import { rememberChannels } from './tenancy/remember.ts';
 import { createResolveTenant } from './tenancy/resolve-tenant.ts';
 import { createTenants, requireTenant } from './tenancy/tenants.ts';
 
@@ -41,6 +42,8 @@ export type CoreParts = {
 };
 
 const sweepEveryMs = 30_000;
+/** How long another instance may go by a channel's rules of before. */
+const channelRulesForMs = 3_000;
 
 export const createCore = (parts: CoreParts): Core => {
   const { state, chunks, chat, embedder, sources, sealer, runtime, owner } = parts;
@@ -49,8 +52,9 @@ export const createCore = (parts: CoreParts): Core => {
   const answering: Answering = createAnswering({ state, ...ingest.forQuestions, chat, metering, runtime });
   const connections = createConnections({ state, sealer, runtime });
   const people = createPeople({ state, runtime });
+  const channels = rememberChannels(state.channels, runtime.clock, channelRulesForMs);
   const conversations: Conversations = createConversations({
-    state,
+    state: { ...state, channels },
     answering,
     runtime,
     owner,
@@ -64,7 +68,7 @@ export const createCore = (parts: CoreParts): Core => {
       defaultWorkspaces: parts.defaultWorkspaces,
     }),
     rules: async (tenant, platform, channelId) =>
-      effectiveRules(tenant, await state.channels.get(tenant.id, platform, channelId)),
+      effectiveRules(tenant, await channels.get(tenant.id, platform, channelId)),
   });
   const tenants = createTenants({ state, ingest, runtime });
   const stopping = new AbortController();
@@ -187,7 +191,8 @@ export const createCore = (parts: CoreParts): Core => {
       report: (tenantId, range, group) => state.ledger.usage(tenantId, range, group),
       ledger: (tenantId, range, page) => state.ledger.list(tenantId, range, page),
     },
-    channels: createChannels(state),
+    // Who asks for them here is told what stands; who changes them here is obeyed here at once.
+    channels: createChannels({ ...state, channels: { ...state.channels, put: channels.put } }),
     connections,
     hit: (key, limit, windowMs) => state.metering.hit(key, limit, windowMs, runtime.clock.now()),
     auditTrail: (tenantId, filter, page) => state.audit.list(tenantId, filter, page),

@@ -1,0 +1,50 @@
+import type { ChannelRules } from '../domain.ts';
+import type { Clock } from '../ports/runtime.ts';
+import type { ChannelStore } from '../ports/state.ts';
+
+/** What was read a moment ago, for what every message asks for and hardly anybody changes. */
+export type Remembered<T> = {
+  /** As remembered, or read now; a failed read is not remembered. Several who ask at once share one read. */
+  get(key: string, read: () => Promise<T>): Promise<T>;
+  /** Changed here: the next one reads anew. Other instances notice after `forMs`. */
+  forget(key: string): void;
+};
+
+const most = 10_000;
+
+export const createRemembered = <T>(clock: Clock, forMs: number): Remembered<T> => {
+  const known = new Map<string, { readonly value: Promise<T>; readonly until: number }>();
+  return {
+    get: (key, read) => {
+      const now = clock.now();
+      const found = known.get(key);
+      if (found !== undefined && found.until > now) return found.value;
+      if (known.size >= most) known.clear();
+      const entry = { value: read(), until: now + forMs };
+      known.set(key, entry);
+      entry.value.catch(() => {
+        if (known.get(key) === entry) known.delete(key);
+      });
+      return entry.value;
+    },
+    forget: (key) => void known.delete(key),
+  };
+};
+
+/** Rules of channels, read at every message and changed once in a while. Keys and connections are never remembered. */
+export const rememberChannels = (channels: ChannelStore, clock: Clock, forMs: number): ChannelStore => {
+  const rules = createRemembered<ChannelRules | null>(clock, forMs);
+  const keyOf = (...parts: readonly string[]): string => JSON.stringify(parts);
+  return {
+    ...channels,
+    get: (tenantId, platform, channelId) =>
+      rules.get(keyOf(tenantId, platform, channelId), () => channels.get(tenantId, platform, channelId)),
+    put: async (tenantId, platform, channelId, given) => {
+      try {
+        await channels.put(tenantId, platform, channelId, given);
+      } finally {
+        rules.forget(keyOf(tenantId, platform, channelId));
+      }
+    },
+  };
+};
