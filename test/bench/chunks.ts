@@ -135,8 +135,8 @@ const lance = async (
   return timed(questions, (question) => table.search(question, 'fts').limit(10).toArray());
 };
 
-/** FTS5 over the same terms, in a thread's hands as ours would be: title, headings and text, bm25() with their weights, OR of the words. */
-const fts5 = async (folder: string, chunks: readonly Chunk[], questions: readonly string[]) => {
+/** FTS5 over the same terms, as close to ours as it comes: title, headings and text, bm25() with our weights, OR of the words. */
+const fts5 = async (folder: string, chunks: readonly Chunk[]) => {
   const db = new DatabaseSync(join(folder, 'fts5.sqlite'));
   db.exec(`
     PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -4000;
@@ -160,16 +160,35 @@ const fts5 = async (folder: string, chunks: readonly Chunk[], questions: readonl
     db.exec('COMMIT');
   }
   const rate = (chunks.length / (performance.now() - started)) * 1_000;
+  // `ORDER BY bm25(…)` is FTS5's quicker way here: sorting by its own rank column took half as long again.
   const search = db.prepare(
-    'SELECT data FROM (SELECT rowid, rank FROM terms WHERE terms MATCH ? AND rank MATCH ? ORDER BY rank LIMIT 10) AS found JOIN chunks ON chunks.row = found.rowid',
+    'SELECT data FROM (SELECT rowid FROM terms WHERE terms MATCH ? ORDER BY bm25(terms, 1.5, 1.5, 1.0) LIMIT 10) AS found JOIN chunks ON chunks.row = found.rowid',
   );
-  const time = await timed(questions, (question) => {
-    const words = analyseQuery(question).flatMap(({ variants }) => variants);
-    const match = words.map((word) => `"${word.replaceAll('"', '""')}"`).join(' OR ');
-    return match === '' ? [] : search.all(match, 'bm25(1.5, 1.5, 1.0)').map(({ data }) => JSON.parse(String(data)));
-  });
-  db.close();
-  return { ...time, rate };
+  return {
+    rate,
+    search: (question: string): readonly unknown[] => {
+      const words = analyseQuery(question).flatMap(({ variants }) => variants);
+      const match = words.map((word) => `"${word.replaceAll('"', '""')}"`).join(' OR ');
+      return match === '' ? [] : search.all(match).map(({ data }) => JSON.parse(String(data)));
+    },
+    close: () => db.close(),
+  };
+};
+
+/** Both asked each question in turn, so that a busy moment of the machine meets both. */
+const inTurn = async <T>(
+  questions: readonly T[],
+  asks: readonly ((question: T) => unknown)[],
+): Promise<readonly { p50: number; p95: number }[]> => {
+  const samples = asks.map(() => [] as number[]);
+  for (const [round, question] of [...questions.slice(0, 10), ...questions].entries()) {
+    for (const [at, ask] of asks.entries()) {
+      const started = performance.now();
+      await ask(question);
+      if (round >= 10) samples[at]?.push(performance.now() - started);
+    }
+  }
+  return samples.map((own) => ({ p50: quantile(own, 0.5), p95: quantile(own, 0.95) }));
 };
 
 const keyword = async (store: ChunkStore, folder: string, chunks: readonly Chunk[], questions: readonly string[]) => {
@@ -178,17 +197,19 @@ const keyword = async (store: ChunkStore, folder: string, chunks: readonly Chunk
   const rate = await fill(store, big, chunks);
   await fill(store, small, chunks.slice(0, few));
   const search = (ref: IndexRef) => (question: string) => store.searchText(ref, question, { limit: 10, signal });
-  const inBig = await timed(questions, search(big));
+  const builtIn = await fts5(folder, chunks);
+  const [inBig, inFts5] = await inTurn(questions, [search(big), builtIn.search]);
+  builtIn.close();
+  if (inBig === undefined || inFts5 === undefined) throw new Error('Nothing was measured.');
   const inSmall = await timed(questions, search(small));
   const mini = new MiniSearch<Chunk>({ fields: ['title', 'text'], storeFields: ['text'] });
   mini.addAll(chunks);
   const peer = await timed(questions.slice(0, 60), (question) => mini.search(question).slice(0, 10));
   const other = await lance(folder, chunks, questions);
-  const builtIn = await fts5(folder, chunks, questions);
   const beside = [
     { name: 'p95', value: inBig.p95 },
-    { name: 'FTS5 over the same terms p50 (on this thread, no message)', value: builtIn.p50 },
-    { name: 'FTS5 p95', value: builtIn.p95 },
+    { name: 'FTS5 over the same terms p50 (on this thread, no message)', value: inFts5.p50 },
+    { name: 'FTS5 p95', value: inFts5.p95 },
     { name: 'FTS5 indexing, chunks/s', value: builtIn.rate },
     { name: 'MiniSearch p50 (in memory, blocks)', value: peer.p50 },
     { name: 'LanceDB p50', value: other?.p50 ?? 'not installed' },
@@ -196,7 +217,7 @@ const keyword = async (store: ChunkStore, folder: string, chunks: readonly Chunk
   return [
     {
       id: 'P5',
-      item: 'keyword search, 50,000 chunks, p50',
+      item: `keyword search, ${many.toLocaleString('en')} chunks, p50`,
       value: inBig.p50,
       unit: 'ms',
       target: '≤ 15',
