@@ -1,4 +1,4 @@
-import { DiscordAPIError, HTTPError, RateLimitError, REST, RESTEvents } from '@discordjs/rest';
+import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, REST, RESTEvents } from '@discordjs/rest';
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 
@@ -45,6 +45,7 @@ export type DiscordApiSettings = {
 
 const defaults: DiscordApiSettings = { timeoutMs: 10_000, maxWaitMs: 60_000, maxInvalid: 5000 };
 
+const invalidWindowMs = 600_000;
 /** After a 401 the token is not shown again for a while. */
 const distrustMs = 30_000;
 
@@ -63,23 +64,35 @@ export const createDiscordApi = (options: {
   /** Paths of hurried calls under way. Only one call at a time goes to a message, so the path tells them apart. */
   const hurried = new Set<string>();
   let silentUntil = 0;
+  let invalid = { since: Number.NEGATIVE_INFINITY, count: 0 };
+
+  /** Counted here, because discord.js counts for the whole process and tells only now and then. */
+  const countInvalid = (status: number): void => {
+    if (status !== 401 && status !== 403 && status !== 429) return;
+    const now = clock.now();
+    if (now - invalid.since > invalidWindowMs) invalid = { since: now, count: 0 };
+    invalid.count += 1;
+    if (invalid.count < settings.maxInvalid) return;
+    silentUntil = Math.max(silentUntil, invalid.since + invalidWindowMs);
+    log.error('discord-too-many-refused', { count: invalid.count, silentMs: silentUntil - now });
+  };
 
   const rest = new REST({
     version: '10',
     ...(options.apiUrl === undefined ? {} : { api: options.apiUrl }),
     retries: 0,
     timeout: settings.timeoutMs,
-    invalidRequestWarningInterval: Math.max(1, Math.min(100, settings.maxInvalid)),
+    makeRequest: async (url, init) => {
+      const response = await DefaultRestOptions.makeRequest(url, init);
+      countInvalid(response.status);
+      return response;
+    },
     rejectOnRateLimit: ({ url, timeToReset, retryAfter }) =>
       Math.max(timeToReset, retryAfter) > settings.maxWaitMs || [...hurried].some((path) => url.endsWith(path)),
   }).setToken(options.token);
   rest.on(RESTEvents.RateLimited, ({ route, method, timeToReset, global }) =>
     log.debug('discord-rate-limited', { route, method, waitMs: Math.round(timeToReset), global }),
   );
-  rest.on(RESTEvents.InvalidRequestWarning, ({ count, remainingTime }) => {
-    log.warn('discord-invalid-requests', { count, remainingMs: remainingTime });
-    if (count >= settings.maxInvalid) silentUntil = clock.now() + remainingTime;
-  });
 
   const once = async (method: DiscordMethod, path: `/${string}`, how: DiscordCall): Promise<DiscordResult> => {
     const wait = silentUntil - clock.now();
@@ -181,6 +194,15 @@ export const codes = {
   invalidWebhookToken: 50027,
   threadExists: 160004,
 } as const;
+
+/** What a command's token is answered with when its time is over, or has not begun. */
+export const deadToken: ReadonlySet<number> = new Set([
+  codes.unknownWebhook,
+  codes.unknownInteraction,
+  codes.invalidWebhookToken,
+]);
+/** A worker may be quicker than the acknowledgement, for which Discord gives three seconds. */
+export const tokenSettlesMs = 4000;
 
 /** Why Discord does not take it, in words for the operator. */
 const reasons: Readonly<Record<number, string>> = {

@@ -6,6 +6,8 @@ export type ChannelKind = {
   readonly kind: 'dm' | 'group' | 'thread' | 'channel';
   /** Of a thread: the channel that it belongs to. */
   readonly parent?: string;
+  /** Of a thread: who began it. */
+  readonly owner?: string;
   /** A thread can be started from a message in it: text and announcements, not voice. */
   readonly startable: boolean;
 };
@@ -63,6 +65,7 @@ export const createChannels = (api: DiscordApi): Channels => {
 const kindOf = (channel: unknown): ChannelKind | null => {
   if (!isRecord(channel)) return null;
   const parent = textOf(channel, 'parent_id');
+  const owner = textOf(channel, 'owner_id');
   switch (channel.type) {
     case 1:
       return { kind: 'dm', startable: false };
@@ -71,7 +74,12 @@ const kindOf = (channel: unknown): ChannelKind | null => {
     case 10:
     case 11:
     case 12:
-      return { kind: 'thread', startable: false, ...(parent === null ? {} : { parent }) };
+      return {
+        kind: 'thread',
+        startable: false,
+        ...(parent === null ? {} : { parent }),
+        ...(owner === null ? {} : { owner }),
+      };
     case 0:
     case 5:
       return plain;

@@ -49,7 +49,7 @@ export const commands: readonly Readonly<Record<string, unknown>>[] = [
       about('help', 'What the bot can do here'),
       about('settings', 'Show the rules of this channel, or change them', {
         name: 'change',
-        description: 'Such as: answer question',
+        description: 'Such as: question, or humans @anna',
       }),
       about('connect', 'A one-time code that connects this server with a tenant (for those who manage the server)'),
       about('check-up', 'What the bot can hear and do here, and what is missing'),
@@ -57,7 +57,7 @@ export const commands: readonly Readonly<Record<string, unknown>>[] = [
         name: 'code',
         description: 'The code from elsewhere',
       }),
-      about('forget-me', 'Forget what you asked'),
+      about('forget-me', 'Forget what you asked', { name: 'confirm', description: 'Say yes if you mean it' }),
     ],
     ...everywhere,
   },

@@ -99,7 +99,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
     hearing.learnSelf(id);
     return id;
   };
-  const speaking = { api, direct, now, self: hearing.self };
+  const speaking = { api, direct, clock: runtime.clock, self: hearing.self };
 
   return {
     name: 'discord',
@@ -147,9 +147,13 @@ export const createDiscord = (options: DiscordOptions): Platform => {
     },
     permalink: async (event, messageId) => {
       const { guild, channel } = discordHandle.parse(event.handle);
-      const at = parsePostedId(messageId);
-      if (at?.door === 'e') return null;
-      return `https://discord.com/channels/${guild ?? '@me'}/${at?.channel ?? channel}/${at?.message ?? messageId}`;
+      // A command is no message: its answer is what can be shown.
+      const asked = event.threadId === `command:${messageId}` ? (event.targetMessageId ?? '') : messageId;
+      const at = parsePostedId(asked);
+      if (at?.door === 'e' || asked === '') return null;
+      // The message that a thread was started from has the thread's id, and stands in the channel.
+      const plain = asked === channel ? event.channelId : channel;
+      return `https://discord.com/channels/${guild ?? '@me'}/${at?.channel ?? plain}/${at?.message ?? asked}`;
     },
     retract: async (_event, messageIds, signal) => {
       for (const id of messageIds) {

@@ -5,7 +5,7 @@ import { aboutName, askName, commandNames, footnoteName } from './commands.ts';
 import { attachmentsOf, type DiscordHandle, file, id, maybeId, person, ruleChannelOf, scopeOf } from './normalise.ts';
 import { mayManageChannel, mayManageServer } from './permissions.ts';
 import { padded, timeOfSnowflake } from './snowflake.ts';
-import { parseDiscordText, type Self } from './text.ts';
+import { mentionsIn, parseDiscordText, type Self } from './text.ts';
 
 /** What Discord is told within three seconds, after the event is stored. */
 export type Reply = { readonly type: number; readonly data?: Readonly<Record<string, unknown>> };
@@ -94,14 +94,39 @@ export type InteractionSurroundings = {
   readonly homeOf: (userId: string) => Promise<{ readonly workspaceId: string; readonly isMember: boolean }>;
 };
 
-/** Buttons and forms of ours; what is in them was written by us and comes back as it was. */
+type ButtonName = ActionName | 'up' | 'down' | 'why';
+
+/** The question's place, for a button that stands elsewhere: a private answer in a direct message. */
+export type Origin = { readonly guild: string; readonly channel: string; readonly message: string };
+
+/**
+ * Buttons and forms of ours; what is in them was written by us and comes back as it was. At most 100 characters, so that
+ * the ids of an origin are shortened.
+ */
 export const customId = {
-  of: (name: ActionName | 'up' | 'down' | 'why', subject: string): string => `fn:${name}:${subject}`,
-  parse: (text: string): { readonly name: ActionName | 'up' | 'down' | 'why'; readonly subject: string } | null => {
-    const found = /^fn:(stop|publish|solved|human|up|down|why):([\w-]{1,80})$/.exec(text);
-    return found === null ? null : { name: found[1] as ActionName, subject: found[2] ?? '' };
+  of: (name: ButtonName, subject: string, origin?: Origin): string =>
+    `fn:${name}:${subject}${origin === undefined ? '' : `:${[origin.guild, origin.channel, origin.message].map((one) => BigInt(one).toString(36)).join('.')}`}`,
+  parse: (
+    text: string,
+  ): { readonly name: ButtonName; readonly subject: string; readonly origin: Origin | null } | null => {
+    const found =
+      /^fn:(stop|publish|solved|human|up|down|why):([\w-]{1,80})(?::([0-9a-z]{1,14})\.([0-9a-z]{1,14})\.([0-9a-z]{1,14}))?$/.exec(
+        text,
+      );
+    if (found === null) return null;
+    const [guild = '', channel = '', message = ''] = found
+      .slice(3)
+      .map((one) => (one === undefined ? '' : fromShort(one)));
+    return {
+      name: found[1] as ButtonName,
+      subject: found[2] ?? '',
+      origin: guild === '' ? null : { guild, channel, message },
+    };
   },
 };
+
+const fromShort = (text: string): string =>
+  [...text].reduce((sum, digit) => sum * 36n + BigInt(Number.parseInt(digit, 36)), 0n).toString();
 
 /**
  * An interaction in our words, whether it came over the gateway or by HTTP: both doors carry the same payload, and its id
@@ -121,7 +146,9 @@ export const hearInteraction = async (payload: unknown, around: InteractionSurro
     case 5: {
       const user = body.member?.user ?? body.user;
       if (user === undefined || body.channel_id === undefined) return unknown('no-user');
-      const here = await placeOf(body, user.id, body.channel_id, around);
+      const origin = body.type === 3 ? (customId.parse(body.data?.custom_id ?? '')?.origin ?? null) : null;
+      const at = origin === null ? { guild: body.guild_id, channel: body.channel_id } : origin;
+      const here = await placeOf(body, user.id, at, around);
       if (body.type === 2) return command(body, here);
       return body.type === 3 ? press(body, here) : reasonGiven(body, here);
     }
@@ -164,16 +191,16 @@ type Place = {
 const placeOf = async (
   body: Interaction,
   userId: string,
-  channelId: string,
+  at: { readonly guild: string | undefined; readonly channel: string; readonly message?: string },
   around: InteractionSurroundings,
 ): Promise<Place> => {
   around.channels.learn(body.channel);
+  const { guild, channel: channelId } = at;
   const channel = await around.channels.of(channelId);
-  const home =
-    body.guild_id === undefined ? await around.homeOf(userId) : { workspaceId: body.guild_id, isMember: true };
+  const home = guild === undefined ? await around.homeOf(userId) : { workspaceId: guild, isMember: true };
   const user = body.member?.user ?? body.user;
   const name = body.member?.nick ?? user?.global_name ?? user?.username;
-  const scope: Scope = body.guild_id === undefined && channel.kind === 'channel' ? 'dm' : scopeOf(channel);
+  const scope: Scope = guild === undefined && channel.kind === 'channel' ? 'dm' : scopeOf(channel);
   return {
     base: {
       platform: 'discord',
@@ -195,13 +222,17 @@ const placeOf = async (
       standing: home.isMember ? 'member' : 'outsider',
     },
     permissions: body.member?.permissions,
-    thread: channel.kind === 'channel' && scope !== 'dm' ? null : (around.channels.originOf(channelId) ?? channelId),
+    thread:
+      channel.kind === 'channel' && scope !== 'dm'
+        ? (at.message ?? null)
+        : (around.channels.originOf(channelId) ?? channelId),
     handle: {
-      ...(body.guild_id === undefined ? {} : { guild: body.guild_id }),
+      ...(guild === undefined ? {} : { guild }),
       channel: channelId,
       user: userId,
+      ...(at.message === undefined ? {} : { message: at.message, startable: channel.startable }),
     },
-    self: around.self(body.guild_id ?? null),
+    self: around.self(guild ?? null),
   };
 };
 
@@ -234,6 +265,7 @@ const command = (body: Interaction, here: Place): Heard => {
       threadId: here.thread ?? `command:${body.id}`,
       author: { ...here.author, mayManage },
       text: said.text,
+      ...(said.mentions.length === 0 ? {} : { mentions: said.mentions }),
       attachments: said.attachments,
       command: { name: said.name, ...(said.private ? { private: true } : {}) },
       ...(body.data?.target_id === undefined ? {} : { targetMessageId: body.data.target_id }),
@@ -246,33 +278,37 @@ const command = (body: Interaction, here: Place): Heard => {
 type Spoken = {
   readonly name: CommandName;
   readonly text: string;
+  readonly mentions: NonNullable<InboundEvent['mentions']>;
   readonly private: boolean;
   readonly attachments: InboundEvent['attachments'];
 };
 
 const spoken = (body: Interaction, self: Self): Spoken | null => {
   const { data } = body;
+  const words = (content: string): Pick<Spoken, 'text' | 'mentions'> => ({
+    text: parseDiscordText(content, self, []),
+    mentions: mentionsIn(content, self, []),
+  });
   if (data?.name === aboutName) {
     const target = data.resolved?.messages?.[data.target_id ?? ''];
     if (target === undefined) return null;
     // Private, because it is somebody else's message; the answer can be posted from there.
-    const text = parseDiscordText(target.content, self, []);
-    return { name: 'ask', text, private: true, attachments: attachmentsOf(target.attachments) };
+    return { name: 'ask', ...words(target.content), private: true, attachments: attachmentsOf(target.attachments) };
   }
   if (data?.name === askName) {
     const value = (name: string): unknown => data.options?.find((entry) => entry.name === name)?.value;
     const attached = data.resolved?.attachments?.[String(value('file') ?? '')];
     return {
       name: 'ask',
-      text: parseDiscordText(String(value('question') ?? ''), self, []),
+      ...words(String(value('question') ?? '')),
       private: value('private') === true,
       attachments: attached === undefined ? [] : attachmentsOf([attached]),
     };
   }
   const [first] = data?.options ?? [];
   if (data?.name !== footnoteName || first === undefined || !commandNames.has(first.name)) return null;
-  const text = (first.options ?? []).map((entry) => String(entry.value ?? '')).join(' ');
-  return { name: first.name as CommandName, text, private: false, attachments: [] };
+  const given = (first.options ?? []).map((entry) => String(entry.value ?? '')).join(' ');
+  return { name: first.name as CommandName, ...words(given), private: false, attachments: [] };
 };
 
 // ── buttons and the form behind the thumb ───────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FinishedAnswer, Offer } from '../../core/ports/platform.ts';
 import { discordLink, inertForDiscord, renderDiscord, renderFootnotes, splitMarkdown } from '../markdown.ts';
-import { customId, ephemeralFlag } from './interactions.ts';
+import { customId, ephemeralFlag, type Origin } from './interactions.ts';
 import { nonceMark } from './normalise.ts';
 
 /** Discord takes 2,000 characters in a message. */
@@ -59,18 +59,19 @@ const row = (buttons: readonly unknown[]): Body['components'] =>
 export const stopRow = (deliveryId: string): Body['components'] =>
   row([button('Stop', '⏹️', customId.of('stop', deliveryId))]);
 
-const offerButtons: Readonly<Record<Offer, (answerId: string) => readonly unknown[]>> = {
+const offerButtons: Readonly<Record<Offer, (answerId: string, origin: Origin | undefined) => readonly unknown[]>> = {
   thumbs: (answerId) => [
     button('', '👍', customId.of('up', answerId)),
     button('', '👎', customId.of('down', answerId)),
   ],
   solved: (answerId) => [button('Solved', '✅', customId.of('solved', answerId))],
   human: (answerId) => [button('I need a human', '🙋', customId.of('human', answerId))],
-  publish: (answerId) => [button('Post it to the channel', '📣', customId.of('publish', answerId), 1)],
+  publish: (answerId, origin) => [button('Post it to the channel', '📣', customId.of('publish', answerId, origin), 1)],
 };
 
-export const offerRow = (answer: FinishedAnswer): Body['components'] => {
+/** `origin`: where the question was asked, when the answer stands elsewhere. */
+export const offerRow = (answer: FinishedAnswer, origin?: Origin): Body['components'] => {
   const { feedbackId } = answer;
   if (feedbackId === undefined) return [];
-  return row((answer.offers ?? ['thumbs']).flatMap((offer) => offerButtons[offer](feedbackId)));
+  return row((answer.offers ?? ['thumbs']).flatMap((offer) => offerButtons[offer](feedbackId, origin)));
 };

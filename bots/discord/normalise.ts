@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Addressed, Attachment, InboundEvent, Scope } from '../../core/domain.ts';
 import type { ChannelKind } from './channels.ts';
 import { padded, snowflakeAt } from './snowflake.ts';
-import { mentionsSelf, type Named, parseDiscordText, type Self } from './text.ts';
+import { mentionsIn, mentionsSelf, type Named, parseDiscordText, type Self } from './text.ts';
 
 /** A payload either is an event in our words, or is accepted and ignored for a reason that goes into the log. */
 export type Normalised =
@@ -209,6 +209,7 @@ const common = (
       ? body.referenced_message?.interaction_metadata?.id
       : undefined;
   const startable = channel.startable && body.guild_id !== undefined && command === undefined;
+  const mentions = mentionsIn(content, around.self, named);
   const handle: DiscordHandle = {
     ...(body.guild_id === undefined ? {} : { guild: body.guild_id }),
     channel: body.channel_id,
@@ -226,7 +227,9 @@ const common = (
     scope: scopeOf(channel),
     addressed: addressedOf(body, around),
     author,
+    ...(repliesToPerson(body, around, replyTo) ? { repliesToPerson: true } : {}),
     text: parseDiscordText(content, around.self, named),
+    ...(mentions.length === 0 ? {} : { mentions }),
     attachments: attachmentsOf(body.attachments),
     receivedAt: around.receivedAt,
     handle,
@@ -270,6 +273,16 @@ const addressedOf = (body: Message, around: Surroundings): Addressed => {
     (body.referenced_message?.author.id === self.userId ||
       (body.referenced_message === undefined && around.isOurs(replied)));
   return toUs ? 'mention' : 'none';
+};
+
+/** Answers somebody's message, or goes on in a thread or post that somebody else began. */
+const repliesToPerson = (body: Message, around: Surroundings, replyTo: string | undefined): boolean => {
+  if (replyTo !== undefined && around.channel.kind !== 'dm')
+    return body.referenced_message === undefined
+      ? !around.isOurs(replyTo)
+      : body.referenced_message?.author.id !== around.self.userId;
+  const { owner } = around.channel;
+  return owner !== undefined && owner !== around.self.userId && owner !== body.author.id;
 };
 
 export const attachmentsOf = (files: readonly z.output<typeof file>[]): readonly Attachment[] =>

@@ -3,7 +3,8 @@ import { AppError } from '../../core/errors.ts';
 import type { AnswerSink, Delivery, Manner } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { renderDiscord } from '../markdown.ts';
-import { codes, type DiscordApi, refusal } from './api.ts';
+import { codes, type DiscordApi, deadToken, refusal, tokenSettlesMs } from './api.ts';
+import type { Origin } from './interactions.ts';
 import { type Body, nonceOf, offerRow, renderAnswer, splitForDiscord, stopRow } from './messages.ts';
 import { discordHandle } from './normalise.ts';
 import { editAt, findPlace, type Place, type PlaceParts, parsePostedId, postAt, removeAt } from './place.ts';
@@ -31,14 +32,6 @@ export type SinkParts = PlaceParts & {
   self(signal: AbortSignal): Promise<string>;
   readonly pace: SinkPace;
 };
-
-/** A command's token may be used before Discord has taken note of the acknowledgement. */
-const tokenSettlesMs = 4000;
-const deadToken: ReadonlySet<number> = new Set([
-  codes.unknownWebhook,
-  codes.unknownInteraction,
-  codes.invalidWebhookToken,
-]);
 
 /**
  * One answer on its way into Discord: typing, then messages that are edited as the text grows, at last their final text.
@@ -78,9 +71,9 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
     return found;
   };
 
-  const keep = async (id: string, index: number): Promise<void> => {
+  const keep = async (id: string, index: number, last = false): Promise<void> => {
     posted[index] = id;
-    await delivery.posted(id);
+    await delivery.posted(id, last);
   };
 
   /** After a crash: what an earlier attempt left is ours to finish. A command's reply needs no search, it is edited. */
@@ -111,12 +104,12 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
     return found;
   };
 
-  const post = async (body: Body, index: number): Promise<void> => {
+  const post = async (body: Body, index: number, last = false): Promise<void> => {
     for (let attempt = 1; ; attempt += 1) {
       const at = await place();
       const result = await postAt(api, at, body, { part: index, nonce: nonceOf(delivery.id, index, again), signal });
       if (result.ok) {
-        await keep(result.id, index);
+        await keep(result.id, index, last);
         shown[index] = result.content.trim() === body.content.trim() ? signatureOf(body) : undefined;
         // The nonce found a message of an earlier attempt: it is brought to this text.
         if (shown[index] === undefined) await edit(result.id, body, index, false);
@@ -249,7 +242,7 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
       const body = bodies[index];
       if (body === undefined) break;
       const id = posted[index];
-      if (id === undefined) await post(body, index);
+      if (id === undefined) await post(body, index, index === bodies.length - 1);
       else if (shown[index] !== signatureOf(body) && (await edit(id, body, index, false)) === 'gone') {
         again += 1;
         posted.splice(index, 1);
@@ -273,6 +266,12 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
     await writeAll(texts.map((content, index) => ({ content, components: index === texts.length - 1 ? offers : [] })));
   };
 
+  /** A private answer in a direct message has to know its way back to the channel. */
+  const origin = (): Origin | undefined => {
+    if (parts.manner?.private !== true || where.guild === undefined || where.message === undefined) return undefined;
+    return { guild: where.guild, channel: where.channel, message: where.message };
+  };
+
   return {
     status: async (text) => {
       announced = `*${text}*`;
@@ -285,7 +284,7 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
       latest = full;
       startPump();
     },
-    finish: (answer) => conclude(renderAnswer(answer), offerRow(answer)),
+    finish: (answer) => conclude(renderAnswer(answer), offerRow(answer, origin())),
     fail: (sentence) => conclude(renderDiscord(sentence), []),
     cancelled: cancelled.signal,
   };

@@ -1,8 +1,18 @@
 import type { Attachment, InboundEvent } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Destination, Earlier } from '../../core/ports/platform.ts';
+import type { Clock } from '../../core/ports/runtime.ts';
 import { renderDiscord } from '../markdown.ts';
-import { codes, type DiscordApi, isRecord, refusal, textOf } from './api.ts';
+import {
+  codes,
+  type DiscordApi,
+  type DiscordResult,
+  deadToken,
+  isRecord,
+  refusal,
+  textOf,
+  tokenSettlesMs,
+} from './api.ts';
 import { nonceOf, payloadOf, splitForDiscord } from './messages.ts';
 import { discordHandle } from './normalise.ts';
 import { postedId } from './place.ts';
@@ -30,7 +40,7 @@ export const createDirect = (api: DiscordApi): ((userId: string, signal: AbortSi
 export type SpeakParts = {
   readonly api: DiscordApi;
   direct(userId: string, signal: AbortSignal): Promise<string>;
-  readonly now: () => number;
+  readonly clock: Clock;
   readonly self: (guild: string | null) => Self;
 };
 
@@ -87,7 +97,7 @@ export const whisperOnDiscord = async (
   const { api } = parts;
   const { interaction, user } = discordHandle.parse(event.handle);
   const [first = '…', ...rest] = splitForDiscord(renderDiscord(markdown));
-  if (interaction !== undefined && interaction.until > parts.now()) {
+  if (interaction !== undefined && interaction.until > parts.clock.now()) {
     const path = `/webhooks/${interaction.application}/${encodeURIComponent(interaction.token)}` as const;
     const followUp = (content: string) =>
       api.call('post', path, {
@@ -99,13 +109,15 @@ export const whisperOnDiscord = async (
     const awaited = interaction.kind === 'deferred' && interaction.ephemeral;
     if (interaction.kind === 'deferred' && !awaited)
       await api.call('delete', `${path}/messages/@original`, { open: true, signal });
-    const result = awaited
-      ? await api.call('patch', `${path}/messages/@original`, {
-          open: true,
-          signal,
-          body: payloadOf({ content: first, components: [] }),
-        })
-      : await followUp(first);
+    const result = await onceTokenSettles(parts.clock, event, signal, () =>
+      awaited
+        ? api.call('patch', `${path}/messages/@original`, {
+            open: true,
+            signal,
+            body: payloadOf({ content: first, components: [] }),
+          })
+        : followUp(first),
+    );
     if (result.ok) {
       for (const content of rest) await followUp(content);
       return;
@@ -120,6 +132,20 @@ export const whisperOnDiscord = async (
       body: payloadOf({ content, components: [] }, { nonce }),
     });
     if (!result.ok) throw refusal(result);
+  }
+};
+
+/** A command's token may be used before Discord has taken note of the acknowledgement. */
+const onceTokenSettles = async (
+  clock: Clock,
+  event: InboundEvent,
+  signal: AbortSignal,
+  call: () => Promise<DiscordResult>,
+): Promise<DiscordResult> => {
+  for (;;) {
+    const result = await call();
+    if (result.ok || !deadToken.has(result.code) || clock.now() >= event.receivedAt + tokenSettlesMs) return result;
+    await clock.sleep(200, signal);
   }
 };
 

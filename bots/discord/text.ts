@@ -1,3 +1,5 @@
+import type { Mention } from '../../core/domain.ts';
+
 /** Whom a message names, as its payload says. */
 export type Named = { readonly id: string; readonly name: string };
 
@@ -25,3 +27,11 @@ export const parseDiscordText = (content: string, self: Self, named: readonly Na
     .replace(/<t:(-?\d{1,12})(?::[a-zA-Z])?>/g, (_, seconds: string) => new Date(Number(seconds) * 1000).toISOString())
     .replace(/(\S) {2,}(?=\S)/g, '$1 ')
     .trim();
+
+/** People and channels that the text names, in its order, without ourselves. */
+export const mentionsIn = (content: string, self: Self, named: readonly Named[]): readonly Mention[] =>
+  [...content.matchAll(/<(@!?|#)(\d{1,20})>/g)].slice(0, 100).flatMap(([, kind, id = '']): readonly Mention[] => {
+    if (kind === '#') return [{ kind: 'channel', id }];
+    const name = named.find((person) => person.id === id)?.name;
+    return id === self.userId ? [] : [{ kind: 'person', id, ...(name === undefined ? {} : { name }) }];
+  });

@@ -175,7 +175,8 @@ export const handleUnknownWorkspace = async (
   }
   const { state, runtime } = parts;
   const key = `unconnected:${event.platform}:${event.workspaceId}`;
-  if ((await state.metering.hit(key, 1, 3_600_000, runtime.clock.now())).ok)
+  // A command shows as pending until there is a reply.
+  if (event.kind === 'command' || (await state.metering.hit(key, 1, 3_600_000, runtime.clock.now())).ok)
     await tell(parts, platform, event, notConnected, signal);
   return settle('unknown-workspace');
 };

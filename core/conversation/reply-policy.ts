@@ -34,7 +34,9 @@ export const decideReply = (event: InboundEvent, context: ReplyContext): Verdict
   if (!context.known || context.rules === null) return silent(event.author.isBot ? 'bot-author' : 'unknown-workspace');
   const rules = context.rules;
   if (event.author.isBot && !mayAskAsBot(event, context, rules)) return silent('bot-author');
-  if (rules.enabled.value === false) return silent('channel-off');
+  if (rules.enabled.value === false)
+    // Whoever gave a command waits for its reply; a platform shows it as pending until there is one.
+    return event.kind === 'command' ? say('channel-off', 'I am switched off in this channel.') : silent('channel-off');
   const addressed = addressedAs(event, context);
   if (addressed === 'none') return silent('not-addressed');
   // A sentence of ours would be another bot's next cue.
