@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
+import { dropDatabase } from '../core/drivers/state/mongo/server.ts';
 import { type ModelServer, startModelServer } from '../fakes/model-server.ts';
 import { type Balancer, startBalancer } from './balancer.ts';
 import { freePort, type Service, startService } from './service.ts';
@@ -88,7 +89,11 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
       await until(() => balancer.ready() >= count, 60_000, `${count} instances in rotation`);
     },
     close: async () => {
+      const { MONGODB_URI: uri, WEAVIATE_URL: index } = world.environment;
+      // On servers nothing is left behind; a proof that broke off may have nobody to ask.
+      if (index !== undefined) await world.api.remove(world.tenant).catch(() => undefined);
       await Promise.all(instances.map((instance) => instance.kill()));
+      if (uri !== undefined) await dropDatabase(uri).catch(() => undefined);
       await balancer.close();
       await model.close();
       await world.close();

@@ -1,6 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { freshDatabase } from '../core/drivers/state/mongo/server.ts';
 import type { Finding } from './cluster.ts';
 import type { Outage } from './outage.ts';
 import { proveQuotaRace } from './quota-race.ts';
@@ -12,7 +14,7 @@ import { createChance } from './world.ts';
 
 /**
  * R3, R4, R6, R7, R9 with several processes of the program as it is built behind a proxy, over one store: the files of one
- * DATA_DIR, or the servers that MONGODB_URI and WEAVIATE_URL name (each run wants a database of its own).
+ * DATA_DIR, or the servers that MONGODB_URI and WEAVIATE_URL name, each proof in a database of its own, dropped in the end.
  *
  *   npm run build && node test/faults/instances.ts --processes 2 --seed 1 [--only R4,R9] [--json results.json]
  */
@@ -34,19 +36,19 @@ export type Run = {
 export const runInstances = async (run: Run): Promise<readonly Finding[]> => {
   const { processes, seed, short = false, stores = {} } = run;
   const chance = createChance(seed * 100 + processes);
-  const common = { processes, chance, stores };
+  const common = () => ({ processes, chance, stores: ownPlaces(stores) });
   const outages = outagesOf(stores).filter((_, index) => !short || index === 0);
   const plan: Readonly<Record<Proof, readonly (() => Promise<Finding | null>)[]>> = {
-    R3: [() => proveRedelivery({ ...common, questions: short ? 12 : 60 })],
+    R3: [() => proveRedelivery({ ...common(), questions: short ? 12 : 60 })],
     R4: short
-      ? [() => proveQuotaRace({ ...common, questions: 60, unit: 'questions', limit: 15, kills: 1 })]
+      ? [() => proveQuotaRace({ ...common(), questions: 60, unit: 'questions', limit: 15, kills: 1 })]
       : [
-          () => proveQuotaRace({ ...common, questions: 200, unit: 'questions', limit: 40, kills: processes }),
-          () => proveQuotaRace({ ...common, questions: 200, unit: 'tokens', limit: 12_000, kills: processes }),
+          () => proveQuotaRace({ ...common(), questions: 200, unit: 'questions', limit: 40, kills: processes }),
+          () => proveQuotaRace({ ...common(), questions: 200, unit: 'tokens', limit: 12_000, kills: processes }),
         ],
-    R6: [() => proveTakeover({ ...common, rounds: short ? 1 : processes * 2 })],
-    R7: outages.map((outage) => () => proveStoreDown({ ...common, outage, downMs: short ? 7_000 : 30_000 })),
-    R9: [() => proveRolling({ ...common, questionsPerSecond: short ? 3 : 4, rounds: short ? 1 : 2 })],
+    R6: [() => proveTakeover({ ...common(), rounds: short ? 1 : processes })],
+    R7: outages.map((outage) => () => proveStoreDown({ ...common(), outage, downMs: short ? 7_000 : 30_000 })),
+    R9: [() => proveRolling({ ...common(), questionsPerSecond: short ? 3 : 4, rounds: short ? 1 : 2 })],
   };
   const findings: Finding[] = [];
   for (const id of proofs) {
@@ -69,6 +71,17 @@ export const runInstances = async (run: Run): Promise<readonly Finding[]> => {
     }
   }
   return findings;
+};
+
+/** A database and names in Weaviate of its own for each proof, so that none finds what another left. */
+const ownPlaces = (stores: Readonly<Record<string, string>>): Readonly<Record<string, string>> => {
+  const { MONGODB_URI: uri } = stores;
+  const id = randomBytes(4).toString('hex');
+  return {
+    ...stores,
+    ...(uri === undefined ? {} : { MONGODB_URI: freshDatabase(uri) }),
+    ...(stores.WEAVIATE_URL === undefined ? {} : { FOOTNOTE_DEPLOYMENT: `faults-${id}` }),
+  };
 };
 
 const outagesOf = (stores: Readonly<Record<string, string>>): readonly Outage[] => [
