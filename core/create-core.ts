@@ -60,6 +60,7 @@ export const createCore = (parts: CoreParts): Core => {
     owner,
     workspaces: connections,
     people,
+    readFile: ingest.readFile,
     resolveTenant: createResolveTenant({
       state,
       connections,

@@ -14,3 +14,6 @@ export const answerIdOf = (inboxId: string): string => `a_${hashOf('answer', inb
 
 export const conversationIdOf = (platform: string, workspaceId: string, channelId: string, threadId: string): string =>
   `v_${hashOf(platform, workspaceId, channelId, threadId).slice(0, 32)}`;
+
+/** Stands for the source of a passage that came as a file with the question itself. */
+export const attachedSourceId = 'attachment';

@@ -29,7 +29,10 @@ export type Account = {
   buckets(): readonly string[];
 };
 
-type Charged = Pick<AnswerRequest, 'tenant' | 'answerId' | 'attempt' | 'platform' | 'channelId' | 'memberId'>;
+type Charged = Pick<
+  AnswerRequest,
+  'tenant' | 'answerId' | 'attempt' | 'platform' | 'channelId' | 'memberId' | 'person'
+>;
 
 export const createAccount = (metering: Metering, { clock, log }: Runtime, request: Charged): Account => {
   const { tenant, answerId, attempt, platform } = request;
@@ -47,6 +50,7 @@ export const createAccount = (metering: Metering, { clock, log }: Runtime, reque
       tenant,
       reservationId: answerId,
       ...member,
+      ...(request.person === undefined ? {} : { person: request.person }),
       ...quotaChannel,
       tokens: promptTokens + completionTokens,
       costNanos: price === null ? 0 : costNanosOf(price, { promptTokens, completionTokens, embeddingTokens: 0 }),

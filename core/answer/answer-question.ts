@@ -2,6 +2,7 @@ import type { Receipt } from '../domain.ts';
 import { isAppError, toAppError } from '../errors.ts';
 import { createAccount } from './account.ts';
 import type { AnswerHooks, AnsweringParts, AnswerRequest, AnswerSettings } from './answering.ts';
+import { rankAttached, termsOfAttached } from './attached.ts';
 import { cacheKeyOf, type Flights } from './cache.ts';
 import { compose } from './compose.ts';
 import { condense, condenseBound, condenseMaxTokens, withSubject } from './condense.ts';
@@ -66,6 +67,8 @@ const run = async (work: Work, flights: Flights): Promise<Receipt> => {
 
   const meaning = await understand(work);
   if (typeof meaning !== 'string') return finish(work, meaning, { charge: false });
+  // Whoever sends a file asks about that file: nobody else's question is the same.
+  if ((request.attached?.length ?? 0) > 0) return receiptOf(work, meaning, await find(work, meaning));
   const key = cacheKeyOf({
     tenant: request.tenant,
     // Without a model a follow-up may lean on the last answered turn: then that is part of what was asked.
@@ -93,11 +96,7 @@ const run = async (work: Work, flights: Flights): Promise<Receipt> => {
     let keeping: Promise<void> = Promise.resolve();
     try {
       const outcome = await find(work, meaning);
-      const receipt = await finish(work, outcome, {
-        // A refusal that has cost something is an answer that was stopped.
-        charge: outcome.kind !== 'refused' || !outcome.free,
-        ...(meaning === question ? {} : { condensed: meaning }),
-      });
+      const receipt = await receiptOf(work, meaning, outcome);
       // Nobody waits for the cache but those who asked the same meanwhile.
       if (outcome.kind !== 'refused' && outcome.reasonCode !== 'cancelled') keeping = keep(work, key, receipt);
       return receipt;
@@ -106,6 +105,13 @@ const run = async (work: Work, flights: Flights): Promise<Receipt> => {
     }
   }
 };
+
+const receiptOf = (work: Work, meaning: string, outcome: Outcome): Promise<Receipt> =>
+  finish(work, outcome, {
+    // A refusal that has cost something is an answer that was stopped.
+    charge: outcome.kind !== 'refused' || !outcome.free,
+    ...(meaning === work.question ? {} : { condensed: meaning }),
+  });
 
 // ── understand ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -145,19 +151,26 @@ const understand = async (work: Work): Promise<string | Outcome> => {
 const find = async (work: Work, meaning: string): Promise<Outcome> => {
   const { parts, settings, texts, hooks, steps } = work;
   hooks.status?.('Searching the documents…');
+  const attached = rankAttached(meaning, work.request.attached ?? []);
   const found = await relevant(work, meaning);
-  if (found === null) return (await reserve(work, 0, 0)) ?? says('not-found', 'not-found', texts.notFound);
-  const passages = selectPassages(found.candidates, settings.passages, settings.perDocument).map(toPassage);
+  if (found === null && attached.length === 0)
+    return (await reserve(work, 0, 0)) ?? says('not-found', 'not-found', texts.notFound);
+  const indexed =
+    found === null ? [] : selectPassages(found.candidates, settings.passages, settings.perDocument).map(toPassage);
+  const passages = [...attached, ...indexed].slice(0, settings.passages);
   if (parts.chat !== null) return compose(work, meaning, passages);
 
   const refusal = await reserve(work, 0, 0);
   if (refusal !== null) return refusal;
-  const asked = {
-    question: found.query,
-    terms: found.text.terms,
-    totalChunks: found.text.totalChunks,
-    ...(found.query === meaning ? {} : { own: termsOf(meaning) }),
-  };
+  const asked =
+    found === null
+      ? { question: meaning, ...termsOfAttached(meaning, attached) }
+      : {
+          question: found.query,
+          terms: found.text.terms,
+          totalChunks: found.text.totalChunks,
+          ...(found.query === meaning ? {} : { own: termsOf(meaning) }),
+        };
   const { markdown, citations } = await steps.time('compose', async () =>
     extract(asked, passages.slice(0, 6), texts.quoted),
   );

@@ -1,4 +1,4 @@
-import type { SummarizeInput, Summary } from '../core.ts';
+import type { Person, SummarizeInput, Summary } from '../core.ts';
 import type { Passage, PlatformName, Receipt, Tenant, Turn } from '../domain.ts';
 import type { Metering } from '../metering/metering.ts';
 import type { ChunkStore } from '../ports/chunks.ts';
@@ -44,6 +44,10 @@ export type AnswerRequest = {
   readonly messageId?: string;
   /** `platform:userId` */
   readonly memberId?: string;
+  /** Accounts that are one person and share one allowance. */
+  readonly person?: Person;
+  /** Passages of files that came with the question, in reading order: read for it, and kept nowhere. */
+  readonly attached?: readonly Passage[];
   /** Absent: all of the tenant's; empty: none. */
   readonly sourceIds?: readonly string[];
   readonly instructions?: string;

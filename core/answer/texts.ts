@@ -8,8 +8,8 @@ export type Texts = {
   readonly tooLong: string;
   /** Said when stop was pressed before there was a word. */
   readonly stopped: string;
-  /** Said after an answer when files came along with the question. */
-  readonly files: string;
+  /** Said after an answer of each file that came with the question and was not read. */
+  unread(name: string, reason: string): string;
 };
 
 const texts: Readonly<Record<string, Texts>> = {
@@ -19,7 +19,7 @@ const texts: Readonly<Record<string, Texts>> = {
     empty: 'There was no question in this message. Ask me anything about your documents.',
     tooLong: 'This question is too long for me. Please ask it in at most 8,000 characters.',
     stopped: 'Stopped.',
-    files: 'I cannot read attached files yet, so this is about the words of your message alone.',
+    unread: (name, reason) => `I could not read ${name}: ${reason}`,
   },
   de: {
     quoted: 'Aus Ihren Dokumenten zitiert:',
@@ -27,7 +27,7 @@ const texts: Readonly<Record<string, Texts>> = {
     empty: 'In dieser Nachricht war keine Frage. Fragen Sie mich etwas zu Ihren Dokumenten.',
     tooLong: 'Diese Frage ist zu lang für mich. Bitte stellen Sie sie in höchstens 8.000 Zeichen.',
     stopped: 'Angehalten.',
-    files: 'Angehängte Dateien kann ich noch nicht lesen; dies gilt nur für die Worte Ihrer Nachricht.',
+    unread: (name, reason) => `Nicht gelesen habe ich ${name}: ${reason}`,
   },
   fr: {
     quoted: 'Extrait de vos documents :',
@@ -35,7 +35,7 @@ const texts: Readonly<Record<string, Texts>> = {
     empty: 'Il n’y avait pas de question dans ce message. Posez-moi une question sur vos documents.',
     tooLong: 'Cette question est trop longue pour moi. Posez-la en 8 000 caractères au plus.',
     stopped: 'Arrêté.',
-    files: 'Je ne peux pas encore lire les fichiers joints ; ceci ne concerne que les mots de votre message.',
+    unread: (name, reason) => `Je n’ai pas pu lire ${name}: ${reason}`,
   },
   es: {
     quoted: 'Citado de sus documentos:',
@@ -43,7 +43,7 @@ const texts: Readonly<Record<string, Texts>> = {
     empty: 'No había ninguna pregunta en este mensaje. Pregúnteme algo sobre sus documentos.',
     tooLong: 'Esta pregunta es demasiado larga para mí. Hágala en 8.000 caracteres como máximo.',
     stopped: 'Detenido.',
-    files: 'Todavía no puedo leer archivos adjuntos; esto se refiere solo a las palabras de su mensaje.',
+    unread: (name, reason) => `No he podido leer ${name}: ${reason}`,
   },
 };
 

@@ -3,9 +3,6 @@ import type { InboundEvent, Source } from '../domain.ts';
 
 type Bearing = Pick<Source, 'id' | 'audience'>;
 
-/** Stands for the source of a passage that came as a file with the question itself. */
-export const attachedSourceId = 'attachment';
-
 /** Who will read an answer. */
 export type Readers =
   /** Anybody: guests, outsiders, everyone in a channel that such people read. */

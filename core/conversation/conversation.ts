@@ -6,7 +6,7 @@ import { inboxIdOf } from '../ids.ts';
 import type { Platform, Received, Workspaces } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { InboxRow, Lease, StateStore } from '../ports/state.ts';
-import { defaultPatience, type Patience } from './deliver.ts';
+import { defaultPatience, type Patience, type ReadFile } from './assignment.ts';
 import type { Handling } from './handling.ts';
 import { type ThreadWork, workThread } from './thread-work.ts';
 
@@ -47,6 +47,7 @@ export type ConversationParts = {
   rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
   readonly workspaces: Workspaces;
   readonly people: People;
+  readonly readFile: ReadFile;
   readonly runtime: Runtime;
   /** This process among all that share the store; unique per start. */
   readonly owner: string;
@@ -86,6 +87,7 @@ export const createConversations = (parts: ConversationParts): Conversations => 
     rules: parts.rules,
     workspaces: parts.workspaces,
     people: parts.people,
+    readFile: parts.readFile,
     stopHere: (deliveryId) => {
       for (const work of running.values()) work.stop(deliveryId);
     },

@@ -1,9 +1,9 @@
 import type { InboundEvent, Receipt, Tenant } from '../domain.ts';
 import { toAppError } from '../errors.ts';
-import { hashOf } from '../ids.ts';
+import { attachedSourceId, hashOf } from '../ids.ts';
 import type { Destination, Platform } from '../ports/platform.ts';
 import type { InboxRow } from '../ports/state.ts';
-import { allowedSources, attachedSourceId, readersOf } from './allowed-sources.ts';
+import { allowedSources, readersOf } from './allowed-sources.ts';
 import { conversationOf } from './deliver.ts';
 import { answerOf, judge, tooSoonOr } from './handle-feedback.ts';
 import { type Handled, type Handling, type Hold, settle } from './handling.ts';

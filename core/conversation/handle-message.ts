@@ -5,8 +5,10 @@ import { answerIdOf } from '../ids.ts';
 import type { Manner, Platform } from '../ports/platform.ts';
 import type { InboxRow } from '../ports/state.ts';
 import { allowedSources, readersOf } from './allowed-sources.ts';
-import { type Assignment, conversationOf, deliverAnswer, keepReceiptOfDeleted, pairIdOf } from './deliver.ts';
+import type { Assignment } from './assignment.ts';
+import { conversationOf, deliverAnswer, keepReceiptOfDeleted, pairIdOf } from './deliver.ts';
 import { deliveriesOf, type Handled, type Handling, type Hold, isDeleted, settle } from './handling.ts';
+import { memberIdOf } from './receipts.ts';
 import { decideReply, maxBotsInARow } from './reply-policy.ts';
 import { bounded } from './tell.ts';
 
@@ -64,12 +66,14 @@ const reply = async (
 ): Promise<Handled> => {
   const platform = parts.platformOf(row.event.platform);
   if (platform === null) return settle('unsupported', tenant);
-  const [rules, sources] = await Promise.all([
+  const [rules, sources, person] = await Promise.all([
     parts.rules(tenant, row.event.platform, row.event.channelId),
     parts.state.sources.list(tenant.id),
+    parts.people.personOf(tenant.id, memberIdOf(row.event)),
   ]);
   const isPrivate = isAnsweredPrivately(row.event, rules);
-  const thread = await threadOf(parts, tenant, row.event, isPrivate);
+  const conversationId = conversationOf(row.event, { isPrivate, person });
+  const thread = await threadOf(parts, tenant, row.event, conversationId);
   const asIfMember = decideReply(row.event, { known: true, rules, ...thread });
   if (asIfMember.decision === 'silent') return settle(asIfMember.reason, tenant);
   // Asked only for what would be answered: talk between people costs no call of the platform's API.
@@ -88,6 +92,8 @@ const reply = async (
     platform,
     event,
     rules,
+    conversationId,
+    ...(person === null ? {} : { person }),
     deliveryId: row.id,
     answerId,
     ...(say === null ? {} : { say: { reason: say.reason, sentence: say.sentence } }),
@@ -165,9 +171,8 @@ const threadOf = async (
   { state, runtime }: Handling,
   tenant: Tenant,
   event: InboundEvent,
-  isPrivate: boolean,
+  conversationId: string,
 ): Promise<{ readonly subscribed: boolean; readonly botsInARow?: number }> => {
-  const conversationId = conversationOf(event, isPrivate);
   if (event.author.isBot) {
     const turns = await state.conversations.turns(tenant.id, conversationId, 2 * maxBotsInARow + 2);
     const asked = turns.filter((turn) => turn.role === 'user' && turn.at > runtime.clock.now() - botChainForMs);
@@ -196,8 +201,12 @@ export const handleDelete = async (parts: Handling, tenant: Tenant, row: InboxRo
   }
   const platform = parts.platformOf(row.event.platform);
   if (platform !== null) await retractAll(parts, tenant, platform, row.event, related);
-  for (const isPrivate of [false, true])
-    await parts.state.conversations.removePair(tenant.id, conversationOf(row.event, isPrivate), pairIdOf(row.event));
+  // Whoever deletes may be another than who asked, and where the turns are depends on who asked.
+  const asked = related.find((other) => other.event.kind === 'message')?.event ?? row.event;
+  const person = await parts.people.personOf(tenant.id, memberIdOf(asked));
+  const places = [{}, { isPrivate: true }, { person }].map((place) => conversationOf(asked, place));
+  for (const place of new Set(places))
+    await parts.state.conversations.removePair(tenant.id, place, pairIdOf(row.event));
   return settle('question-deleted', tenant);
 };
 

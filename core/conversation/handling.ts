@@ -3,7 +3,7 @@ import type { InboundEvent, PlatformName, ReasonCode, Receipt, Tenant } from '..
 import { AppError } from '../errors.ts';
 import type { Platform, Workspaces } from '../ports/platform.ts';
 import type { OutboxRecord } from '../ports/state.ts';
-import type { Delivering } from './deliver.ts';
+import type { Delivering } from './assignment.ts';
 
 /** What every kind of event is handled with. */
 export type Handling = Delivering & {

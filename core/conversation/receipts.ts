@@ -1,4 +1,5 @@
 import type { InboundEvent, ReasonCode, Receipt, Tenant } from '../domain.ts';
+import { attachedSourceId } from '../ids.ts';
 import type { LogFields, Runtime } from '../ports/runtime.ts';
 
 /** Outcomes that are one honest sentence instead of an answer. */
@@ -60,7 +61,20 @@ export const memberIdOf = (event: InboundEvent): string => `${event.platform}:${
 
 /** What a tenant that keeps no text keeps: numbers, ids and reasons. */
 export const asKept = (tenant: Tenant, receipt: Receipt): Receipt =>
-  tenant.settings.keepText === false ? withoutText(receipt) : receipt;
+  tenant.settings.keepText === false ? withoutText(receipt) : withoutFiles(receipt);
+
+/** A person's own file was read for one question, and is kept nowhere. */
+const withoutFiles = (receipt: Receipt): Receipt => {
+  const files = new Set(
+    receipt.retrieved.filter(({ sourceId }) => sourceId === attachedSourceId).map(({ documentId }) => documentId),
+  );
+  if (files.size === 0) return receipt;
+  return {
+    ...receipt,
+    citations: receipt.citations.map((each) => (files.has(each.documentId) ? { ...each, quote: '' } : each)),
+    retrieved: receipt.retrieved.map((each) => (files.has(each.documentId) ? { ...each, text: '' } : each)),
+  };
+};
 
 export const withoutText = (receipt: Receipt): Receipt => {
   const { condensedQuestion: _condensed, ...rest } = receipt;

@@ -1,6 +1,7 @@
 import type { BatchResult, DocumentInput, PutResult, SourceInput, SourceKind } from '../core.ts';
-import type { Job, Source, Tenant, TenantId } from '../domain.ts';
+import type { Job, Passage, Source, Tenant, TenantId } from '../domain.ts';
 import { AppError, toAppError } from '../errors.ts';
+import { attachedSourceId, documentIdOf } from '../ids.ts';
 import type { Metering } from '../metering/metering.ts';
 import type { ChunkStore } from '../ports/chunks.ts';
 import type { Embedder } from '../ports/model.ts';
@@ -46,6 +47,11 @@ export type Ingest = {
   condition(tenant: Tenant, signal: AbortSignal): Promise<'whole' | 'differs' | 'lost'>;
   /** The chunk store and the embedder as questions may use them: vectors of two models are never compared. */
   readonly forQuestions: { readonly chunks: ChunkStore; readonly embedder: Embedder | null };
+  /** A file for one question: cut into passages, and kept nowhere. Throws `unreadable-document` with a sentence, `cancelled`. */
+  readFile(
+    file: { readonly name: string; readonly mediaType?: string; readonly bytes: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<readonly Passage[]>;
   /** Everything of a deleted tenant, repeated until it is gone. */
   dropTenant(tenantId: TenantId): Promise<void>;
   probe: SourceManager['probe'];
@@ -145,6 +151,31 @@ export const createIngest = (parts: IngestParts): Ingest => {
   let choring: Promise<void> | null = null;
 
   return {
+    readFile: async ({ name, mediaType, bytes }, signal) => {
+      const documentId = documentIdOf(attachedSourceId, name);
+      const parsed = await pool.parse(
+        {
+          documentId,
+          sourceId: attachedSourceId,
+          externalId: name,
+          title: name,
+          content: bytes,
+          ...(mediaType === undefined ? {} : { mediaType }),
+        },
+        signal,
+      );
+      return parsed.chunks.map((chunk) => ({
+        documentId,
+        externalId: name,
+        chunkId: chunk.id,
+        sourceId: attachedSourceId,
+        title: name,
+        headingPath: chunk.headingPath,
+        text: chunk.text,
+        score: 0,
+        ...(chunk.page === undefined ? {} : { page: chunk.page }),
+      }));
+    },
     createSource: sources.create,
     updateSource: sources.update,
     removeSource: sources.remove,

@@ -1,3 +1,4 @@
+import type { Person } from '../core.ts';
 import type { Nanos, QuotaLimit, QuotaScope, QuotaUnit } from '../domain.ts';
 import { bucketOf, windowOf } from './windows.ts';
 
@@ -15,6 +16,11 @@ export type Allowance = {
 export type Asked = {
   readonly tenantId: string;
   readonly memberId?: string;
+  /**
+   * All of them draw on the counter of the first, so that linking and parting again begins no new allowance; a limit for
+   * any of the accounts is the person's.
+   */
+  readonly person?: Person;
   readonly channelId?: string;
   readonly tokens: number;
   readonly costNanos: Nanos;
@@ -31,12 +37,17 @@ const periods: readonly QuotaLimit['per'][] = ['day', 'month'];
  */
 export const allowancesFor = (limits: readonly QuotaLimit[], asked: Asked, at: number): readonly Allowance[] =>
   scopes.flatMap((scope) => {
-    const scopeId = { member: asked.memberId, channel: asked.channelId, tenant: asked.tenantId }[scope];
+    const scopeId = {
+      member: asked.person?.memberIds[0] ?? asked.memberId,
+      channel: asked.channelId,
+      tenant: asked.tenantId,
+    }[scope];
+    const names = scope === 'member' && asked.person !== undefined ? asked.person.memberIds : [scopeId];
     if (scopeId === undefined) return [];
     return units.flatMap((unit) =>
       periods.flatMap((per): readonly Allowance[] => {
         const alike = limits.filter((limit) => limit.scope === scope && limit.unit === unit && limit.per === per);
-        const own = alike.filter((limit) => limit.id === scopeId);
+        const own = alike.filter((limit) => limit.id !== undefined && names.includes(limit.id));
         const chosen = own.length > 0 ? own : alike.filter((limit) => limit.id === undefined);
         if (chosen.length === 0) return [];
         const window = windowOf(per, at);

@@ -1,3 +1,4 @@
+import type { Person } from '../core.ts';
 import type {
   LedgerEntry,
   LedgerKind,
@@ -37,6 +38,8 @@ export type ReserveRequest = {
   readonly reservationId: string;
   /** `platform:userId` */
   readonly memberId?: string;
+  /** The member's accounts on several platforms: one allowance for all of them. */
+  readonly person?: Person;
   /** `platform:channelId` */
   readonly channelId?: string;
   /** Upper bounds: prompt + completion tokens, and their price when it is known. */

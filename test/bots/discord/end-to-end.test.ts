@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { defaultPatience } from '../../../core/conversation/assignment.ts';
 import { type BotMessage, forum, publicThread, voice } from './fake.ts';
 import { createWorld, deafWhile, demoTenant, reasonsOf, type World } from './world.ts';
 
@@ -402,7 +403,7 @@ describe('a question on Discord, over real sockets', () => {
   it('a long outage of Discord loses no question', async () => {
     await world.instance({
       settings: {
-        patience: { modelAttempts: 4, modelForMs: 30_000, answerWithinMs: 57_000, claims: 10, deliverForMs: 60_000 },
+        patience: { ...defaultPatience, deliverForMs: 60_000 },
       },
     });
     world.fake.fault('post', { kind: 'status', status: 500 }, 5);

@@ -1,4 +1,6 @@
 import type { ConversationParts } from '../../../core/conversation/conversation.ts';
+import { AppError } from '../../../core/errors.ts';
+import { attachedSourceId } from '../../../core/ids.ts';
 import type { Runtime } from '../../../core/ports/runtime.ts';
 import type { StateStore } from '../../../core/ports/state.ts';
 import { createSealer } from '../../../core/security/seal.ts';
@@ -6,7 +8,27 @@ import { createConnections } from '../../../core/tenancy/connections.ts';
 import { createPeople } from '../../../core/tenancy/people.ts';
 
 /** The parts of a conversation that every world has alike, over its own store. */
-export const doorsOf = (state: StateStore, runtime: Runtime): Pick<ConversationParts, 'workspaces' | 'people'> => ({
+export const doorsOf = (
+  state: StateStore,
+  runtime: Runtime,
+): Pick<ConversationParts, 'workspaces' | 'people' | 'readFile'> => ({
   workspaces: createConnections({ state, sealer: createSealer(Buffer.alloc(32, 1)), runtime }),
   people: createPeople({ state, runtime }),
+  // Every file is one passage of its words; a real parser is the document path's.
+  readFile: async ({ name, bytes }) => {
+    const text = new TextDecoder().decode(bytes);
+    if (text.includes('\0')) throw new AppError('unreadable-document', 'This kind of file cannot be read.');
+    return [
+      {
+        documentId: `d_${name}`,
+        externalId: name,
+        chunkId: `c_${name}`,
+        sourceId: attachedSourceId,
+        title: name,
+        headingPath: [],
+        text,
+        score: 0,
+      },
+    ];
+  },
 });
