@@ -389,7 +389,7 @@ describe('a question in Slack, over real sockets', () => {
     );
     await settled(ts, ['answered'], 'D0DIRECT');
     expect(shown()[0]).toContain('Leave is 30 days.');
-    expect(shown()[0]).toContain('I cannot read attached files yet');
+    expect(shown()[0]).toContain('I could not read scan.pdf: ');
   });
 
   it('a model that hangs once and then again is told to the person within a minute', async () => {
