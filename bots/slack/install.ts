@@ -149,7 +149,11 @@ const pages = {
 } as const;
 
 const codeMessage = (code: string, publicUrl: string): string =>
-  `Thank you for installing me. To connect this workspace, enter this code at ${publicUrl}/console under *Connections*:\n\n\`${code}\`\n\nIt works once, for a quarter of an hour. Whoever has it decides whose documents I answer from, so do not pass it on. \`/footnote connect\` gives a new one.`;
+  [
+    `Thank you for installing me. This code connects the workspace to your organisation’s documents:\n\n\`${code}\``,
+    `An administrator enters it at ${publicUrl}/console under *Connections*, or sends it to \`POST /api/v1/tenants/{slug}/connections\` as \`{"platform": "slack", "code": "${code}"}\`.`,
+    'It works once, for a quarter of an hour. Whoever has it decides whose documents I answer from, so do not pass it on. `/footnote connect` gives a new one.',
+  ].join('\n\n');
 
 const page = (c: Context, status: 200 | 400 | 502, title: string, text: string): Response | Promise<Response> =>
   c.html(

@@ -56,6 +56,12 @@ describe('the configuration', () => {
     [{ EMBEDDING_MODEL: 'm' }, 'EMBEDDING_MODEL: needs'],
     [{ SLACK_BOT_TOKEN: 'xoxb-1', SLACK_SIGNING_SECRET: 's' }, 'needs DEFAULT_TENANT'],
     [{ SLACK_BOT_TOKEN: 'xoxb-1', DEFAULT_TENANT: 'demo' }, 'needs SLACK_SIGNING_SECRET'],
+    [{ SLACK_CLIENT_ID: '1.2', SLACK_SIGNING_SECRET: 's' }, 'set both or neither'],
+    [{ SLACK_CLIENT_ID: '1.2', SLACK_CLIENT_SECRET: 'c' }, 'SLACK_CLIENT_ID: needs SLACK_SIGNING_SECRET'],
+    [
+      { SLACK_CLIENT_ID: '1.2', SLACK_CLIENT_SECRET: 'c', SLACK_SIGNING_SECRET: 's', DEFAULT_TENANT: 'demo' },
+      'set one of the two',
+    ],
     [{ DEFAULT_TENANT_WORKSPACES: 'discord:1' }, 'needs DEFAULT_TENANT'],
     [{ DEFAULT_TENANT_WORKSPACES: 'slack:T1', DEFAULT_TENANT: 'demo' }, 'needs discord:SERVER-ID'],
     [{ FOOTNOTE_SECRET_KEY: 'c2hvcnQ=' }, '32 bytes'],
