@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { slackEvents, slackManifest, slackScopes } from '../../../bots/slack/manifest.ts';
 import { renderYaml } from '../../../cli/verbs/slack-manifest.ts';
 
@@ -100,6 +101,8 @@ describe("the Slack app's manifest", () => {
 
   it('as YAML it is the same', () => {
     const yaml = renderYaml({ a: { b: ['x: y', true], c: [{ d: 1, e: { f: null } }] }, g: 'h' });
+    const manifest = slackManifest({ publicUrl: 'https://footnote.example.com' });
+    expect(parse(renderYaml(manifest))).toEqual(JSON.parse(JSON.stringify(manifest)));
     expect(yaml).toBe('a:\n  b:\n    - "x: y"\n    - true\n  c:\n    - d: 1\n      e:\n        f: null\ng: "h"\n');
   });
 });
