@@ -20,12 +20,20 @@ export type ServerClock = Clock & {
  * windows in it, so that a machine whose clock is off neither steals leases nor loses its own. Measured at the start and
  * each minute; a server that does not answer leaves the last difference as it is.
  */
-export const createServerClock = async (
-  client: MongoClient,
-  database: string,
-  clock: Clock,
-  log: Log,
-): Promise<ServerClock> => {
+export const createServerClock = async ({
+  client,
+  database,
+  clock,
+  log,
+  follow,
+}: {
+  readonly client: MongoClient;
+  readonly database: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** False: the clock is taken for right. */
+  readonly follow: boolean;
+}): Promise<ServerClock> => {
   let offsetMs = 0;
   const measure = async (): Promise<void> => {
     const sentAt = clock.now();
@@ -36,9 +44,12 @@ export const createServerClock = async (
     log.warn('state.clock_offset', { offsetMs: measured });
     offsetMs = measured;
   };
-  await measure();
-  const timer = setInterval(() => void measure().catch(() => undefined), againEveryMs);
-  timer.unref();
+  let timer: NodeJS.Timeout | undefined;
+  if (follow) {
+    await measure();
+    timer = setInterval(() => void measure().catch(() => undefined), againEveryMs);
+    timer.unref();
+  }
   return {
     now: () => clock.now() + offsetMs,
     sleep: clock.sleep,

@@ -36,6 +36,8 @@ export type MongoStateOptions = {
   readonly limits?: Partial<MongoLimits>;
   /** TTL indexes as a second net behind the sweep (default true); tests with a clock of their own turn them off. */
   readonly ttlIndexes?: boolean;
+  /** Reckon in the server's time (default true); tests with a clock of their own turn it off as well. */
+  readonly serverTime?: boolean;
 };
 
 /** The state store, and what else there is where it is MongoDB. */
@@ -61,7 +63,13 @@ export const openMongoState = async (options: MongoStateOptions): Promise<MongoS
   try {
     await connect(client, database, log);
     await refuseHalfRestored(client.db(database));
-    clock = await createServerClock(client, database, options.clock, log);
+    clock = await createServerClock({
+      client,
+      database,
+      clock: options.clock,
+      log,
+      follow: options.serverTime ?? true,
+    });
     await prepareSchema({ collections, clock, log, owner: randomUUID(), ttl: options.ttlIndexes ?? true });
   } catch (error) {
     clock?.close();

@@ -16,7 +16,7 @@ if (server === undefined) {
     const uri = freshDatabase(server);
     const { log, clock } = createTestRuntime();
     // The suite's clock is its own, and the server would take away what is long past by the real one.
-    const state = await openMongoState({ uri, log, clock, ttlIndexes: false });
+    const state = await openMongoState({ uri, log, clock, ttlIndexes: false, serverTime: false });
     return {
       state,
       close: async () => {

@@ -56,8 +56,15 @@ if (server === undefined || addressOf(server) === null) {
       uri = freshDatabase(server);
       proxy = await startTcpProxy(addressOf(server)!);
       const { log, clock } = createTestRuntime();
-      truth = await openMongoState({ uri, log, clock, ttlIndexes: false });
-      state = await openMongoState({ uri: through(uri, proxy.port), log, clock, ttlIndexes: false, limits });
+      truth = await openMongoState({ uri, log, clock, ttlIndexes: false, serverTime: false });
+      state = await openMongoState({
+        uri: through(uri, proxy.port),
+        log,
+        clock,
+        ttlIndexes: false,
+        serverTime: false,
+        limits,
+      });
     });
     afterEach(async () => {
       proxy.watch(null);

@@ -32,7 +32,9 @@ if (server === undefined) {
       const real = { ...clock, sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)) };
       // All at once: one prepares the database, the others wait for it.
       stores = await Promise.all(
-        [1, 2, 3, 4].map(() => openMongoState({ uri, log, clock: real, ttlIndexes: false, limits: { poolSize: 5 } })),
+        [1, 2, 3, 4].map(() =>
+          openMongoState({ uri, log, clock: real, ttlIndexes: false, serverTime: false, limits: { poolSize: 5 } }),
+        ),
       );
       client = new MongoClient(uri);
       raw = collectionsIn(client.db(databaseOf(uri)));

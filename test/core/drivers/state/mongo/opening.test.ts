@@ -20,7 +20,7 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 const limits = { selectionMs: 500, connectMs: 500, socketMs: 1_000, verbMs: 2_000 };
 const openAt = (uri: string) => {
   const { log, clock, logged } = createTestRuntime();
-  return { logged, opening: openMongoState({ uri, log, clock, limits, ttlIndexes: false }) };
+  return { logged, opening: openMongoState({ uri, log, clock, limits, ttlIndexes: false, serverTime: false }) };
 };
 
 describe('the address of a MongoDB', () => {
