@@ -7,6 +7,9 @@ import { handleFeedback } from './handle-feedback.ts';
 import { handleDelete, handleEdit, handleQuestion } from './handle-message.ts';
 import { type Handled, type Handling, type Hold, settle } from './handling.ts';
 
+/** Of a command, a button or a thumb. */
+const mostClaims = 40;
+
 /** What becomes of one row of the inbox. */
 export const handleRow = async (parts: Handling, row: InboxRow, hold: Hold): Promise<Handled> => {
   const { event } = row;
@@ -17,6 +20,10 @@ export const handleRow = async (parts: Handling, row: InboxRow, hold: Hold): Pro
   const command = commandOf(event);
   if (tenant === null)
     return event.author.isBot ? settle('bot-author') : handleUnknownWorkspace(parts, event, command, hold);
+  const isQuestion =
+    command === null && (event.kind === 'message' || event.kind === 'command' || event.kind === 'edit');
+  // Questions end in a sentence by themselves; what else fails time and again must not hold its thread up for ever.
+  if (!isQuestion && row.attempts > mostClaims) return settle('failed', tenant);
   if (command !== null) return handleCommand(parts, tenant, event, command, hold);
   switch (event.kind) {
     case 'message':

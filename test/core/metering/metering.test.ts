@@ -59,6 +59,31 @@ const ask = (over: Partial<ReserveRequest> = {}): Promise<Reservation | Refusal>
     ...over,
   });
 };
+
+test('accounts of one person draw on one allowance, and parting begins no new one', async () => {
+  await metering.putLimits(tenant.id, [limit({ scope: 'member', limit: 25 })]);
+  const person = { id: 'p_1', memberIds: ['discord:9', 'slack:U1'] };
+  const spend = async (memberId: string, linked: boolean): Promise<string> => {
+    const held = await ask({ memberId, ...(linked ? { person } : {}) });
+    if (held.outcome === 'held') await held.settle({ tokens: 10, costNanos: 0 });
+    return held.outcome;
+  };
+  expect(await spend('discord:9', true)).toBe('held');
+  expect(await spend('slack:U1', true)).toBe('held');
+  expect(await spend('slack:U1', true)).toBe('refused');
+  expect(await spend('discord:9', false)).toBe('refused');
+  expect(await spend('slack:U2', false)).toBe('held');
+});
+
+test('a limit for any account of a person is the person’s', async () => {
+  await metering.putLimits(tenant.id, [
+    limit({ scope: 'member', limit: 5 }),
+    limit({ scope: 'member', id: 'slack:U1', limit: 50 }),
+  ]);
+  const person = { id: 'p_1', memberIds: ['discord:9', 'slack:U1'] };
+  expect((await ask({ memberId: 'discord:9', person })).outcome).toBe('held');
+  expect((await ask({ memberId: 'discord:9' })).outcome).toBe('refused');
+});
 const held = async (asked: Promise<Reservation | Refusal>): Promise<Reservation> => {
   const result = await asked;
   if (result.outcome !== 'held') throw new Error(`refused: ${result.sentence}`);
