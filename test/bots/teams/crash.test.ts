@@ -102,7 +102,7 @@ describe('redelivery', () => {
     try {
       const bot = await world.instance();
       world.answering.next(async (_, { update, stop }) => {
-        update('Leave is');
+        update?.('Leave is');
         await new Promise<void>((resolve) => stop?.addEventListener('abort', () => resolve(), { once: true }));
         throw stop?.reason;
       });

@@ -31,7 +31,7 @@ const since = async (count: number, matches: (one: Happening) => boolean): Promi
 /** The Playground shows a text and its buttons as two messages; of a stream it is sure which is the answer. */
 const streamed = (count: number): void =>
   world.answering.next(async (_, hooks) => {
-    hooks.update('Leave is');
+    hooks.update?.('Leave is');
     await since(count, ({ raw }) => raw.includes('Leave is'));
   });
 /** The finished answer: a message with its label, in whatever way it came to be. */
@@ -42,11 +42,11 @@ describe("in Microsoft's Agents Playground", () => {
   it('a personal chat: informative line, stream, final message with label, native citation and thumbs', async () => {
     const count = playground.happened.length;
     world.answering.next(async (_, hooks) => {
-      hooks.status('Searching the handbook …');
+      hooks.status?.('Searching the handbook …');
       await since(count, ({ raw }) => raw.includes('Searching the handbook'));
-      hooks.update('Leave is');
+      hooks.update?.('Leave is');
       await since(count, ({ raw }) => raw.includes('Leave is'));
-      hooks.update('Leave is 30 days.');
+      hooks.update?.('Leave is 30 days.');
       await since(count, ({ raw }) => raw.includes('Leave is 30 days.'));
     });
     await playground.say(playground.personal, 'how many days of leave?');
