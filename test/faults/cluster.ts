@@ -122,13 +122,14 @@ const createInstance = (port: number, index: number, world: World, aheadMs: () =
       return instance.service.readyAfterMs;
     },
     kill: async () => {
-      await instance.service?.kill();
+      const { service } = instance;
       instance.service = null;
+      await service?.kill();
     },
     stop: async () => {
-      const code = await instance.service?.stop();
+      const { service } = instance;
       instance.service = null;
-      return code ?? null;
+      return (await service?.stop()) ?? null;
     },
     metric: async (name, labels = '') => {
       const answer = await fetch(`http://127.0.0.1:${port}/metrics`, {

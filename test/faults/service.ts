@@ -71,15 +71,15 @@ export const startService = (env: Readonly<Record<string, string>>): Start => {
 
 /** The API as the operator; a refusal is an error, so that no fault is taken for an answer. */
 export const createApi = (url: string) => {
-  const call = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+  const call = async (method: string, path: string, body?: unknown, type = 'application/json'): Promise<unknown> => {
     const answer = await fetch(`${url}/api/v1/${path}`, {
       method,
       headers: {
         authorization: `Bearer ${operatorToken}`,
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body === undefined ? {} : { 'content-type': type }),
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(20_000),
+      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      signal: AbortSignal.timeout(60_000),
     });
     const text = await answer.text();
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${text.slice(0, 300)}`);
@@ -89,6 +89,8 @@ export const createApi = (url: string) => {
     get: (path: string) => call('GET', path),
     post: (path: string, body: unknown) => call('POST', path, body),
     put: (path: string, body: unknown) => call('PUT', path, body),
+    postLines: (path: string, lines: readonly unknown[]) =>
+      call('POST', path, lines.map((line) => `${JSON.stringify(line)}\n`).join(''), 'application/x-ndjson'),
     remove: (path: string) => call('DELETE', path),
   };
 };

@@ -121,11 +121,14 @@ export const createWorld = async (chance: Chance, options: WorldOptions = {}) =>
     })) as { id: string };
     folderId = synced.id;
     for (let file = 0; file < 24; file += 1) print(`leaflet${String.fromCharCode(97 + file)}`, 1);
-    for (let index = 0; index < (options.towers ?? towers.length); index += 1) {
-      const tower = towerOf(index);
-      const text = `# The ${tower} tower\n\nThe ${tower} tower is ${heightOf(index)} metres tall. It was painted by the ${tower} society.`;
-      await api.put(`${tenant}/sources/${sourceId}/documents/tower-${tower}`, { title: `The ${tower} tower`, text });
-    }
+    await api.postLines(
+      `${tenant}/sources/${sourceId}/documents:batch`,
+      Array.from({ length: options.towers ?? towers.length }, (_, index) => {
+        const tower = towerOf(index);
+        const text = `# The ${tower} tower\n\nThe ${tower} tower is ${heightOf(index)} metres tall. It was painted by the ${tower} society.`;
+        return { id: `tower-${tower}`, title: `The ${tower} tower`, text };
+      }),
+    );
   };
 
   const print = (word: string, version: number): void => {
