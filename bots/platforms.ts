@@ -26,7 +26,6 @@ const slackFrom = async (config: Config, parts: PlatformParts): Promise<readonly
   const { SLACK_CLIENT_ID, SLACK_CLIENT_SECRET, PUBLIC_URL } = config;
   const { connections } = parts;
   if (SLACK_SIGNING_SECRET === undefined && SLACK_APP_TOKEN === undefined && connections === undefined) return [];
-  // Loaded only when it is used: Slack's SDK costs a few hundred milliseconds of every start.
   const { createSlack } = await import('./slack/slack.ts');
   return [
     createSlack({

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Hono } from 'hono';
 import type { InboundEvent, Scope } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
-import type { Capabilities, Platform, Received, Workspaces } from '../../core/ports/platform.ts';
+import type { AnswerSink, Capabilities, Platform, Received, Workspaces } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { createAccess } from './access.ts';
 import type { SlackApi, SlackApiSettings } from './api.ts';
@@ -22,7 +22,7 @@ import { createRespond } from './respond.ts';
 import { slackRoutes, takeWith } from './routes.ts';
 import { sayInSlack } from './say.ts';
 import { openSlackSink } from './sink.ts';
-import { createSlackSocket, type SlackSocket } from './socket.ts';
+import type { SlackSocket } from './socket.ts';
 import { createWhisperer } from './whisper.ts';
 
 export type SlackOptions = {
@@ -150,6 +150,8 @@ export const createSlack = (options: SlackOptions): Platform => {
     start: async (receive) => {
       receiver = receive;
       if (options.appToken === undefined) return;
+      // Slack's SDK costs a few hundred milliseconds of a start, and nothing else here needs it.
+      const { createSlackSocket } = await import('./socket.ts');
       socket = createSlackSocket({
         appToken: options.appToken,
         ...(options.apiUrl === undefined ? {} : { apiUrl: options.apiUrl }),
@@ -165,18 +167,13 @@ export const createSlack = (options: SlackOptions): Platform => {
       const unseen =
         event.scope === 'dm' ? event.kind === 'command' && where.respond !== undefined : manner.private === true;
       const quoted = quoteOf(event);
-      if (unseen)
-        return openPrivateSink({
-          api: await whisperingApi(where),
-          respond,
-          where,
-          delivery,
-          runtime,
-          signal,
-          preface: quoted,
-        });
+      const openPrivately = async (): Promise<AnswerSink> => {
+        const api = await whisperingApi(where);
+        return openPrivateSink({ api, respond, where, delivery, runtime, signal, preface: quoted });
+      };
+      if (unseen) return openPrivately();
       const api = await access.apiFor(where.team);
-      return openSlackSink({
+      const sink = await openSlackSink({
         api,
         where,
         delivery,
@@ -191,6 +188,7 @@ export const createSlack = (options: SlackOptions): Platform => {
         stoppable: manner.stoppable === true,
         preface: event.kind === 'command' ? quoted : '',
       });
+      return where.respond === undefined ? sink : whereNoMember(sink, openPrivately);
     },
     say: async (to, message, signal) => sayInSlack(await access.apiFor(to.workspaceId), to, message, signal),
     whisper: async (event, markdown, signal) => {
@@ -258,6 +256,33 @@ export const createSlack = (options: SlackOptions): Platform => {
     },
   };
 };
+
+/** Commands work in channels that we are no member of; there the answer is for the asker alone, and says why. */
+const whereNoMember = (sink: AnswerSink, openPrivately: () => Promise<AnswerSink>): AnswerSink => {
+  const orPrivately = async (publicly: () => Promise<void>, privately: (alone: AnswerSink) => Promise<void>) => {
+    try {
+      await publicly();
+    } catch (thrown) {
+      const at = thrown instanceof AppError ? thrown.at : undefined;
+      if (at !== 'not_in_channel' && at !== 'channel_not_found') throw thrown;
+      await privately(await openPrivately());
+    }
+  };
+  return {
+    ...sink,
+    finish: (answer) =>
+      orPrivately(
+        () => sink.finish(answer),
+        (alone) => alone.finish({ ...answer, markdown: `${noMember}\n\n${answer.markdown}` }),
+      ),
+    fail: (sentence) =>
+      orPrivately(
+        () => sink.fail(sentence),
+        (alone) => alone.fail(sentence),
+      ),
+  };
+};
+const noMember = '_I am no member of this channel, so only you see this. Invite me, and I answer for everybody._';
 
 /** A message's id is its time, with the channel before it where that is another; ephemeral ones cannot be reached again. */
 const placeIn = (channel: string, id: string): { readonly channel: string; readonly ts: string } | null => {

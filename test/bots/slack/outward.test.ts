@@ -165,6 +165,18 @@ describe('Slack, beside hearing and answering', () => {
       expect(message?.thread_ts).toBeUndefined();
     });
 
+    it('a command where the bot is no member is answered to the asker, with the reason', async () => {
+      fake.vanish('channel');
+      const responseUrl = fake.responseUrl({ channel: 'C0GENERAL', user: 'U0ASKER' });
+      const event = heard(payloads.command('/ask', 'leave?', { responseUrl }));
+      const sink = await slack.openAnswer(event, delivery(), within, { stoppable: true });
+      await sink.update('Thirty');
+      await sink.finish({ markdown: 'Thirty days.', citations: [] });
+      expect(fake.answers()).toEqual([]);
+      expect(fake.ephemerals).toHaveLength(1);
+      expect(JSON.stringify(fake.ephemerals)).toContain('no member of this channel');
+    });
+
     it('every post and edit asks for no previews', async () => {
       const sink = await slack.openAnswer(mention(), delivery(), within);
       await sink.finish({ markdown: 'https://docs.example/a', citations: [] });
