@@ -24,14 +24,17 @@ export const checkUpTeams = async (
         ok: false,
         advice: 'The workspace is not the id of a Microsoft 365 tenant; connect it again with the code from `connect`.',
       },
-  connection.lastEventAt === undefined
-    ? {
-        item: 'last event',
-        ok: false,
-        advice:
-          'Nothing was heard from this tenant yet. Is the messaging endpoint of the bot resource {PUBLIC_URL}/teams/messages, is the Teams channel switched on, and is the app package uploaded?',
-      }
-    : { item: 'last event', ok: true, advice: `Heard ${new Date(connection.lastEventAt).toISOString()}.` },
+  // When something was heard last, and what went wrong, the core says for every platform.
+  ...(connection.lastEventAt === undefined
+    ? [
+        {
+          item: 'messaging endpoint',
+          ok: false,
+          advice:
+            'Nothing was heard from this tenant yet. Is the messaging endpoint of the bot resource {PUBLIC_URL}/teams/messages, is the Teams channel switched on, and is the app package uploaded?',
+        },
+      ]
+    : []),
   parts.heardUnasked
     ? { item: 'messages without a mention', ok: true }
     : {
@@ -41,7 +44,6 @@ export const checkUpTeams = async (
         advice:
           'In channels and group chats only messages that mention the bot were heard so far. To hear all, and follow-ups in a thread too, build the package with --hear-all and let an owner of the team consent.',
       },
-  ...(connection.lastError === undefined ? [] : [{ item: 'last error', ok: false, advice: connection.lastError }]),
 ];
 
 const appLine = (app: { readonly id: string } | null): CheckUpLine =>
