@@ -63,7 +63,7 @@ const stop = async ({ parts, tenant, platform, event, hold }: Press, given?: str
 
 // ── publish ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export const publicationIdOf = (answerId: string): string => `b_${hashOf('publish', answerId).slice(0, 32)}`;
+const publicationIdOf = (answerId: string): string => `b_${hashOf('publish', answerId).slice(0, 32)}`;
 
 /** A private answer for all to read: once, by the asker, and only what all may read. */
 const publish = async ({ parts, tenant, platform, event, hold }: Press, receipt: Receipt): Promise<Handled> => {
