@@ -1,5 +1,6 @@
 import { CloudAdapter, ConfigurationBotFrameworkAuthentication, type TurnContext } from 'botbuilder';
 import { Agent } from 'undici';
+import { AppError } from '../../../core/errors.ts';
 import type { Cloud } from '../clouds.ts';
 import type { TeamsTokens } from '../tokens.ts';
 import { letEntitiesThrough } from './entities.ts';
@@ -88,22 +89,29 @@ export const createConnector = (options: {
     ),
   );
 
-  /** `continueConversationAsync` makes the client that carries our token to that address. */
-  const within = async <T>(
-    { serviceUrl, conversationId }: Place,
-    call: (conversations: Conversations) => Promise<T>,
-  ): Promise<T> => {
-    let result: { readonly value: T } | null = null;
+  /** Service address → the client that speaks to it; making one costs more than a call. */
+  const clients = new Map<string, Conversations>();
+  /** `continueConversationAsync` makes the client that carries our token to an address; it signs each call anew. */
+  const clientOf = async ({ serviceUrl, conversationId }: Place): Promise<Conversations> => {
+    const known = clients.get(serviceUrl);
+    if (known !== undefined) return known;
+    let made: Conversations | null = null;
     await adapter.continueConversationAsync(
       app?.id ?? '',
       { serviceUrl, channelId: 'msteams', conversation: { id: conversationId } as never, bot: {} as never },
       async (context: TurnContext) => {
-        const client = context.turnState.get(adapter.ConnectorClientKey) as { readonly conversations: Conversations };
-        result = { value: await call(client.conversations) };
+        made = (context.turnState.get(adapter.ConnectorClientKey) as { readonly conversations: Conversations })
+          .conversations;
       },
     );
-    return (result as unknown as { readonly value: T }).value;
+    if (made === null) throw new AppError('internal', 'The Bot Framework SDK gave no client.');
+    // Microsoft has a handful of addresses.
+    if (clients.size >= 100) clients.clear();
+    clients.set(serviceUrl, made);
+    return made;
   };
+  const within = async <T>(place: Place, call: (conversations: Conversations) => Promise<T>): Promise<T> =>
+    call(await clientOf(place));
 
   return {
     admit: async (authorization, body, work) => {

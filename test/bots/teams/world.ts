@@ -57,11 +57,11 @@ export type World = {
   close(): Promise<void>;
 };
 
-export const createWorld = async (): Promise<World> => {
+export const createWorld = async (service: Parameters<typeof startFakeTeams>[0] = {}): Promise<World> => {
   const dataDir = await mkdtemp(join(tmpdir(), 'footnote-teams-'));
   const state = await openSqliteState({ dataDir, log: createTestRuntime().log });
   await state.tenants.create(demoTenant);
-  const fake = await startFakeTeams();
+  const fake = await startFakeTeams(service);
   const answering = createFakeAnswering(() => Date.now());
   const instances: Instance[] = [];
 
