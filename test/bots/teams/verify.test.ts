@@ -69,6 +69,13 @@ const servedFrom = (address: unknown): Attempt => ({
 
 const replaced = (text: string, at: number): string =>
   `${text.slice(0, at)}${text[at] === 'A' ? 'B' : 'A'}${text.slice(at + 1)}`;
+/** Base64 has bits at its end that mean nothing. */
+const respelled = (text: string): string => {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const same = `${text.slice(0, -1)}${alphabet[alphabet.indexOf(text.at(-1) ?? '') ^ 1] ?? ''}`;
+  expect(Buffer.from(same, 'base64url').equals(Buffer.from(text, 'base64url'))).toBe(true);
+  return same;
+};
 const hmacWithPublicKey = (): string => {
   const pem = ours.publicKey.export({ type: 'spki', format: 'pem' }).toString();
   const signed = `${encode({ ...header, alg: 'HS256' })}.${encode(claims)}`;
@@ -89,6 +96,7 @@ const mutations: readonly (readonly [string, Attempt])[] = [
     return [`character ${at} of the claims changed`, bearer(`${head}.${replaced(body, at)}.${signature}`)] as const;
   }),
   ['a character of the header changed', bearer(`${replaced(head, 3)}.${body}.${signature}`)],
+  ['another spelling of the same signature', bearer(`${head}.${body}.${respelled(signature)}`)],
   ['no header', { authorization: undefined }],
   ['an empty header', { authorization: '' }],
   ['only the word Bearer', { authorization: 'Bearer ' }],
