@@ -34,6 +34,8 @@ export type ModelServer = {
   /** Every call fails like this until told otherwise. */
   failAlways(fault: Fault | null): void;
   readonly calls: readonly Call[];
+  /** Those that wait for their answer, or for the rest of it. */
+  underWay(): readonly Call[];
   reset(): void;
   close(): Promise<void>;
 };
@@ -72,19 +74,21 @@ export const startModelServer = async (options: ModelServerOptions = {}): Promis
   let next: Fault[] = [];
   let always: Fault | null = null;
   let calls: Call[] = [];
-  const open = new Set<ServerResponse>();
+  const open = new Map<ServerResponse, Call | null>();
 
   const server = createServer((request, response) => {
-    open.add(response);
+    open.set(response, null);
     response.on('close', () => open.delete(response));
     readBody(request)
       .then(async (body) => {
-        calls.push({
+        const call: Call = {
           path: request.url ?? '',
           body,
           authorization: request.headers.authorization ?? '',
           at: Date.now(),
-        });
+        };
+        calls.push(call);
+        if (open.has(response)) open.set(response, call);
         if (options.latencyMs !== undefined) await new Promise((resolve) => setTimeout(resolve, options.latencyMs));
         if (options.key !== undefined && request.headers.authorization !== `Bearer ${options.key}`)
           return sendError(response, 401, 'Incorrect API key provided', {});
@@ -112,13 +116,14 @@ export const startModelServer = async (options: ModelServerOptions = {}): Promis
     get calls() {
       return calls;
     },
+    underWay: () => [...open.values()].filter((call) => call !== null),
     reset: () => {
       calls = [];
       next = [];
       always = null;
     },
     close: async () => {
-      for (const response of open) response.destroy();
+      for (const response of open.keys()) response.destroy();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
