@@ -11,10 +11,12 @@ import type { Role, TenantId } from './core/domain.ts';
 import { createFolderSource } from './core/drivers/sources/folder.ts';
 import { pushSource } from './core/drivers/sources/push.ts';
 import { uploadSource } from './core/drivers/sources/upload.ts';
+import { createWebsiteSource } from './core/drivers/sources/website/website.ts';
 import { createLog } from './core/observe/log.ts';
 import { createMetrics } from './core/observe/metrics.ts';
 import { systemClock, systemRandom } from './core/observe/system.ts';
 import type { Runtime } from './core/ports/runtime.ts';
+import { createGuardedFetch } from './core/security/guarded-fetch.ts';
 import { createSealer } from './core/security/seal.ts';
 import { fillDemoTenant } from './demo.ts';
 import { createListener, freePort, type Listener } from './listener.ts';
@@ -62,6 +64,7 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     chunks,
     ...(await modelsFrom(config, runtime)),
     sources: [
+      createWebsiteSource({ fetch: createGuardedFetch({ allow: config.FETCH_ALLOW }), clock: stores.clock }),
       pushSource,
       uploadSource,
       createFolderSource({ roots: config.FOLDER_ROOTS, forbidden: dataDir === null ? [] : [dataDir] }),

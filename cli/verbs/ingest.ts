@@ -3,22 +3,23 @@ import { resolve } from 'node:path';
 import type { Core, DocumentInput } from '../../core/core.ts';
 import type { TenantId } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
-import { createGuardedFetch } from '../../core/security/guarded-fetch.ts';
 import { type FoundFile, findFiles } from '../files.ts';
 import { createProgress } from '../progress.ts';
-import { type Call, type Door, renderJson, tenantOf, tenantOption, UsageError, type Verb } from '../verb.ts';
+import { type Call, renderJson, tenantOf, tenantOption, UsageError, type Verb } from '../verb.ts';
 
 /** Documents are handed over in batches: many small files share one index write, and memory stays bounded. */
 const maxBatchDocuments = 64;
 const maxBatchBytes = 16 * 1024 * 1024;
 const maxFileBytes = 50 * 1024 * 1024;
+/** How long pages that are being written may take when the person has seen enough. */
+const drainForMs = 10_000;
 
 type Problem = { readonly id: string; readonly problem: string };
 type Counts = { seen: number; upserted: number; unchanged: number; removed: number; failed: number };
 
 export const ingest: Verb = {
   name: 'ingest',
-  about: 'Read files, folders or a web page into a tenant. Documents that did not change cost nothing.',
+  about: 'Read files, folders or a website into a tenant. Documents that did not change cost nothing.',
   args: '<path|url> [more…]',
   options: {
     ...tenantOption,
@@ -30,7 +31,9 @@ export const ingest: Verb = {
     exclude: { type: 'string', multiple: true, about: 'leave out files and folders that match' },
     'include-node-modules': { type: 'boolean', about: 'also look inside node_modules' },
     prune: { type: 'boolean', about: 'remove documents whose files are gone from the folder' },
-    source: { type: 'string', about: 'name of the source to fill (the path)' },
+    source: { type: 'string', about: 'name of the source to fill (the path, or the address)' },
+    'max-pages': { type: 'string', about: 'of a website, at most so many pages (10,000)' },
+    'max-depth': { type: 'string', about: 'of a website, follow at most so many links away from the first page' },
   },
   async run(call) {
     if (call.args.length === 0) throw new UsageError('Give a file, a folder or an address.');
@@ -40,7 +43,7 @@ export const ingest: Verb = {
     const problems: Problem[] = [];
     for (const target of call.args) {
       const report = { counts, problems };
-      if (/^https?:\/\//i.test(target)) await ingestPage(call, door, tenant.id, target, report);
+      if (/^https?:\/\//i.test(target)) await ingestSite(call, door.core, tenant.id, target, report);
       else await ingestPath(call, door.core, tenant.id, target, report);
     }
     if (call.json) call.terminal.out(renderJson({ ...counts, errors: problems }));
@@ -167,30 +170,60 @@ const prune = async (
   return gone.length;
 };
 
-const ingestPage = async (
+/** A site, by a source of its own kind: the same one again when the address is given again. */
+const ingestSite = async (
   call: Call,
-  door: Door,
+  core: Core,
   tenantId: TenantId,
   address: string,
   report: Report,
 ): Promise<void> => {
-  const fetchPage = createGuardedFetch({ allow: door.config.FETCH_ALLOW });
   const { signal } = call.terminal;
-  report.counts.seen += 1;
+  const progress = createProgress(call.terminal);
+  core.reindex.workHere();
   try {
-    const page = await fetchPage(address, { signal, maxBytes: maxFileBytes });
-    if (page.status !== 200) throw new AppError('unreadable-document', `The server answered ${page.status}.`);
-    const mediaType = page.headers['content-type'];
-    const sourceId = await sourceNamed(door.core, tenantId, call.text('source') ?? new URL(address).host);
-    const { outcome } = await door.core.documents.put(
-      tenantId,
-      sourceId,
-      { externalId: page.url, url: page.url, content: page.bytes, ...(mediaType === undefined ? {} : { mediaType }) },
-      signal,
-    );
-    report.counts[outcome === 'unchanged' ? 'unchanged' : 'upserted'] += 1;
+    const job = await core.sources.sync(tenantId, await siteNamed(call, core, tenantId, address));
+    let last = job;
+    for await (const now of core.jobs.watch(tenantId, job.id, signal)) {
+      last = now;
+      progress.show(`${now.counts.seen} pages, ${now.counts.upserted} new or changed`);
+    }
+    signal.throwIfAborted();
+    for (const name of ['seen', 'upserted', 'unchanged', 'removed', 'failed'] as const)
+      report.counts[name] += last.counts[name];
+    for (const { problem } of last.errors) report.problems.push({ id: address, problem });
+    if (last.state === 'failed') report.counts.failed += 1;
   } catch (error) {
     if (!(error instanceof AppError) || error.code === 'cancelled' || error.code === 'store-unavailable') throw error;
     fail(report, address, error.message);
+  } finally {
+    progress.clear();
+    await core.drain(drainForMs);
   }
+};
+
+const siteNamed = async (call: Call, core: Core, tenantId: TenantId, address: string): Promise<string> => {
+  const settings = {
+    url: address,
+    ...listed('include', call.texts('include')),
+    ...listed('exclude', call.texts('exclude')),
+    ...numbered('maxPages', call.text('max-pages')),
+    ...numbered('maxDepth', call.text('max-depth')),
+  };
+  const name = call.text('source') ?? address.replace(/^https?:\/\//i, '').slice(0, 200);
+  const known = (await core.sources.list(tenantId)).find((one) => one.kind === 'website' && one.name === name);
+  if (known === undefined) return (await core.sources.create(tenantId, { kind: 'website', name, settings })).id;
+  // Settings that were made elsewhere stay, unless this call says otherwise.
+  const wanted = { ...known.settings, ...settings };
+  if (JSON.stringify(wanted) !== JSON.stringify(known.settings))
+    await core.sources.update(tenantId, known.id, { settings: wanted });
+  return known.id;
+};
+
+const listed = (name: string, values: readonly string[]) => (values.length === 0 ? {} : { [name]: [...values] });
+
+const numbered = (name: string, value: string | undefined) => {
+  if (value === undefined) return {};
+  if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${value} is not a number.`);
+  return { [name]: Number(value) };
 };

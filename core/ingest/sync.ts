@@ -2,7 +2,7 @@ import type { Job, JobCounts, JobError, Source, Tenant } from '../domain.ts';
 import { AppError, toAppError } from '../errors.ts';
 import { documentIdOf } from '../ids.ts';
 import type { Runtime } from '../ports/runtime.ts';
-import type { Change, SourceConnector } from '../ports/source.ts';
+import type { Change, KnownDocument, SourceConnector } from '../ports/source.ts';
 import type { StateStore } from '../ports/state.ts';
 import type { Indexer, Prepared } from './index-documents.ts';
 import { createPipeline } from './pipeline.ts';
@@ -119,6 +119,7 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
         return;
       case 'problem':
         problem(change.externalId, change.problem);
+        if (change.isNote === true) return report();
         if (change.externalId === undefined) listedAll = false;
         else {
           counts.failed++;
@@ -143,7 +144,11 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
 
   try {
     for await (const change of bounded(
-      run.connector.changes({ ...(source.cursor === undefined ? {} : { cursor: source.cursor }), signal: run.signal }),
+      run.connector.changes({
+        ...(source.cursor === undefined ? {} : { cursor: source.cursor }),
+        signal: run.signal,
+        known: () => knownOf(run),
+      }),
       runtime,
       run.signal,
     )) {
@@ -188,6 +193,21 @@ const sweep = async (
     );
   }
 };
+
+async function* knownOf({ state, tenant, source, signal }: SyncRun): AsyncGenerator<KnownDocument> {
+  for (let cursor: string | undefined; ; ) {
+    signal.throwIfAborted();
+    const page = await state.documents.list(
+      tenant.id,
+      { sourceId: source.id },
+      { limit: 500, ...(cursor === undefined ? {} : { cursor }) },
+    );
+    for (const { externalId, version } of page.items)
+      yield version === undefined ? { externalId } : { externalId, version };
+    if (page.nextCursor === undefined) return;
+    cursor = page.nextCursor;
+  }
+}
 
 /** A source or tenant that was deleted meanwhile gets nothing more written. */
 const stillThere = async ({ state, tenant, source }: SyncRun): Promise<void> => {

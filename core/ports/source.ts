@@ -17,12 +17,23 @@ export type Change =
   | { readonly type: 'remove'; readonly externalId: string }
   /** "That was everything": documents of the source that were not reported are removed. */
   | { readonly type: 'complete' }
-  /** One document could not be listed or read; recorded, the sync goes on. */
-  | { readonly type: 'problem'; readonly externalId?: string; readonly problem: string }
+  /**
+   * One document could not be listed or read; recorded, the sync goes on. Without an id the listing has a hole, and
+   * nothing is removed by `complete`, unless it is only a note to the person who looks at the run.
+   */
+  | { readonly type: 'problem'; readonly externalId?: string; readonly problem: string; readonly isNote?: boolean }
   /** All changes before this one are safe to skip when resuming from the cursor. */
   | { readonly type: 'cursor'; readonly cursor: string };
 
-export type ChangeOptions = { readonly cursor?: string; readonly signal: AbortSignal };
+export type ChangeOptions = {
+  readonly cursor?: string;
+  readonly signal: AbortSignal;
+  /** What is stored of this source, for asking only for what changed. Absent when nothing is kept (a probe). */
+  known?(): AsyncIterable<KnownDocument>;
+};
+
+/** `version` as it was reported; absent when the document has to be read again. */
+export type KnownDocument = { readonly externalId: string; readonly version?: string };
 
 /** A place documents come from. Cursors, retries, diffing and schedules belong to the core. */
 export type SourceConnector = {
