@@ -81,11 +81,4 @@ describe('ingest', () => {
     expect((await footnote(['ingest', join(folder, 'a.md')])).err).toBe('');
     expect((await footnote(['ingest', join(folder, 'a.md')], { isTerminal: true })).err).toContain('\r');
   });
-
-  it('refuses a web page on a private address and says so', async () => {
-    const { code, err } = await footnote(['ingest', 'http://127.0.0.1:18999/page']);
-    expect(code).toBe(1);
-    expect(err).toContain('http://127.0.0.1:18999/page: ');
-    expect(err).toMatch(/not allowed/i);
-  });
 });
