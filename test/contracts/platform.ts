@@ -103,7 +103,7 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
       citations: [],
       ...more,
     });
-    const within = AbortSignal.timeout(60_000);
+    const within = () => AbortSignal.timeout(60_000);
 
     describe('hearing', () => {
       it('a mention is addressed, without the own mention in its text', async () => {
@@ -518,7 +518,7 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
         if (rig.platform.say === undefined) return;
         const event = await hear('mention');
         const words = { id: 's_1', markdown: 'Somebody needs help. @everyone <!channel>', people: [event.author.id] };
-        expect(await rig.platform.say(placeOf(event), words, within)).toBeTruthy();
+        expect(await rig.platform.say(placeOf(event), words, within())).toBeTruthy();
         expect(rig.shown().join()).toContain('Somebody needs help.');
         if (rig.pinged !== undefined) expect(rig.pinged()).toEqual([event.author.id]);
       });
@@ -526,13 +526,13 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
       it('says something to a person', async () => {
         if (rig.platform.say === undefined) return;
         const { author, workspaceId } = await hear('direct');
-        await rig.platform.say({ workspaceId, userId: author.id }, { id: 's_2', markdown: 'Your code.' }, within);
+        await rig.platform.say({ workspaceId, userId: author.id }, { id: 's_2', markdown: 'Your code.' }, within());
         expect([...rig.shown(), ...(rig.whispered?.() ?? [])].join()).toContain('Your code.');
       });
 
       it('whispers to the asker alone', async () => {
         if (rig.platform.whisper === undefined || rig.whispered === undefined) return;
-        await rig.platform.whisper(await hear('mention'), 'Only for **you**.', within);
+        await rig.platform.whisper(await hear('mention'), 'Only for **you**.', within());
         expect(rig.shown()).toEqual([]);
         expect(rig.whispered().join()).toContain('Only for');
       });

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { defaultPatience } from '../../../core/conversation/assignment.ts';
+import { newId } from './driving.ts';
 import { type BotMessage, forum, publicThread, voice } from './fake.ts';
 import { createWorld, deafWhile, demoTenant, reasonsOf, type World } from './world.ts';
 
@@ -450,5 +451,23 @@ describe('a question on Discord, over real sockets', () => {
     await until(() => expect(kinds()).toEqual(['install']));
     world.fake.dispatch('GUILD_DELETE', { id: '930000000000000001' });
     await until(() => expect(kinds()).toEqual(['install', 'uninstall']));
+  });
+
+  it('a server that belongs to nobody gets no answer from another’s documents', async () => {
+    await world.instance();
+    const id = newId();
+    world.fake.dispatch('MESSAGE_CREATE', {
+      id,
+      channel_id: '950000000000000002',
+      guild_id: '950000000000000001',
+      author: { id: world.fake.user },
+      content: `<@${world.fake.bot}> leave?`,
+    });
+    await until(async () =>
+      expect(
+        await world.state.inbox.byMessage('discord', '950000000000000001', '950000000000000002', id),
+      ).toMatchObject([{ state: 'settled', reason: 'unknown-workspace' }]),
+    );
+    expect(world.answering.asked).toEqual([]);
   });
 });

@@ -341,4 +341,37 @@ describe('commands, buttons and forms, by both doors', () => {
     await world.instance();
     expect(world.fake.callsOf('commands').map((call) => call.method)).toEqual(['GET', 'PUT', 'GET', 'GET', 'PUT']);
   });
+
+  it('an unconnected server gets a code for who manages it, and words for others', async () => {
+    const bot = await world.instance({ workspaces: [] });
+    const whispered = async (data: object, permissions: string): Promise<string> => {
+      const interaction = payload({ member: { user: { id: world.fake.user }, permissions }, data });
+      await known(interaction, true);
+      const before = world.fake.messages().length;
+      await post(bot, interaction);
+      await until(() => expect(world.fake.messages().length).toBeGreaterThan(before));
+      expect(world.fake.messages().at(-1)).toMatchObject({ ephemeral: true });
+      return world.fake.messages().at(-1)?.content ?? '';
+    };
+    const connect = { name: 'footnote', options: [{ name: 'connect', type: 1 }] };
+    expect(await whispered(connect, '0')).toContain('Only somebody who manages');
+    expect(await whispered(connect, '32')).toMatch(/one-time code is `[A-Z0-9-]{8,}`/);
+    const ask = { name: 'ask', options: [{ name: 'question', type: 3, value: 'leave?' }] };
+    expect(await whispered(ask, '0')).toContain('not connected');
+    // Whoever waits for a reply gets one, each time.
+    expect(await whispered(ask, '0')).toContain('not connected');
+    expect(world.answering.asked).toEqual([]);
+  });
+
+  it('a command in a channel that is switched off gets a sentence, a mention does not', async () => {
+    world.rules.current = { enabled: false };
+    await world.instance();
+    await world.fake.twin
+      .channel(world.fake.channel)
+      .user(world.fake.user)
+      .sendMessage({ content: `<@${world.fake.bot}> leave?` });
+    await slash('leave?');
+    await until(() => expect(world.fake.messages()).toHaveLength(1));
+    expect(world.fake.messages()[0]?.content).toContain('switched off');
+  });
 });
