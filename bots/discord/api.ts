@@ -41,9 +41,11 @@ export type DiscordApiSettings = {
   readonly maxWaitMs: number;
   /** Refused calls (401, 403, 429) within ten minutes after which ours stop; Discord bans an address at 10,000. */
   readonly maxInvalid: number;
+  /** Discord's own limit for one bot; larger only where somebody else answers (a load test). */
+  readonly callsPerSecond: number;
 };
 
-const defaults: DiscordApiSettings = { timeoutMs: 10_000, maxWaitMs: 60_000, maxInvalid: 5000 };
+const defaults: DiscordApiSettings = { timeoutMs: 10_000, maxWaitMs: 60_000, maxInvalid: 5000, callsPerSecond: 50 };
 
 const invalidWindowMs = 600_000;
 /** After a 401 the token is not shown again for a while. */
@@ -82,6 +84,7 @@ export const createDiscordApi = (options: {
     ...(options.apiUrl === undefined ? {} : { api: options.apiUrl }),
     retries: 0,
     timeout: settings.timeoutMs,
+    globalRequestsPerSecond: settings.callsPerSecond,
     makeRequest: async (url, init) => {
       const response = await DefaultRestOptions.makeRequest(url, init);
       countInvalid(response.status);

@@ -13,6 +13,8 @@ import { findStanding } from './reconcile.ts';
 export type SinkPace = {
   /** Least time between two edits of an answer that is being written. */
   readonly editMs: number;
+  /** Answers that are quicker are not announced. */
+  readonly typingAfterMs: number;
   /** Discord shows "is typing" for ten seconds. */
   readonly typingMs: number;
   /** How long the first words wait for the rest: an answer that is whole in a moment is one message. */
@@ -216,6 +218,8 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
 
   /** "is typing" until the answer is here; a command's reply has Discord's own "is thinking". */
   const typing = async (): Promise<void> => {
+    if (pace.typingAfterMs > 0) await clock.sleep(pace.typingAfterMs, quiet);
+    if (closing.signal.aborted) return;
     const at = await place();
     if (at.kind === 'interaction') return;
     while (!closing.signal.aborted) {

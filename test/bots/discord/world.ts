@@ -93,6 +93,7 @@ export const createWorld = async (options: FakeOptions = {}): Promise<World> => 
       settings: {
         editMs: 20,
         firstAfterMs: 0,
+        typingAfterMs: 50,
         placeholderAfterMs: 50,
         timeoutMs: 2000,
         ...how.discord?.settings,
