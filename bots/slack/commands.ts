@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { CommandName, InboundEvent } from '../../core/domain.ts';
 import { ignored, maybe, type NormaliseContext, type Normalised, respondOf, stampOf } from './handle.ts';
-import { parseSlackText } from './mrkdwn.ts';
+import { mentionedIn, parseSlackText } from './mrkdwn.ts';
 
 const slashCommand = z.object({
   command: z.string(),
@@ -56,6 +56,7 @@ export const normaliseCommand = (payload: unknown, context: NormaliseContext): N
       ...(body.user_name === undefined ? {} : { name: body.user_name }),
     },
     text: said.text,
+    ...mentionedIn(body.text, context.botUserId(body.team_id)),
     attachments: [],
     receivedAt: context.receivedAt,
     command,

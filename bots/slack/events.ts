@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Addressed, Attachment, InboundEvent, Scope, Standing } from '../../core/domain.ts';
 import { ignored, maybe, type NormaliseContext, type Normalised, type SlackHandle, stamp } from './handle.ts';
-import { mentionsAnybody, mentionsUser, parseSlackText } from './mrkdwn.ts';
+import { mentionedIn, mentionsAnybody, mentionsUser, parseSlackText } from './mrkdwn.ts';
 
 const text = z.string().catch('');
 
@@ -179,6 +179,14 @@ const addressedOf = (here: Here, message: Message): Addressed => {
   return 'none';
 };
 
+/** A reply in a thread that another person began. */
+const goesOnWithPerson = (here: Here, message: Message): boolean =>
+  message.thread_ts !== undefined &&
+  message.thread_ts !== message.ts &&
+  message.parent_user_id !== undefined &&
+  message.parent_user_id !== here.self &&
+  message.parent_user_id !== message.user;
+
 export const attachmentsOf = (message: Pick<Message, 'files'>): readonly Attachment[] =>
   (message.files ?? []).map((entry) => ({
     name: entry.name ?? entry.title ?? 'file',
@@ -201,7 +209,9 @@ const messageEvent = (
   addressed: addressedOf(here, message),
   author: authorOf(here, message),
   ...(here.body.is_ext_shared_channel === true ? { shared: true } : {}),
+  ...(goesOnWithPerson(here, message) ? { repliesToPerson: true } : {}),
   text: parseSlackText(message.text, here.self),
+  ...mentionedIn(message.text, here.self),
   attachments: attachmentsOf(message),
   receivedAt: here.context.receivedAt,
   handle: handleOf(here, message, ts),

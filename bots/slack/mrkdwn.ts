@@ -1,3 +1,5 @@
+import type { InboundEvent, Mention } from '../../core/domain.ts';
+
 /**
  * Slack's inbound text ("mrkdwn" with `<…>` entities and `&amp;` escapes) as Markdown. Code is left alone but for the
  * escapes. Mentions of others become `@name`, which the reply policy relies on; our own disappears.
@@ -11,6 +13,26 @@ export const parseSlackText = (text: string, botUserId: string | null): string =
     .join('')
     .replace(/[ \t]+\n/g, '\n')
     .trim();
+
+/** People and channels that a text names, in its order, each once, without ourselves. Code is only text. */
+export const mentionsIn = (text: string, botUserId: string | null): readonly Mention[] => {
+  const found = new Map<string, Mention>();
+  const words = text.replace(/```[\s\S]*?```|`[^`\n]+`/g, ' ');
+  for (const [, sign = '', id = '', name] of words.matchAll(/<([@#])([A-Z0-9]{2,32})(?:\|([^<>\n]*))?>/g))
+    if (id !== botUserId && !found.has(id))
+      found.set(id, {
+        kind: sign === '@' ? 'person' : 'channel',
+        id,
+        ...(name === undefined || name === '' ? {} : { name }),
+      });
+  return [...found.values()];
+};
+
+/** For an event: nothing where nobody is named. */
+export const mentionedIn = (text: string, botUserId: string | null): Pick<InboundEvent, 'mentions'> => {
+  const mentions = mentionsIn(text, botUserId);
+  return mentions.length === 0 ? {} : { mentions };
+};
 
 export const mentionsUser = (text: string, userId: string): boolean =>
   new RegExp(`<@${userId}(?:\\|[^>]*)?>`).test(text);

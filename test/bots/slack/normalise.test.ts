@@ -52,6 +52,24 @@ describe("Slack's events in our words", () => {
     });
   });
 
+  it('names the people and channels of a text once each, never us, and nobody in code', () => {
+    const text = '<@UBOT> ask <@UANNA|anna>, <@UANNA> or <#C9|help-desk>, not `<@UCODE>`';
+    expect(heard(payloads.message({ text, ts: '1.000001' })).mentions).toEqual([
+      { kind: 'person', id: 'UANNA', name: 'anna' },
+      { kind: 'channel', id: 'C9', name: 'help-desk' },
+    ]);
+    expect(heard(payloads.message({ text: '<@UBOT> hi', ts: '1.000001' }))).not.toHaveProperty('mentions');
+  });
+
+  it('knows a reply in a thread of somebody else from one in a thread of ours or of its author', () => {
+    const reply = (parent: string) =>
+      heard(payloads.message({ text: 'x', ts: '2.000002', thread: '1.000001', more: { parent_user_id: parent } }));
+    expect(reply('USOMEBODY').repliesToPerson).toBe(true);
+    expect(reply('UBOT')).not.toHaveProperty('repliesToPerson');
+    const own = heard(payloads.message({ text: 'x', ts: '2.000002', thread: '1.000001' })).author.id;
+    expect(reply(own)).not.toHaveProperty('repliesToPerson');
+  });
+
   it('without the own user id a message with a mention waits for its twin', () => {
     const { authorizations: _, ...bare } = payloads.message({ text: '<@UBOT> x', ts: '1.000001' });
     expect(normaliseEvent(bare, context)).toEqual({ kind: 'ignored', why: 'mention-without-own-id' });
