@@ -3,7 +3,9 @@ import { hostname } from 'node:os';
 import { getRequestListener } from '@hono/node-server';
 import { createPlatforms } from './bots/platforms.ts';
 import { createHttpApp } from './console/app.tsx';
-import { type Auth, createAuth } from './console/auth/auth.ts';
+import { type Auth, type AuthParts, createAuth } from './console/auth/auth.ts';
+import type { HttpParts } from './console/guard.ts';
+import { createSendMail } from './console/mail.ts';
 import { type Config, parseConfig } from './core/config.ts';
 import type { Core } from './core/core.ts';
 import { type CoreParts, createCore } from './core/create-core.ts';
@@ -82,6 +84,7 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
       publicUrl: config.PUBLIC_URL,
       secret: createHmac('sha256', secretKey).update('sessions').digest('hex'),
       runtime,
+      ...oidcFrom(config),
     });
   return {
     config,
@@ -115,6 +118,16 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     },
   };
 };
+
+const oidcFrom = ({ OIDC_ISSUER, OIDC_CLIENT_ID, OIDC_CLIENT_SECRET }: Config): Pick<AuthParts, 'oidc'> =>
+  OIDC_ISSUER === undefined || OIDC_CLIENT_ID === undefined || OIDC_CLIENT_SECRET === undefined
+    ? {}
+    : { oidc: { issuer: OIDC_ISSUER, clientId: OIDC_CLIENT_ID, clientSecret: OIDC_CLIENT_SECRET } };
+
+const mailFrom = ({ SMTP_URL, MAIL_FROM }: Config): Pick<HttpParts, 'sendMail'> =>
+  SMTP_URL === undefined || MAIL_FROM === undefined
+    ? {}
+    : { sendMail: createSendMail({ url: SMTP_URL, from: MAIL_FROM }) };
 
 const modelsFrom = async (config: Config, runtime: Runtime): Promise<Pick<CoreParts, 'chat' | 'embedder'>> => {
   const { CHAT_MODEL, CHAT_MODEL_SMALL, EMBEDDING_MODEL } = config;
@@ -175,6 +188,7 @@ export const startFootnote = async (given: Environment = process.env, options: S
     auth,
     platforms,
     runtime,
+    ...mailFrom(config),
     config: {
       publicUrl: config.PUBLIC_URL,
       metricsToken: config.METRICS_TOKEN,

@@ -57,6 +57,7 @@ const sheets = [
   'receipt',
   'answers',
   'sources',
+  'people',
   'narrow',
 ] as const;
 const styleSheet = (): Buffer => Buffer.concat(sheets.map((name) => readFileSync(pathOf(`css/${name}.css`))));

@@ -8,6 +8,7 @@ import type { Platform } from '../core/ports/platform.ts';
 import type { Runtime } from '../core/ports/runtime.ts';
 import type { Auth, Person } from './auth/auth.ts';
 import { isLoopback } from './client-address.ts';
+import type { SendMail } from './mail.ts';
 import { type DeclaredRoute, type Policy, rolesFor, type SessionRule } from './policy.ts';
 import type { RateLimit } from './rate-limit.ts';
 
@@ -17,6 +18,8 @@ export type HttpParts = {
   readonly auth: Auth;
   readonly platforms: readonly Platform[];
   readonly runtime: Runtime;
+  /** Absent where no mail server is configured: links are shown instead, to be handed over. */
+  readonly sendMail?: SendMail | undefined;
   readonly config: {
     readonly publicUrl: string;
     readonly metricsToken?: string | undefined;

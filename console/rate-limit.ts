@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Core } from '../core/core.ts';
 
 /** Counts one request of a caller; `resetsAt` in milliseconds, when the window ends. */
@@ -50,3 +51,7 @@ export const createRateLimit = ({ hit }: Pick<Core, 'hit'>, now: () => number): 
     return { ok: true, resetsAt: block.resetsAt };
   };
 };
+
+/** Stands for an e-mail address in a limit's key: the list of limits must not become a list of who has an account. */
+export const accountKey = (email: string): string =>
+  createHash('sha256').update(email.trim().toLowerCase()).digest('hex').slice(0, 32);

@@ -1,5 +1,6 @@
 import { billing } from './texts/billing.ts';
 import { done } from './texts/done.ts';
+import { people } from './texts/people.ts';
 import { settings } from './texts/settings.ts';
 import { sources } from './texts/sources.ts';
 
@@ -9,6 +10,7 @@ export const texts = {
   skip: 'Skip to the content',
   billing,
   done,
+  people,
   settings,
   sources,
   nav: {
@@ -26,10 +28,12 @@ export const texts = {
       settings: 'Settings',
       keys: 'API keys',
       audit: 'Audit log',
+      members: 'Members',
     },
     signOut: 'Sign out',
     tenant: 'Tenant',
     account: 'Account',
+    yourAccount: 'Your account',
   },
   ask: {
     title: 'Ask',
@@ -178,11 +182,6 @@ export const texts = {
     deliver: 'Deliver',
   } as Readonly<Record<string, string>>,
   signIn: {
-    title: 'Sign in',
-    heading: 'Sign in with your link',
-    text: 'Open the one-time link that Footnote printed when it started. It looks like this:',
-    fresh:
-      'As long as nobody has signed in, every start prints a new one. After that, an operator can make a link for you.',
     usedHeading: 'This link no longer works',
     usedText:
       'A sign-in link works once and for 24 hours. This one was used already, has expired, or was copied incompletely.',

@@ -217,6 +217,30 @@ export const environment = {
     about:
       'comma-separated Discord servers and Teams tenants that belong to DEFAULT_TENANT, such as discord:81384788765712384',
   },
+  SMTP_URL: {
+    schema: z
+      .url({
+        protocol: /^smtps?$/,
+        error: 'needs an address such as smtps://user:password@mail.example.com:465 (smtp:// for STARTTLS)',
+      })
+      .optional(),
+    about: 'mail server for invitations and password resets (none: links to copy); needs MAIL_FROM',
+  },
+  MAIL_FROM: {
+    schema: z
+      .string()
+      .regex(/^[^\r\n]*@[^\r\n]*$/, 'needs an address such as Footnote <footnote@example.com>')
+      .max(200)
+      .optional(),
+    about: 'sender of these mails',
+  },
+  OIDC_ISSUER: {
+    schema: url.optional(),
+    about:
+      'issuer of an OpenID provider: people may sign in there; its callback is PUBLIC_URL/console/auth/callback/oidc',
+  },
+  OIDC_CLIENT_ID: { schema: secret.optional(), about: 'the client id that it gave this deployment' },
+  OIDC_CLIENT_SECRET: { schema: secret.optional(), about: 'its secret' },
   FOLDER_ROOTS: {
     schema: list.default([]),
     about: 'comma-separated folders that `folder` sources may read (none: only the command line may ingest a folder)',
@@ -242,11 +266,6 @@ const notYet: Readonly<Record<string, string>> = {
   RERANK_URL: 'reranking',
   RERANK_MODEL: 'reranking',
   OCR_URL: 'reading scanned pages',
-  SMTP_URL: 'mail',
-  MAIL_FROM: 'mail',
-  OIDC_ISSUER: 'single sign-on',
-  OIDC_CLIENT_ID: 'single sign-on',
-  OIDC_CLIENT_SECRET: 'single sign-on',
   OTEL_EXPORTER_OTLP_ENDPOINT: 'traces',
 };
 
@@ -316,6 +335,10 @@ const contradictions = (values: Readonly<Record<string, unknown>>): string[] => 
     problems.push(
       'OPENAI_API_KEY or OPENAI_BASE_URL is set, but neither CHAT_MODEL nor EMBEDDING_MODEL says what to use it for',
     );
+  if (has('SMTP_URL') !== has('MAIL_FROM')) problems.push('SMTP_URL and MAIL_FROM: set both or neither');
+  const oidc = ['OIDC_ISSUER', 'OIDC_CLIENT_ID', 'OIDC_CLIENT_SECRET'] as const;
+  if (oidc.some(has) && !oidc.every(has))
+    problems.push('OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET: set all three or none');
   if (has('CHAT_MODEL_SMALL') && !has('CHAT_MODEL')) problems.push('CHAT_MODEL_SMALL: needs CHAT_MODEL');
   if (
     has('EMBEDDING_MODEL') &&

@@ -75,6 +75,12 @@ export type Core = {
 
   readonly members: {
     ofUser(userId: string): Promise<readonly Membership[]>;
+    ofTenant(tenantId: TenantId): Promise<readonly Membership[]>;
+    /** Another role in the tenant. Throws `not-found`, and `conflict` for the last owner. */
+    change(tenantId: TenantId, userId: string, role: Role): Promise<void>;
+    /** Ends the membership, at once. Throws `not-found`, and `conflict` for the last owner. */
+    remove(tenantId: TenantId, userId: string): Promise<void>;
+    /** Makes or overwrites a membership, whoever it is. */
     put(userId: string, tenantId: TenantId | null, role: Role): Promise<void>;
     operators(): Promise<number>;
     forget(tenantId: TenantId, memberId: string): Promise<void>;

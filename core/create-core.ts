@@ -18,6 +18,7 @@ import type { Sealer } from './security/seal.ts';
 import { createChannels, effectiveRules, requireSources } from './tenancy/channels.ts';
 import { createConnections } from './tenancy/connections.ts';
 import { createKeys } from './tenancy/keys.ts';
+import { createMembers } from './tenancy/members.ts';
 import { createPeople } from './tenancy/people.ts';
 import { rememberChannels } from './tenancy/remember.ts';
 import { createResolveTenant } from './tenancy/resolve-tenant.ts';
@@ -112,9 +113,7 @@ export const createCore = (parts: CoreParts): Core => {
     tenants,
     keys: createKeys({ state, runtime, operatorToken: parts.operatorToken }),
     members: {
-      ofUser: (userId) => state.members.ofUser(userId),
-      put: (userId, tenantId, role) => state.members.put({ userId, tenantId, role, createdAt: runtime.clock.now() }),
-      operators: () => state.members.operators(),
+      ...createMembers(state, runtime.clock),
       forget: async (tenantId, memberId) => {
         await requireTenant(state, tenantId);
         await people.forget(tenantId, memberId);

@@ -1,14 +1,34 @@
 import type { Core } from '../../core/core.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
-import { type UserDatabase, userTables } from './users.ts';
+import { type Accounts, createAccounts } from './accounts.ts';
+import { createInvitations, type Invitations } from './invitations.ts';
+import { linkLivesForMs, openLibrary } from './library.ts';
+import { createResets, type Resets } from './resets.ts';
+import { createSingleSignOn, type Oidc, type SingleSignOn } from './single-sign-on.ts';
+import type { UserDatabase } from './users.ts';
 
 /** A person who is signed in. What they may do is ours (`core.members`), not the library's. */
 export type Person = { readonly userId: string; readonly email: string; readonly name: string };
 export type SignInLink = { readonly url: string; readonly userId: string; readonly expiresAt: number };
 
+/** What a password led to. `second-factor`: a session begins only when `secondFactor` has been passed as well. */
+export type SignIn = { readonly kind: 'in' | 'second-factor'; readonly cookies: readonly string[] };
+
 /** Users, sessions and sign-in links. Every session is made, read and ended by the library. */
 export type Auth = {
+  readonly accounts: Accounts;
+  readonly invitations: Invitations;
+  readonly resets: Resets;
+  /** Null when no provider is configured. */
+  readonly singleSignOn: SingleSignOn | null;
+  /** Null alike for an unknown address, one without a password, and a wrong password; it takes as long. */
+  signIn(email: string, password: string, headers: Headers): Promise<SignIn | null>;
+  /**
+   * The second step: a code of the app, or a backup code, which is spent. Null when it is not right, `over` when the
+   * first step is too long ago or too many codes were wrong.
+   */
+  secondFactor(code: string, headers: Headers): Promise<readonly string[] | 'over' | null>;
   /** The person behind a request's cookies, asked of the store each time: a revoked session ends at once. */
   person(headers: Headers): Promise<Person | null>;
   /** Spends a sign-in token. The answer is the `Set-Cookie` values of a new session, or null for a token that is no (longer) good. */
@@ -31,9 +51,9 @@ export type AuthParts = {
   /** At least 32 characters; signs the session cookies. */
   readonly secret: string;
   readonly runtime: Runtime;
+  readonly oidc?: Oidc | undefined;
 };
 
-const linkLivesForMs = 24 * 60 * 60 * 1000;
 /** Stands for the person at the terminal until they give an address; `.internal` never resolves. */
 const ownerEmail = 'owner@footnote.internal';
 
@@ -84,6 +104,25 @@ export const createAuth = (parts: AuthParts): Auth => {
   };
 
   return {
+    accounts: createAccounts(open),
+    invitations: createInvitations(open, parts),
+    resets: createResets(open, parts),
+    singleSignOn: parts.oidc === undefined ? null : createSingleSignOn(parts, parts.oidc),
+
+    async signIn(email, password, headers) {
+      const response = await (await open()).library.signInEmail(email.trim().toLowerCase(), password, headers);
+      if (!response.ok) return null;
+      const { twoFactorRedirect } = (await response.json()) as { readonly twoFactorRedirect?: boolean };
+      return { kind: twoFactorRedirect === true ? 'second-factor' : 'in', cookies: response.headers.getSetCookie() };
+    },
+
+    async secondFactor(code, headers) {
+      const response = await (await open()).library.verifySecondFactor(code, headers);
+      if (response.ok) return response.headers.getSetCookie();
+      const problem = (await response.json().catch(() => ({}))) as { readonly code?: string };
+      return problem.code === 'INVALID_CODE' || problem.code === 'INVALID_BACKUP_CODE' ? null : 'over';
+    },
+
     issueSignInLink,
 
     async person(headers) {
@@ -94,7 +133,7 @@ export const createAuth = (parts: AuthParts): Auth => {
 
     async redeem(token, headers) {
       if (!/^[0-9a-f]{48}$/.test(token)) return null;
-      const response = await (await open()).library.verify(token, headers);
+      const response = await (await open()).library.verifyLink(token, headers);
       return response.ok ? response.headers.getSetCookie() : null;
     },
 
@@ -114,90 +153,4 @@ export const createAuth = (parts: AuthParts): Auth => {
 
     close: () => users.close(),
   };
-};
-
-const openLibrary = async (parts: AuthParts) => {
-  const library = await createLibrary(parts);
-  await parts.users.prepare(library.options);
-  return { library, context: await library.$context };
-};
-
-/** The library with our settings, narrowed to the calls that we make. Its HTTP handler is deliberately not mounted. */
-const createLibrary = async (parts: AuthParts) => {
-  const { users } = parts;
-  const [{ betterAuth }, { magicLink }, store] = await Promise.all([
-    import('better-auth'),
-    import('better-auth/plugins'),
-    users.options(),
-  ]);
-  /** Tokens that are about to be stored, by e-mail: how our token gets into the library's own record. */
-  const pending = new Map<string, string>();
-  const auth = betterAuth({
-    database: store.database,
-    secret: parts.secret,
-    baseURL: parts.publicUrl,
-    basePath: '/console/auth',
-    telemetry: { enabled: false },
-    logger: {
-      log: (level, message) => (level === 'error' ? parts.runtime.log.error('auth', { error: message }) : undefined),
-    },
-    user: {
-      modelName: userTables.user,
-      additionalFields: { signedInAt: { type: 'date', required: false, input: false } },
-    },
-    // Without the cookie cache each request asks the store, so a revoked session is refused at once.
-    session: { modelName: userTables.session, expiresIn: 14 * 24 * 60 * 60, cookieCache: { enabled: false } },
-    account: { modelName: userTables.account },
-    verification: { modelName: userTables.verification },
-    advanced: {
-      ...store.advanced,
-      cookiePrefix: 'footnote',
-      useSecureCookies: parts.publicUrl.startsWith('https:'),
-      // Lax, not Strict: the sign-in link is opened from a mail or a terminal and is followed by a redirect.
-      defaultCookieAttributes: { httpOnly: true, sameSite: 'lax' },
-    },
-    // Limits are ours (`core.hit`), shared by all instances and keyed by an address that cannot be forged.
-    rateLimit: { enabled: false },
-    databaseHooks: {
-      session: {
-        create: {
-          after: (session) => users.signedIn(session.userId, new Date()),
-        },
-      },
-    },
-    plugins: [
-      magicLink({
-        expiresIn: linkLivesForMs / 1000,
-        storeToken: 'hashed',
-        disableSignUp: true,
-        generateToken: (email) => {
-          const token = pending.get(email);
-          if (token === undefined) throw new AppError('internal', 'Sign-in links are issued by the deployment only.');
-          return token;
-        },
-        sendMagicLink: () => undefined,
-      }),
-    ],
-  });
-  const origin = new Headers({ origin: parts.publicUrl });
-  return {
-    pending,
-    options: auth.options,
-    $context: auth.$context,
-    signInMagicLink: (email: string) => auth.api.signInMagicLink({ body: { email }, headers: origin }),
-    verify: (token: string, headers: Headers) =>
-      auth.api.magicLinkVerify({ query: { token }, headers: withoutCookies(headers), asResponse: true }),
-    getSession: (headers: Headers) => auth.api.getSession({ headers }),
-    signOut: (headers: Headers) => auth.api.signOut({ headers, asResponse: true }),
-  };
-};
-
-/** A fresh sign-in must not depend on what an older session left in the browser. */
-const withoutCookies = (headers: Headers): Headers => {
-  const copy = new Headers();
-  for (const name of ['user-agent', 'origin']) {
-    const value = headers.get(name);
-    if (value !== null) copy.set(name, value);
-  }
-  return copy;
 };

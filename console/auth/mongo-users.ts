@@ -18,6 +18,7 @@ const indexes = [
     key: { identifier: 1 },
     unique: false,
   },
+  { collection: userTables.twoFactor, name: 'auth_two_factor_userId_idx', key: { userId: 1 }, unique: false },
 ] as const;
 
 /**

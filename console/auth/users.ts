@@ -17,4 +17,5 @@ export const userTables = {
   session: 'auth_session',
   account: 'auth_account',
   verification: 'auth_verification',
+  twoFactor: 'auth_two_factor',
 } as const;

@@ -142,6 +142,11 @@ const AccountMenu = ({ shell }: { shell: Shell }) => {
             ))}
         </ul>
         <p class="who">{person.email}</p>
+        <ul>
+          <li>
+            <a href="/console/settings/account">{texts.nav.yourAccount}</a>
+          </li>
+        </ul>
         <form method="post" action="/console/sign-out">
           <button type="submit" class="quiet">
             {texts.nav.signOut}

@@ -35,6 +35,7 @@ export const navigation = [
   {
     group: 'organisation',
     entries: [
+      { name: 'members', path: 'members', rule: 'admin' },
       { name: 'settings', path: 'settings', rule: 'admin' },
       { name: 'keys', path: 'keys', rule: 'admin' },
       { name: 'audit', path: 'audit', rule: 'admin' },

@@ -16,6 +16,14 @@ import type { PageName } from './navigation.ts';
 import { type Confirmation, ConfirmPage } from './parts/confirm.tsx';
 import { type Form, type FormState, readForm, stateOf } from './parts/form.tsx';
 
+type Submit = <S extends z.ZodType>(
+  schema: S,
+  handle: {
+    save(value: z.output<S>): Promise<Response>;
+    again(state: FormState): Promise<Html> | Html;
+  },
+) => Promise<Response>;
+
 /** JSX as hono makes it. */
 export type Html = { toString(): string | Promise<string> };
 
@@ -48,13 +56,7 @@ export type PageRequest = {
    * Reads the form by its schema and saves. What does not fit, and what the core refuses in words (`invalid`, `conflict`,
    * `too-large` …), shows the form again with everything that was typed and the sentence beside its field.
    */
-  submit<S extends z.ZodType>(
-    schema: S,
-    handle: {
-      save(value: z.output<S>): Promise<Response>;
-      again(state: FormState): Promise<Html> | Html;
-    },
-  ): Promise<Response>;
+  readonly submit: Submit;
   /** Destructive actions: null when the person has confirmed, else the page that asks. */
   unconfirmed(active: PageName, confirmation: Confirmation): Promise<Response | null>;
   audit(action: string, subject?: string): Promise<void>;
@@ -70,6 +72,12 @@ export type PublicHandler = (
     limit(key: string, perMinute: number): Promise<void>;
     show(page: Html, status?: 200 | 400 | 410 | 422): Response;
     form(): Promise<Form>;
+    /** Like `PageRequest.submit`. */
+    readonly submit: Submit;
+    /** Somebody may be signed in all the same. */
+    shell(): Promise<Shell>;
+    /** 303 to a path of ours. */
+    to(path: string, done?: DoneKey): Response;
   },
 ) => Promise<Response>;
 
@@ -154,21 +162,7 @@ export const createPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets,
       show: (page, status = 200) => c.html(renderPage(page), status),
       fragment: async (part) => c.html(await String(part)),
       to: (path, done) => c.redirect(done === undefined ? path : withDone(path, done), 303),
-      submit: async (schema, { save, again }) => {
-        const given = await request.form();
-        const read = readForm(schema, given);
-        if (!read.ok) return request.show(await again(read.state), 422);
-        try {
-          return await save(read.value);
-        } catch (thrown) {
-          if (!isAppError(thrown) || !refusals.has(thrown.code)) throw thrown;
-          const { problem, error } = problemOf(thrown, c.req.path);
-          const state = stateOf(given, thrown.at, problem.detail);
-          const response = request.show(await again(state), thrown.code === 'conflict' ? 409 : 422);
-          for (const [name, value] of Object.entries(headersOf(error))) response.headers.set(name, value);
-          return response;
-        }
-      },
+      submit: submitOn(c, () => request.form()),
       unconfirmed: async (active, confirmation) => {
         const given = await request.form();
         if (given.get('confirmed') === (confirmation.phrase ?? 'yes')) return null;
@@ -198,10 +192,31 @@ export const createPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets,
           limit,
           show: (page, status = 200) => c.html(renderPage(page), status),
           form: () => formOf(c),
+          submit: submitOn(c, () => formOf(c)),
+          shell: async () => ({ assets, person: (await doors.auth.person(c.req.raw.headers)) ?? undefined }),
+          to: (path, done) => c.redirect(done === undefined ? path : withDone(path, done), 303),
         }),
       ),
   };
 };
+
+const submitOn =
+  (c: Context<Env>, form: () => Promise<Form>): Submit =>
+  async (schema, { save, again }) => {
+    const given = await form();
+    const read = readForm(schema, given);
+    if (!read.ok) return c.html(renderPage(await again(read.state)), 422);
+    try {
+      return await save(read.value);
+    } catch (thrown) {
+      if (!isAppError(thrown) || !refusals.has(thrown.code)) throw thrown;
+      const { problem, error } = problemOf(thrown, c.req.path);
+      const state = stateOf(given, thrown.at, problem.detail);
+      const response = await c.html(renderPage(await again(state)), thrown.code === 'conflict' ? 409 : 422);
+      for (const [name, value] of Object.entries(headersOf(error))) response.headers.set(name, value);
+      return response;
+    }
+  };
 
 /** What the core refuses in words that belong beside the form. */
 const refusals: ReadonlySet<string> = new Set(['invalid', 'conflict', 'too-large', 'not-found', 'unreadable-document']);

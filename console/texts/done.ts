@@ -11,6 +11,14 @@ export const done = {
   forgotten: 'The person is forgotten.',
   paused: 'Paused. Nothing is fetched until you resume it.',
   resumed: 'Resumed.',
+  'password-set': 'Your password is set. Your other sessions have ended.',
+  'second-factor-off': 'The second factor is off.',
+  'session-ended': 'That session has ended.',
+  'sessions-ended': 'You are signed out everywhere else.',
+  'role-changed': 'The role is changed. It holds from now on.',
+  'member-removed': 'The member is removed.',
+  'invitation-removed': 'The invitation is taken back.',
+  joined: 'Welcome. You have joined.',
 } as const;
 
 export type DoneKey = keyof typeof done;

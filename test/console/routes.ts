@@ -14,6 +14,7 @@ export const idsOf = (tenant: Furnished): Readonly<Record<string, string>> => ({
   answer: tenant.receipt.answerId,
   connection: tenant.connection.id,
   key: tenant.keyId,
+  user: tenant.userId,
   platform: 'slack',
   channel: 'C1',
   member: 'slack:U1',
@@ -21,7 +22,7 @@ export const idsOf = (tenant: Furnished): Readonly<Record<string, string>> => ({
 });
 
 /** Parameters that name something of a tenant, which another tenant may know by name. */
-export const ownedIds = ['source', 'document', 'job', 'answer', 'connection', 'key'];
+export const ownedIds = ['source', 'document', 'job', 'answer', 'connection', 'key', 'user'];
 
 export const fill = (path: string, ids: Readonly<Record<string, string>>): string =>
   path.replaceAll(/\{(.+?)\}/g, (_, name: string) => encodeURIComponent(ids[name] ?? 'x'));

@@ -83,7 +83,9 @@ describe('the configuration', () => {
     [{ PORT: '80a' }, 'PORT: needs a port number'],
     [{ PORT: '65536' }, 'PORT: needs a port number'],
     [{ CHAT_RPM: '-1' }, 'CHAT_RPM: needs a whole number'],
-    [{ OIDC_CLIENT_ID: 'x' }, 'single sign-on is not part of this version'],
+    [{ OIDC_CLIENT_ID: 'x' }, 'OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET: set all three or none'],
+    [{ SMTP_URL: 'smtp://mail.example.com' }, 'SMTP_URL and MAIL_FROM: set both or neither'],
+    [{ SMTP_URL: 'mail.example.com:25', MAIL_FROM: 'a@example.com' }, 'SMTP_URL: needs an address such as'],
   ])('says what is missing: %j', (env, sentence) => {
     expect(() => parseConfig(env)).toThrow(sentence);
   });

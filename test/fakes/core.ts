@@ -60,6 +60,8 @@ export const createFakeCore = (): FakeCore => {
   };
   const of = <T extends { readonly tenantId: string }>(map: ReadonlyMap<string, T>, tenantId: string): T[] =>
     [...map.values()].filter((value) => value.tenantId === tenantId);
+  const needMember = (tenantId: string, userId: string) =>
+    need(memberships.find((membership) => membership.tenantId === tenantId && membership.userId === userId) ?? null);
   const need = <T>(value: T | null): T => {
     if (value === null) throw new AppError('not-found', 'There is nothing by this name.');
     return value;
@@ -270,9 +272,13 @@ export const createFakeCore = (): FakeCore => {
       authenticate: async (bearer) => [...keys.values()].find(({ secret }) => secret === bearer) ?? null,
       isOperator: (bearer) => bearer === operatorToken,
     },
+    // In the fake, who belongs to a tenant stays in it: the suites visit every route several times.
     members: {
       ofUser: async (userId) => memberships.filter((membership) => membership.userId === userId),
+      ofTenant: async (tenantId) => memberships.filter((membership) => membership.tenantId === tenantId),
       put: async (userId, tenantId, role) => void memberships.push({ userId, tenantId, role, createdAt: testStart }),
+      change: async (tenantId, userId) => void needMember(tenantId, userId),
+      remove: async (tenantId, userId) => void needMember(tenantId, userId),
       operators: async () => memberships.filter(({ role }) => role === 'operator').length,
       forget: async () => undefined,
     },
@@ -550,6 +556,8 @@ export const furnish = async (core: Core, slug: string, folderPath = '/srv/docs'
     workspaceId: `T-${slug}`,
     credentials: { botToken: 'xoxb-secret' },
   });
+  const userId = `u_${slug}`;
+  await core.members.put(userId, tenant.id, 'viewer');
   const keyId = (await core.keys.create(tenant.id, { name: 'spare', scopes: ['ask'] })).id;
   return {
     tenant,
@@ -561,6 +569,7 @@ export const furnish = async (core: Core, slug: string, folderPath = '/srv/docs'
     receipt,
     connection,
     keyId,
+    userId,
     keys: {
       ask: await key(['ask']),
       ingest: await key(['ingest']),
