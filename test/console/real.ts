@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { getRequestListener } from '@hono/node-server';
 import { createHttpApp, type HttpApp } from '../../console/app.tsx';
 import type { Auth } from '../../console/auth/auth.ts';
+import type { HttpParts } from '../../console/guard.ts';
 import type { Core } from '../../core/core.ts';
 import type { Role } from '../../core/domain.ts';
 import { openCore } from '../../main.ts';
@@ -34,7 +35,11 @@ export type Real = {
   close(): Promise<void>;
 };
 
-export const openReal = async (): Promise<Real> => {
+/** `env`: more of the environment; `more`: what main.ts hands over only when it is configured. */
+export const openReal = async (
+  env: Readonly<Record<string, string>> = {},
+  more: Pick<HttpParts, 'sendMail'> = {},
+): Promise<Real> => {
   const root = await mkdtemp(join(tmpdir(), 'footnote-doors-'));
   const [dataDir, folders] = [join(root, 'data'), join(root, 'folders')];
   await mkdir(folders);
@@ -43,6 +48,7 @@ export const openReal = async (): Promise<Real> => {
     FOLDER_ROOTS: folders,
     FOOTNOTE_ADMIN_TOKEN: operatorToken,
     LOG_LEVEL: 'silent',
+    ...env,
   });
   const auth = await opened.openAuth();
   const app = createHttpApp({
@@ -50,6 +56,7 @@ export const openReal = async (): Promise<Real> => {
     auth,
     platforms: [],
     runtime: opened.runtime,
+    ...more,
     config: { publicUrl: opened.config.PUBLIC_URL, trustedProxies: [], requestsPerMinute: 10_000_000 },
     metricsText: opened.metricsText,
   });
