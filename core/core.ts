@@ -30,7 +30,7 @@ import type { SettingsField } from './ingest/settings-fields.ts';
 import type { Finding } from './ports/finding.ts';
 import type { Lead } from './ports/leader.ts';
 import type { Platform, Received, Workspaces } from './ports/platform.ts';
-import type { Page, Paged } from './ports/state.ts';
+import type { Page, Paged, ReceiptFilter, Tally } from './ports/state.ts';
 
 /** What the doors (bots, console, API, command line) may do. Made by `createCore` in create-core.ts. */
 export type Core = {
@@ -147,11 +147,10 @@ export type Core = {
 
   readonly answers: {
     get(tenantId: TenantId, answerId: string): Promise<Receipt | null>;
-    list(
-      tenantId: TenantId,
-      filter: { readonly outcome?: string; readonly q?: string },
-      page: Page,
-    ): Promise<Paged<Receipt>>;
+    /** Newest first. */
+    list(tenantId: TenantId, filter: ReceiptFilter, page: Page): Promise<Paged<Receipt>>;
+    /** How the answers of a time came out; `from` inclusive, `to` exclusive. */
+    tally(tenantId: TenantId, range: { readonly from: number; readonly to: number }): Promise<Tally>;
     /** Throws `not-found`. */
     feedback(
       tenantId: TenantId,
@@ -226,7 +225,7 @@ export type Core = {
   backup(folder: string, signal: AbortSignal): Promise<void>;
 };
 
-export type { GenerationView, SettingsField };
+export type { GenerationView, ReceiptFilter, SettingsField, Tally };
 
 /** Members (`platform:userId`) who are one person. Made in core/tenancy/people.ts. */
 export type People = {

@@ -167,6 +167,7 @@ export const createCore = (parts: CoreParts): Core => {
     answers: {
       get: (tenantId, answerId) => state.receipts.get(tenantId, answerId),
       list: (tenantId, filter, page) => state.receipts.list(tenantId, filter, page),
+      tally: (tenantId, range) => state.receipts.tally(tenantId, range),
       feedback: async (tenantId, answerId, { rating, comment, user }) => {
         const feedback = {
           rating,

@@ -399,7 +399,12 @@ export type Receipt = Answer & {
   readonly quotaBuckets: readonly string[];
   readonly traceId: string;
   readonly feedback: readonly Feedback[];
+  /** What became of a question that the documents left open. */
+  readonly gap?: GapMark;
 };
+
+/** `dismissed`: needs no answer; `written`: somebody wrote one; `told`: and its asker was told. */
+export type GapMark = { readonly state: 'dismissed' | 'written' | 'told'; readonly at: number };
 
 export type Feedback = {
   readonly rating: 'up' | 'down';

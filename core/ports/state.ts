@@ -1,10 +1,12 @@
 import type {
+  AnswerKind,
   ApiKey,
   AuditEntry,
   ChannelRules,
   Connection,
   Document,
   Feedback,
+  GapMark,
   InboundEvent,
   Installation,
   Job,
@@ -369,14 +371,41 @@ export type ReceiptStore = {
   /** Idempotent by answer id. */
   put(receipt: Receipt): Promise<void>;
   get(tenantId: TenantId, answerId: string): Promise<Receipt | null>;
-  /** Newest first. `q` searches question and answer text. */
-  list(
-    tenantId: TenantId,
-    filter: { readonly outcome?: string; readonly q?: string },
-    page: Page,
-  ): Promise<Paged<Receipt>>;
+  /** Newest first. */
+  list(tenantId: TenantId, filter: ReceiptFilter, page: Page): Promise<Paged<Receipt>>;
+  /** `from` inclusive, `to` exclusive. Reads no receipt's text, so that a busy day costs little. */
+  tally(tenantId: TenantId, range: { readonly from: number; readonly to: number }): Promise<Tally>;
   /** One verdict per user (a second replaces the first); false for an unknown answer. */
   addFeedback(tenantId: TenantId, answerId: string, feedback: Feedback): Promise<boolean>;
+  /** False for an unknown answer, and for one that bears this mark already: of two who mark at once, one did it. */
+  markGap(tenantId: TenantId, answerId: string, mark: GapMark): Promise<boolean>;
+};
+
+/** Every field that is given narrows the list. */
+export type ReceiptFilter = {
+  /** A kind of answer, or a reason code. */
+  readonly outcome?: string;
+  /** Words in question or answer. */
+  readonly q?: string;
+  /** Inclusive. */
+  readonly from?: number;
+  /** Exclusive. */
+  readonly to?: number;
+  readonly platform?: string;
+  readonly channelId?: string;
+  readonly memberId?: string;
+  /** Somebody judged so. */
+  readonly rating?: Feedback['rating'];
+  /** Not found, answered without a footnote, or voted down; and nobody has seen to it since. */
+  readonly gap?: true;
+};
+
+/** How many answers came out how, and how long they took. */
+export type Tally = {
+  readonly outcomes: readonly { readonly kind: AnswerKind; readonly reason: ReasonCode; readonly count: number }[];
+  /** Of answered and not found; absent when there were none. */
+  readonly p50Ms?: number;
+  readonly p95Ms?: number;
 };
 
 export type AnswerCacheStore = {

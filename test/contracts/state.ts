@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Connection, Tenant, UsageGroup } from '../../core/domain.ts';
-import type { Paged, StateStore } from '../../core/ports/state.ts';
+import type { Paged, ReceiptFilter, StateStore } from '../../core/ports/state.ts';
 import { testStart } from '../fakes/clock.ts';
 import { aDocument, aJob, aLine, anEvent, anInboxRow, aReceipt, aSource, aTenant, fresh, noCounts } from './rows.ts';
 
@@ -851,6 +851,82 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await list({ q: '" OR question:* --' })).toEqual([]);
         expect(await state.receipts.get(tenant.id, receipts[2]!.answerId)).toEqual(receipts[2]);
         expect(await state.receipts.get(other.id, receipts[2]!.answerId)).toBeNull();
+      });
+
+      test('receipts are narrowed by place, person, verdict and time', async () => {
+        const tenant = await newTenant();
+        const there = aReceipt(tenant.id, { at: now, platform: 'discord', channelId: 'C9', memberId: 'discord:U9' });
+        const here = aReceipt(tenant.id, { at: now + 5, channelId: 'C1' });
+        for (const receipt of [there, here]) await state.receipts.put(receipt);
+        await state.receipts.addFeedback(tenant.id, here.answerId, {
+          rating: 'up',
+          comment: '"rating":"down"',
+          user: 'u',
+          at: now,
+        });
+        const ids = async (filter: ReceiptFilter) =>
+          (await state.receipts.list(tenant.id, filter, { limit: 9 })).items.map(({ answerId }) => answerId);
+        for (const filter of [
+          { platform: 'discord' },
+          { channelId: 'C9' },
+          { memberId: 'discord:U9' },
+          { to: now + 5 },
+          { platform: 'discord', channelId: 'C9', memberId: 'discord:U9', from: now, to: now + 1, q: 'leave of' },
+        ])
+          expect(await ids(filter), JSON.stringify(filter)).toEqual([there.answerId]);
+        for (const filter of [{ rating: 'up' as const }, { from: now + 1 }, { channelId: 'C1' }])
+          expect(await ids(filter), JSON.stringify(filter)).toEqual([here.answerId]);
+        expect(await ids({ rating: 'down' })).toEqual([]);
+        expect(await ids({ platform: 'discord', channelId: 'C1' })).toEqual([]);
+      });
+
+      test('answers of a time are counted by outcome, with the median and the slow end of their times', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        expect(await state.receipts.tally(tenant.id, { from: now, to: now + day })).toEqual({ outcomes: [] });
+        for (let n = 1; n <= 20; n++)
+          await state.receipts.put(aReceipt(tenant.id, { at: now + n - 1, timingsMs: { total: n * 10 } }));
+        await state.receipts.put(aReceipt(tenant.id, { at: now, kind: 'not-found', reasonCode: 'not-found' }));
+        const refused = { kind: 'refused', reasonCode: 'quota', timingsMs: { total: 0.1 } } as const;
+        await state.receipts.put(aReceipt(tenant.id, { at: now, ...refused }));
+        await state.receipts.put(aReceipt(tenant.id, { at: now - 1 }));
+        await state.receipts.put(aReceipt(tenant.id, { at: now + 20 }));
+        await state.receipts.put(aReceipt(other.id, { at: now }));
+        expect(await state.receipts.tally(tenant.id, { from: now, to: now + 20 })).toEqual({
+          outcomes: [
+            { kind: 'answered', reason: 'answered', count: 20 },
+            { kind: 'not-found', reason: 'not-found', count: 1 },
+            { kind: 'refused', reason: 'quota', count: 1 },
+          ],
+          p50Ms: 100,
+          p95Ms: 190,
+        });
+      });
+
+      test('a gap is a question without an answer, footnote or friend, until somebody sees to it', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const cited = [{ n: 1, documentId: 'd', externalId: 'x', chunkId: 'c', title: 't', quote: 'q' }];
+        const good = aReceipt(tenant.id, { citations: cited });
+        const disliked = aReceipt(tenant.id, { at: now + 1, citations: cited });
+        const bare = aReceipt(tenant.id, { at: now + 2 });
+        const missing = aReceipt(tenant.id, { at: now + 3, kind: 'not-found', reasonCode: 'not-found' });
+        const refused = aReceipt(tenant.id, { at: now + 4, kind: 'refused', reasonCode: 'quota' });
+        for (const receipt of [good, disliked, bare, missing, refused]) await state.receipts.put(receipt);
+        const verdict = (rating: 'up' | 'down') =>
+          state.receipts.addFeedback(tenant.id, disliked.answerId, { rating, user: 'u', at: now });
+        const gaps = async () =>
+          (await state.receipts.list(tenant.id, { gap: true }, { limit: 9 })).items.map(({ answerId }) => answerId);
+        await verdict('down');
+        expect(await gaps()).toEqual([missing.answerId, bare.answerId, disliked.answerId]);
+        await verdict('up');
+        expect(await gaps()).toEqual([missing.answerId, bare.answerId]);
+        const mark = { state: 'dismissed', at: now } as const;
+        expect(await state.receipts.markGap(other.id, missing.answerId, mark)).toBe(false);
+        expect(await state.receipts.markGap(tenant.id, missing.answerId, mark)).toBe(true);
+        expect(await state.receipts.markGap(tenant.id, missing.answerId, { ...mark, at: now + 1 })).toBe(false);
+        await state.receipts.put(missing);
+        expect(await gaps()).toEqual([bare.answerId]);
+        expect((await state.receipts.get(tenant.id, missing.answerId))?.gap).toEqual(mark);
+        expect(await state.receipts.markGap(tenant.id, missing.answerId, { state: 'told', at: now })).toBe(true);
       });
 
       test('a person has one verdict, the last, and a repeated write does not lose it', async () => {

@@ -426,6 +426,14 @@ export const createFakeCore = (): FakeCore => {
             ),
           page,
         ),
+      async tally(tenantId) {
+        const all = of(receipts, tenantId);
+        const outcomes = (['answered', 'not-found', 'refused'] as const).flatMap((kind) => {
+          const count = all.filter((receipt) => receipt.kind === kind).length;
+          return count === 0 ? [] : [{ kind, reason: kind === 'refused' ? ('quota' as const) : kind, count }];
+        });
+        return all.length === 0 ? { outcomes } : { outcomes, p50Ms: 800, p95Ms: 1200 };
+      },
       async feedback(tenantId, id, input) {
         const receipt = need(own(receipts, tenantId, id));
         receipts.set(id, { ...receipt, feedback: [...receipt.feedback, { ...input, at: testStart }] });

@@ -1,5 +1,5 @@
 import type { Binary, Collection, Db, Long } from 'mongodb';
-import type { Addressed, Audience, LedgerEntry, PlatformName } from '../../../domain.ts';
+import type { Addressed, Audience, GapMark, LedgerEntry, PlatformName } from '../../../domain.ts';
 import type { Generation, InboxRow, OutboxRecord } from '../../../ports/state.ts';
 
 /**
@@ -185,6 +185,15 @@ export type ReceiptDoc = {
   text: string;
   /** By a digest of the person, so that a verdict replaces the same person's in one step. */
   feedback: Record<string, FeedbackDoc>;
+  /** Whose verdict is which, by the same digests. */
+  ups?: string[];
+  downs?: string[];
+  platform?: string;
+  channelId?: string | null;
+  totalMs?: number | null;
+  /** Not found, or answered without a footnote. */
+  isOpen?: boolean;
+  gap?: GapMark | null;
   record: string;
 };
 export type CachedDoc = {

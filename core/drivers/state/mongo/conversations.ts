@@ -1,7 +1,8 @@
-import { ObjectId } from 'mongodb';
-import type { Feedback, Receipt, Turn } from '../../../domain.ts';
+import { ObjectId, type UpdateFilter } from 'mongodb';
+import type { AnswerKind, Feedback, ReasonCode, Receipt, Turn } from '../../../domain.ts';
 import { hashOf } from '../../../ids.ts';
-import type { AnswerCacheStore, ConversationStore, ReceiptStore } from '../../../ports/state.ts';
+import type { AnswerCacheStore, ConversationStore, ReceiptFilter, ReceiptStore } from '../../../ports/state.ts';
+import { percentileAt, percentiles } from '../percentiles.ts';
 import { type CachedDoc, type Collections, type FeedbackDoc, keyOf, type ReceiptDoc } from './collections.ts';
 import { all, beyond, inserted, pageOf, parsed, rowLimit, twice, within } from './queries.ts';
 
@@ -63,14 +64,18 @@ const feedbackDocOf = ({ rating, mark, comment, user, at }: Feedback): FeedbackD
   ...(user === undefined ? {} : { user }),
 });
 
-/** Everything of a receipt but the verdicts, which come one by one. */
-export const receiptFields = ({ feedback: _, ...receipt }: Receipt) => ({
+/** Everything of a receipt but the verdicts, which come one by one, and what was done about a gap. */
+export const receiptFields = ({ feedback: _, gap: __, ...receipt }: Receipt) => ({
   tenantId: receipt.tenantId,
   answerId: receipt.answerId,
   at: receipt.at,
   kind: receipt.kind,
   reasonCode: receipt.reasonCode,
   memberId: receipt.memberId ?? null,
+  platform: receipt.platform,
+  channelId: receipt.channelId ?? null,
+  totalMs: receipt.timingsMs.total ?? null,
+  isOpen: receipt.kind === 'not-found' || (receipt.kind === 'answered' && receipt.citations.length === 0),
   text: searchTextOf(receipt),
   record: JSON.stringify(receipt),
 });
@@ -78,16 +83,27 @@ export const receiptFields = ({ feedback: _, ...receipt }: Receipt) => ({
 export const receiptOf = (doc: ReceiptDoc): Receipt => ({
   ...parsed<Receipt>(doc.record),
   feedback: Object.values(doc.feedback).toSorted((a, b) => a.at - b.at),
+  ...(doc.gap === undefined || doc.gap === null ? {} : { gap: doc.gap }),
 });
 
+/** Who is for it and who against, beside the verdicts, because an index cannot look through a map. By the same digests. */
+export const sidesOf = (feedback: Readonly<Record<string, FeedbackDoc>>): Pick<ReceiptDoc, 'ups' | 'downs'> => {
+  const those = (rating: Feedback['rating']) =>
+    Object.entries(feedback).flatMap(([key, verdict]) => (verdict.rating === rating ? [key] : []));
+  return { ups: those('up'), downs: those('down') };
+};
+
 export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
-  // A repeated write must not take away the verdict that somebody gave in between.
+  // A repeated write must not take away the verdict that somebody gave in between, nor what was done about a gap.
   put: async (receipt) => {
     const feedback = Object.fromEntries(receipt.feedback.map((one) => [personKey(one.user), feedbackDocOf(one)]));
     await twice(() =>
       receipts.updateOne(
         { _id: keyOf(receipt.tenantId, receipt.answerId) },
-        { $set: receiptFields(receipt), $setOnInsert: { feedback } },
+        {
+          $set: receiptFields(receipt),
+          $setOnInsert: { feedback, ...sidesOf(feedback), gap: receipt.gap ?? null },
+        },
         { upsert: true },
       ),
     );
@@ -96,19 +112,14 @@ export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
     const doc = await receipts.findOne({ _id: keyOf(tenantId, answerId) }, within);
     return doc === null ? null : receiptOf(doc);
   },
-  list: (tenantId, { outcome, q }, page) =>
+  list: (tenantId, filter, page) =>
     pageOf(
       page,
       'time',
       (after, limit) =>
         receipts
           .find(
-            all<ReceiptDoc>([
-              { tenantId },
-              ...(outcome === undefined ? [] : [{ $or: [{ kind: outcome }, { reasonCode: outcome }] }]),
-              ...wordPatterns(q),
-              ...beyond(after, ['at', 'answerId'], '$lt'),
-            ]),
+            all<ReceiptDoc>([{ tenantId }, ...narrowedBy(filter), ...beyond(after, ['at', 'answerId'], '$lt')]),
             within,
           )
           .sort({ at: -1, answerId: -1 })
@@ -117,14 +128,64 @@ export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
       (doc) => [doc.at, doc.answerId],
       receiptOf,
     ),
+  tally: async (tenantId, { from, to }) => {
+    const inRange = { tenantId, at: { $gte: from, $lt: to } };
+    const groups = await receipts
+      .aggregate<{ _id: { kind: AnswerKind; reason: ReasonCode }; count: number }>(
+        [
+          { $match: inRange },
+          { $group: { _id: { kind: '$kind', reason: '$reasonCode' }, count: { $sum: 1 } } },
+          { $sort: { '_id.kind': 1, '_id.reason': 1 } },
+        ],
+        within,
+      )
+      .toArray();
+    const timed = { ...inRange, kind: { $ne: 'refused' }, totalMs: { $ne: null } };
+    const count = await receipts.countDocuments(timed, within);
+    const at = async (part: number): Promise<number | undefined> => {
+      const [doc] = await receipts
+        .find(timed, { ...within, projection: { _id: 0, totalMs: 1 } })
+        .sort({ totalMs: 1 })
+        .skip(percentileAt(count, part))
+        .limit(1)
+        .toArray();
+      return doc?.totalMs ?? undefined;
+    };
+    return {
+      outcomes: groups.map(({ _id, count }) => ({ kind: _id.kind, reason: _id.reason, count })),
+      ...percentiles(await at(0.5), await at(0.95)),
+    };
+  },
   addFeedback: async (tenantId, answerId, feedback) => {
+    const person = personKey(feedback.user);
+    const [side, other] = feedback.rating === 'up' ? ['ups', 'downs'] : ['downs', 'ups'];
+    const { matchedCount } = await receipts.updateOne({ _id: keyOf(tenantId, answerId) }, {
+      $set: { [`feedback.${person}`]: feedbackDocOf(feedback) },
+      $addToSet: { [side]: person },
+      $pull: { [other]: person },
+    } as UpdateFilter<ReceiptDoc>);
+    return matchedCount === 1;
+  },
+  markGap: async (tenantId, answerId, gap) => {
     const { matchedCount } = await receipts.updateOne(
-      { _id: keyOf(tenantId, answerId) },
-      { $set: { [`feedback.${personKey(feedback.user)}`]: feedbackDocOf(feedback) } },
+      { _id: keyOf(tenantId, answerId), 'gap.state': { $ne: gap.state } },
+      { $set: { gap } },
     );
     return matchedCount === 1;
   },
 });
+
+const narrowedBy = ({ outcome, q, from, to, platform, channelId, memberId, rating, gap }: ReceiptFilter): object[] => [
+  ...(outcome === undefined ? [] : [{ $or: [{ kind: outcome }, { reasonCode: outcome }] }]),
+  ...(from === undefined ? [] : [{ at: { $gte: from } }]),
+  ...(to === undefined ? [] : [{ at: { $lt: to } }]),
+  ...(platform === undefined ? [] : [{ platform }]),
+  ...(channelId === undefined ? [] : [{ channelId }]),
+  ...(memberId === undefined ? [] : [{ memberId }]),
+  ...(rating === undefined ? [] : [{ [`${rating}s.0`]: { $exists: true } }]),
+  ...(gap === true ? [{ gap: null, $or: [{ isOpen: true }, { 'downs.0': { $exists: true } }] }] : []),
+  ...wordPatterns(q),
+];
 
 export const answerCacheVerbs = ({ answerCache }: Collections): AnswerCacheStore => ({
   get: async (tenantId, key, now) => {

@@ -3,7 +3,7 @@ import type { InboundEvent, Receipt } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
 import { day, inboxFor, jobsFor, outboxFor, textFor } from '../retention.ts';
 import type { Collections, InboxDoc, ReceiptDoc } from './collections.ts';
-import { personKey, receiptFields, receiptOf } from './conversations.ts';
+import { personKey, receiptFields, receiptOf, sidesOf } from './conversations.ts';
 import { counterExpiry, tidyCounter } from './metering.ts';
 import { change, chunksOf, stepRows, trim, twice, within } from './queries.ts';
 import type { Threads } from './threads.ts';
@@ -158,9 +158,13 @@ const forgetVerdicts = async (
   while (
     await change(receipts, { tenantId, [theirs]: { $exists: true } }, (row) => {
       const { comment: _, user: __, ...verdict } = row.feedback[personKey(memberId)] ?? { rating: 'up', at: row.at };
+      const { [personKey(memberId)]: _mine, ...others } = row.feedback;
       return {
         $unset: { [theirs]: '' },
-        $set: { [`feedback.${personKey(pseudonym)}`]: verdict },
+        $set: {
+          [`feedback.${personKey(pseudonym)}`]: verdict,
+          ...sidesOf({ ...others, [personKey(pseudonym)]: verdict }),
+        },
       } as UpdateFilter<ReceiptDoc>;
     })
   );
@@ -211,6 +215,9 @@ const forgottenReceipt = (doc: ReceiptDoc, pseudonym: string): Partial<ReceiptDo
     memberId: pseudonym,
     quotaBuckets: receipt.quotaBuckets.filter((bucket) => !bucket.startsWith('member:')),
   };
-  const verdicts = receipt.feedback.map(({ comment: _c, user: _u, ...verdict }, n) => [`forgotten${n}`, verdict]);
-  return { ...receiptFields(forgotten), feedback: Object.fromEntries(verdicts) };
+  const verdicts = receipt.feedback.map(
+    ({ comment: _c, user: _u, ...verdict }, n) => [`forgotten${n}`, verdict] as const,
+  );
+  const feedback = Object.fromEntries(verdicts);
+  return { ...receiptFields(forgotten), feedback, ...sidesOf(feedback) };
 };

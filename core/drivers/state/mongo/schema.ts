@@ -69,6 +69,8 @@ const indexes = {
   receipts: [
     { name: 'newest', key: { tenantId: 1, at: 1, answerId: 1 } },
     { name: 'member', key: { tenantId: 1, memberId: 1, answerId: 1 } },
+    { name: 'tally', key: { tenantId: 1, at: 1, kind: 1, reasonCode: 1, totalMs: 1 } },
+    { name: 'channel', key: { tenantId: 1, channelId: 1, at: 1, answerId: 1 } },
   ],
   answerCache: [
     { name: 'expiry', key: { expiresAt: 1 } },

@@ -1,6 +1,7 @@
 import type { Feedback, Receipt, Turn } from '../../../domain.ts';
-import type { AnswerCacheStore, ConversationStore, ReceiptStore } from '../../../ports/state.ts';
+import type { AnswerCacheStore, ConversationStore, ReceiptFilter, ReceiptStore, Tally } from '../../../ports/state.ts';
 import { pageOf, rowLimit } from '../cursors.ts';
+import { percentileAt, percentiles } from '../percentiles.ts';
 import { type Recorded, readRecord, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
@@ -57,6 +58,37 @@ const wordsOf = (q: string | undefined): { readonly match: string | null; readon
   };
 };
 
+/** Only what is asked for stands in the statement, so that the planner can choose the index. */
+const narrowedBy = (
+  filter: ReceiptFilter,
+): { readonly conditions: readonly string[]; readonly values: readonly (string | number)[] } => {
+  const { outcome, from, to, platform, channelId, memberId, rating, gap } = filter;
+  const { match, short } = wordsOf(filter.q);
+  const narrowing: readonly (readonly [string, ...(string | number | undefined)[]])[] = [
+    ['(kind = ? OR reason_code = ?)', outcome, outcome],
+    ['at >= ?', from],
+    ['at < ?', to],
+    [`record ->> '$.platform' = ?`, platform],
+    ['channel_id = ?', channelId],
+    ['member_id = ?', memberId],
+    // In JSON a quotation mark of somebody's comment has a backslash before it, so this is never part of one.
+    [`instr(record ->> '$.feedback', ?) > 0`, rating === undefined ? undefined : `"rating":"${rating}"`],
+    ['seq IN (SELECT rowid FROM receipts_text WHERE receipts_text MATCH ?)', match ?? undefined],
+    [
+      `NOT EXISTS (
+         SELECT 1 FROM json_each(?) AS word
+         WHERE instr(lower((record ->> '$.question') || ' ' || (record ->> '$.answer')), word.value) = 0
+       )`,
+      short.length === 0 ? undefined : JSON.stringify(short),
+    ],
+  ];
+  const asked = narrowing.filter(([, value]) => value !== undefined);
+  return {
+    conditions: [...asked.map(([condition]) => condition), ...(gap === true ? ['is_gap = 1'] : [])],
+    values: asked.flatMap(([, ...values]) => values.filter((value) => value !== undefined)),
+  };
+};
+
 export const receiptVerbs = (sql: Sql): SyncGroup<ReceiptStore> => {
   const get = (tenantId: string, answerId: string) =>
     readRecord<Receipt>(
@@ -77,39 +109,56 @@ export const receiptVerbs = (sql: Sql): SyncGroup<ReceiptStore> => {
     );
   };
   return {
-    // A repeated write must not take away the verdict that somebody gave in between.
+    // A repeated write must not take away the verdict that somebody gave in between, nor what was done about a gap.
     put: (receipt) => {
-      const feedback = get(receipt.tenantId, receipt.answerId)?.feedback ?? [];
-      save(feedback.length === 0 ? receipt : { ...receipt, feedback });
+      const { feedback = [], gap } = get(receipt.tenantId, receipt.answerId) ?? {};
+      save({ ...receipt, ...(feedback.length === 0 ? {} : { feedback }), ...(gap === undefined ? {} : { gap }) });
     },
     get,
     list: (tenantId, filter, page) => {
-      const { match, short } = wordsOf(filter.q);
+      const { conditions, values } = narrowedBy(filter);
       return pageOf(
         page,
         'time',
         (after, limit) =>
           sql.all<ReceiptRow>(
             `SELECT at, answer_id, record FROM receipts
-             WHERE tenant_id = ?1 AND (?2 IS NULL OR (at, answer_id) < (?2, ?3))
-               AND (?4 IS NULL OR kind = ?4 OR reason_code = ?4)
-               ${match === null ? '' : 'AND seq IN (SELECT rowid FROM receipts_text WHERE receipts_text MATCH ?7)'}
-               AND NOT EXISTS (
-                 SELECT 1 FROM json_each(?5) AS word
-                 WHERE instr(lower((record ->> '$.question') || ' ' || (record ->> '$.answer')), word.value) = 0
-               )
-             ORDER BY at DESC, answer_id DESC LIMIT ?6`,
+             WHERE ${['tenant_id = ?', ...(after === null ? [] : ['(at, answer_id) < (?, ?)']), ...conditions].join(' AND ')}
+             ORDER BY at DESC, answer_id DESC LIMIT ?`,
             tenantId,
-            after?.[0] ?? null,
-            after?.[1] ?? null,
-            filter.outcome ?? null,
-            JSON.stringify(short),
+            ...(after ?? []),
+            ...values,
             limit,
-            ...(match === null ? [] : [match]),
           ),
         (row) => [row.at, row.answer_id],
         (row) => JSON.parse(row.record) as Receipt,
       );
+    },
+    tally: (tenantId, { from, to }) => {
+      const outcomes = sql.all<Tally['outcomes'][number]>(
+        `SELECT kind, reason_code AS reason, count(*) AS count FROM receipts INDEXED BY receipts_tally
+         WHERE tenant_id = ? AND at >= ? AND at < ? GROUP BY kind, reason_code ORDER BY kind, reason_code`,
+        tenantId,
+        from,
+        to,
+      );
+      const timed = `FROM receipts INDEXED BY receipts_tally
+        WHERE tenant_id = ? AND at >= ? AND at < ? AND kind <> 'refused' AND total_ms IS NOT NULL`;
+      const { count } = sql.one<{ readonly count: number }>(
+        `SELECT count(*) AS count ${timed}`,
+        tenantId,
+        from,
+        to,
+      ) ?? { count: 0 };
+      const at = (part: number): number | undefined =>
+        sql.one<{ readonly ms: number }>(
+          `SELECT total_ms AS ms ${timed} ORDER BY total_ms LIMIT 1 OFFSET ?`,
+          tenantId,
+          from,
+          to,
+          percentileAt(count, part),
+        )?.ms;
+      return { outcomes: outcomes.map((row) => ({ ...row })), ...percentiles(at(0.5), at(0.95)) };
     },
     addFeedback: (tenantId, answerId, feedback: Feedback) => {
       const receipt = get(tenantId, answerId);
@@ -118,6 +167,12 @@ export const receiptVerbs = (sql: Sql): SyncGroup<ReceiptStore> => {
         ...receipt,
         feedback: [...receipt.feedback.filter((earlier) => earlier.user !== feedback.user), feedback],
       });
+      return true;
+    },
+    markGap: (tenantId, answerId, gap) => {
+      const receipt = get(tenantId, answerId);
+      if (receipt === null || receipt.gap?.state === gap.state) return false;
+      save({ ...receipt, gap });
       return true;
     },
   };

@@ -200,4 +200,23 @@ CREATE TABLE person_codes (hash TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, membe
 `,
   },
   { step: 5, name: 'stopped deliveries', sql: 'ALTER TABLE outbox ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0;' },
+  {
+    step: 6,
+    name: 'counting, filtering and gaps of receipts',
+    // Computed from the record, and kept in the indexes alone: counting a day opens no record.
+    sql: `
+ALTER TABLE receipts ADD COLUMN total_ms REAL GENERATED ALWAYS AS (record ->> '$.timingsMs.total') VIRTUAL;
+ALTER TABLE receipts ADD COLUMN channel_id TEXT GENERATED ALWAYS AS (record ->> '$.channelId') VIRTUAL;
+ALTER TABLE receipts ADD COLUMN is_gap INTEGER GENERATED ALWAYS AS (
+  (record -> '$.gap') IS NULL AND (
+    kind = 'not-found'
+    OR (kind = 'answered' AND json_array_length(record, '$.citations') = 0)
+    OR instr(record ->> '$.feedback', '"rating":"down"') > 0
+  )
+) VIRTUAL;
+CREATE INDEX receipts_tally ON receipts (tenant_id, at, kind, reason_code, total_ms);
+CREATE INDEX receipts_channel ON receipts (tenant_id, channel_id, at, answer_id) WHERE channel_id IS NOT NULL;
+CREATE INDEX receipts_gaps ON receipts (tenant_id, at, answer_id) WHERE is_gap = 1;
+`,
+  },
 ];

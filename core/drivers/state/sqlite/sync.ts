@@ -110,7 +110,7 @@ export const verbs = {
     byPostedId: 'read',
   },
   conversations: { append: 'write', turns: 'read', exists: 'read', removePair: 'write' },
-  receipts: { put: 'write', get: 'read', list: 'report', addFeedback: 'write' },
+  receipts: { put: 'write', get: 'read', list: 'report', tally: 'report', addFeedback: 'write', markGap: 'write' },
   answerCache: { get: 'read', put: 'write' },
   metering: {
     reserve: 'lease',
