@@ -9,6 +9,8 @@ import { type Doors, type Env, guard, type HttpParts, limitBody, limits } from '
 import { ErrorPage } from './pages/error.tsx';
 import { renderPage } from './pages/layout.tsx';
 import { addPages } from './pages/routes.tsx';
+import { signInPath } from './pages/sign-in.tsx';
+import { ResendPage, signInHref, type Unsent, unsentOf } from './pages/signed-out.tsx';
 import type { DeclaredRoute } from './policy.ts';
 import { headersOf, invalid, methodNotAllowed, type Problem, problemOf, problemResponse } from './problem.ts';
 import { createRateLimit } from './rate-limit.ts';
@@ -60,7 +62,7 @@ export const createHttpApp = (given: HttpParts): HttpApp => {
       code: 'not-found',
     });
   });
-  app.onError((thrown, c) => {
+  app.onError(async (thrown, c) => {
     const { problem, error } = problemOf(thrown, c.req.path);
     if (problem.status >= 500) {
       parts.runtime.log.error('request failed', {
@@ -71,7 +73,8 @@ export const createHttpApp = (given: HttpParts): HttpApp => {
       });
       parts.runtime.metrics.count('errors_total', { code: error.code });
     }
-    return answerProblem(c, assets, problem, headersOf(error));
+    const unsent = problem.status === 401 ? await unsentOf(c).catch(() => null) : null;
+    return answerProblem(c, assets, problem, headersOf(error), unsent);
   });
   return Object.assign(app, { declaredRoutes: declared });
 };
@@ -101,11 +104,22 @@ const answerProblem = (
   assets: Assets,
   problem: Problem,
   headers: Readonly<Record<string, string>> = {},
+  unsent: Unsent | null = null,
 ): Response => {
   const isConsole = c.req.path === '/console' || c.req.path.startsWith('/console/');
   if (!isConsole || /text\/event-stream|application\/json/i.test(c.req.header('accept') ?? ''))
     return problemResponse(problem, headers);
-  const page = <ErrorPage shell={{ assets }} problem={problem} requestId={c.get('requestId') ?? ''} />;
+  const page =
+    unsent === null ? (
+      <ErrorPage
+        shell={{ assets }}
+        problem={problem}
+        requestId={c.get('requestId') ?? ''}
+        signIn={c.req.method === 'GET' ? signInHref(c.req.url) : signInPath}
+      />
+    ) : (
+      <ResendPage shell={{ assets }} action={c.req.path} unsent={unsent} />
+    );
   return new Response(renderPage(page), {
     status: problem.status,
     headers: { 'content-type': 'text/html; charset=utf-8', ...headers },

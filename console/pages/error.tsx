@@ -2,7 +2,17 @@ import type { Problem } from '../problem.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell } from './layout.tsx';
 
-export const ErrorPage = ({ shell, problem, requestId }: { shell: Shell; problem: Problem; requestId: string }) => {
+export const ErrorPage = ({
+  shell,
+  problem,
+  requestId,
+  signIn,
+}: {
+  shell: Shell;
+  problem: Problem;
+  requestId: string;
+  signIn: string;
+}) => {
   const known =
     problem.status === 401 || problem.status === 403 || problem.status === 404 || problem.status === 429
       ? texts.errors[problem.status]
@@ -17,7 +27,7 @@ export const ErrorPage = ({ shell, problem, requestId }: { shell: Shell; problem
         <p>{known?.text ?? problem.detail}</p>
         <p>
           {problem.status === 401 ? (
-            <a class="button primary" href="/console/sign-in">
+            <a class="button primary" href={signIn}>
               {texts.errors.signIn}
             </a>
           ) : (

@@ -6,7 +6,12 @@ import type { AddressInfo } from 'node:net';
 export type OidcProvider = {
   readonly issuer: string;
   /** Who is signed in there. */
-  person: { readonly sub: string; readonly email: string; readonly email_verified?: boolean | string; readonly name?: string };
+  person: {
+    readonly sub: string;
+    readonly email: string;
+    readonly email_verified?: boolean | string;
+    readonly name?: string;
+  };
   /** Bends the claims of the next id tokens. */
   bend: (claims: Record<string, unknown>) => Record<string, unknown>;
   /** The `iss` that comes with the code; null leaves it out. */
@@ -60,7 +65,9 @@ export const startOidcProvider = async (): Promise<OidcProvider> => {
       const form = new URLSearchParams(await textOf(request));
       const grant = codes.get(form.get('code') ?? '');
       codes.delete(form.get('code') ?? '');
-      const verifier = createHash('sha256').update(form.get('code_verifier') ?? '').digest('base64url');
+      const verifier = createHash('sha256')
+        .update(form.get('code_verifier') ?? '')
+        .digest('base64url');
       if (grant === undefined || verifier !== grant.challenge || form.get('redirect_uri') !== grant.redirectUri)
         return json({ error: 'invalid_grant' }, 400);
       const now = Math.floor(Date.now() / 1000);

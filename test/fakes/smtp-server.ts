@@ -1,5 +1,5 @@
-import { createServer, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 
 export type Mail = { readonly from: string; readonly to: readonly string[]; readonly text: string };
 
@@ -24,10 +24,10 @@ export const startSmtpServer = async (): Promise<SmtpServer> => {
     socket.on('close', () => sockets.delete(socket));
     socket.on('error', () => undefined);
     let [from, to, data, rest]: [string, string[], string[] | null, string] = ['', [], null, ''];
-    const say = (line: string): void => void socket.write(`${line}\r\n`);
-    const hear = (line: string): void => {
+    const say = (line: string): boolean => socket.write(`${line}\r\n`);
+    const hear = (line: string): unknown => {
       if (data !== null) {
-        if (line !== '.') return void data.push(line.replace(/^\./, ''));
+        if (line !== '.') return data.push(line.replace(/^\./, ''));
         const mail = { from, to, text: decode(data.join('\n')) };
         [from, to, data] = ['', [], null];
         mails.push(mail);
@@ -54,7 +54,7 @@ export const startSmtpServer = async (): Promise<SmtpServer> => {
         data = [];
         return say('354 go on');
       }
-      if (/^QUIT/i.test(line)) return void socket.end('221 bye\r\n');
+      if (/^QUIT/i.test(line)) return socket.end('221 bye\r\n');
       return say('250 ok');
     };
     say('220 fake');
@@ -87,5 +87,7 @@ export const startSmtpServer = async (): Promise<SmtpServer> => {
 /** Quoted-printable, as long addresses come. */
 const decode = (text: string): string =>
   /^content-transfer-encoding: quoted-printable/im.test(text)
-    ? text.replaceAll(/=\r?\n/g, '').replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+    ? text
+        .replaceAll(/=\r?\n/g, '')
+        .replaceAll(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
     : text;
