@@ -1,8 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { resultsIn } from './test/results.ts';
 
 /** Everything that needs no server and no browser. Pages in a real browser: `npm run test:browser`. */
 export default defineConfig({
   test: {
+    ...resultsIn('suite'),
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
     exclude: ['test/browser/**', 'node_modules/**', 'dist/**'],
     // Real sockets, worker threads and child processes share two cores on a small machine: patience, never sleeps.
