@@ -77,6 +77,7 @@ const teamsFrom = async (config: Config, parts: PlatformParts): Promise<readonly
               password: TEAMS_APP_PASSWORD,
               ...(TEAMS_TENANT_ID === undefined ? {} : { tenantId: TEAMS_TENANT_ID }),
             },
+      publicUrl: config.PUBLIC_URL,
       ...(TEAMS_OPENID_METADATA_URL === undefined ? {} : { metadataUrl: TEAMS_OPENID_METADATA_URL }),
       unauthenticated,
       guardedFetch: createGuardedFetch({ allow: config.FETCH_ALLOW }),

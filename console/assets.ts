@@ -58,6 +58,7 @@ const sheets = [
   'answers',
   'sources',
   'people',
+  'chat',
   'narrow',
 ] as const;
 const styleSheet = (): Buffer => Buffer.concat(sheets.map((name) => readFileSync(pathOf(`css/${name}.css`))));

@@ -1,4 +1,5 @@
 import { billing } from './texts/billing.ts';
+import { connections } from './texts/connections.ts';
 import { done } from './texts/done.ts';
 import { people } from './texts/people.ts';
 import { settings } from './texts/settings.ts';
@@ -9,6 +10,7 @@ export const texts = {
   product: 'Footnote',
   skip: 'Skip to the content',
   billing,
+  connections,
   done,
   people,
   settings,
@@ -16,11 +18,18 @@ export const texts = {
   nav: {
     label: 'Main',
     folded: 'Menu',
-    groups: { answers: 'Questions', knowledge: 'Knowledge', spending: 'Spending', organisation: 'Organisation' },
+    groups: {
+      answers: 'Questions',
+      knowledge: 'Knowledge',
+      chat: 'Chat',
+      spending: 'Spending',
+      organisation: 'Organisation',
+    },
     pages: {
       ask: 'Ask',
       answers: 'Answers',
       sources: 'Sources',
+      connections: 'Connections',
       usage: 'Usage',
       ledger: 'Ledger',
       quotas: 'Quotas',

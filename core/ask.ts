@@ -1,12 +1,12 @@
 import type { Answering } from './answer/answering.ts';
-import { requestedSources } from './conversation/allowed-sources.ts';
+import { allowedSources, memberInChannel, readersOf, requestedSources } from './conversation/allowed-sources.ts';
 import { asKept, logFieldsOf } from './conversation/receipts.ts';
 import type { AskHooks, AskInput } from './core.ts';
-import type { Receipt, TenantId } from './domain.ts';
+import type { Receipt, Tenant, TenantId } from './domain.ts';
 import { AppError } from './errors.ts';
 import type { Runtime } from './ports/runtime.ts';
 import type { StateStore } from './ports/state.ts';
-import { requireSources } from './tenancy/channels.ts';
+import { effectiveRules, requireSources } from './tenancy/channels.ts';
 import { requireTenant } from './tenancy/tenants.ts';
 
 /** Turns handed to the answer path; older ones are out of a follow-up's reach. */
@@ -19,7 +19,7 @@ export const createAsk =
     const { state, answering, runtime } = parts;
     const tenant = await requireTenant(state, tenantId);
     if (input.sources !== undefined) await requireSources(state, tenantId, input.sources);
-    const sourceIds = requestedSources(await state.sources.list(tenantId), input.sources);
+    const { sourceIds, instructions, language } = await settingsFor(state, tenant, input);
     const turns =
       input.conversationId === undefined
         ? []
@@ -46,8 +46,8 @@ export const createAsk =
         traceId: input.traceId,
         ...(input.user === undefined ? {} : { memberId: `${input.platform}:${input.user}` }),
         ...(sourceIds === undefined ? {} : { sourceIds }),
-        ...(tenant.settings.instructions === undefined ? {} : { instructions: tenant.settings.instructions }),
-        ...(tenant.settings.language === undefined ? {} : { language: tenant.settings.language }),
+        ...(instructions === undefined ? {} : { instructions }),
+        ...(language === undefined ? {} : { language }),
       },
       {
         signal: hooks.signal,
@@ -79,3 +79,25 @@ export const createAsk =
     });
     return receipt;
   };
+
+type Settings = {
+  readonly sourceIds?: readonly string[] | undefined;
+  readonly instructions?: string | undefined;
+  readonly language?: string | undefined;
+};
+
+/** The tenant's own settings, or those that hold in the channel that the question names. */
+const settingsFor = async (state: StateStore, tenant: Tenant, input: AskInput): Promise<Settings> => {
+  const sources = await state.sources.list(tenant.id);
+  if (input.channel === undefined) return { ...tenant.settings, sourceIds: requestedSources(sources, input.sources) };
+  const { platform, channelId } = input.channel;
+  const rules = effectiveRules(tenant, await state.channels.get(tenant.id, platform, channelId));
+  const sourceIds = allowedSources(
+    sources,
+    rules,
+    readersOf(memberInChannel, rules, rules.replies.value === 'private'),
+  );
+  if (sourceIds?.length === 0)
+    throw new AppError('invalid', 'The rules of this channel leave no source to answer from.', { at: 'channel' });
+  return { sourceIds, instructions: rules.instructions.value, language: rules.language.value };
+};

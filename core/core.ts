@@ -180,6 +180,13 @@ export type Core = {
     /** Each value with its origin. */
     rules(tenantId: TenantId, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
     put(tenantId: TenantId, platform: PlatformName, channelId: string, rules: ChannelRules): Promise<EffectiveRules>;
+    /** Those with rules of their own, and those of chat platforms in which was asked lately; newest question first. */
+    list(tenantId: TenantId): Promise<readonly ChannelView[]>;
+    /**
+     * Whom the sources would be shown to, were these the channel's own rules; nothing is kept. Throws `not-found` for an
+     * unknown source.
+     */
+    preview(tenantId: TenantId, rules: ChannelRules): Promise<AudiencePreview>;
   };
   readonly connections: Workspaces & {
     /** Throws `conflict` when the workspace belongs to a tenant already. */
@@ -249,6 +256,8 @@ export type AskInput = {
   readonly conversationId?: string;
   readonly user?: string;
   readonly sources?: readonly string[];
+  /** Asked as a person of the organisation would in that channel: by its sources, readers, instructions and language. */
+  readonly channel?: { readonly platform: PlatformName; readonly channelId: string };
   readonly platform: PlatformName;
   readonly traceId: string;
 };
@@ -317,6 +326,28 @@ export type EffectiveRules = {
     readonly value: ChannelRules[K] | undefined;
     readonly origin: 'channel' | 'tenant' | 'default';
   };
+};
+export type ChannelView = {
+  readonly platform: PlatformName;
+  readonly channelId: string;
+  readonly rules: EffectiveRules;
+  /** Of the newest question among the tenant's newest few hundred. */
+  readonly lastAskedAt?: number;
+};
+export type AudiencePreview = {
+  /** Who can read what is said in the channel, by its audience rule. */
+  readonly readers: 'everybody' | 'members';
+  readonly sources: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly audience: Audience;
+    /** Its words may stand in an answer that the whole channel reads. */
+    readonly publicly: boolean;
+    /** Its words may stand in an answer that only the asker reads, for a person of the organisation. */
+    readonly privately: boolean;
+    /** The channel's own rules name it although it is not meant for everybody who reads the channel. */
+    readonly beyond: boolean;
+  }[];
 };
 export type ConnectionInput = {
   readonly platform: Connection['platform'];

@@ -1,5 +1,6 @@
 import { type Answering, createAnswering } from './answer/answering.ts';
 import { createAsk } from './ask.ts';
+import { createChannelViews } from './channel-views.ts';
 import { requestedSources } from './conversation/allowed-sources.ts';
 import { type Conversations, createConversations } from './conversation/conversation.ts';
 import type { Core } from './core.ts';
@@ -193,7 +194,10 @@ export const createCore = (parts: CoreParts): Core => {
       ledger: (tenantId, range, page) => state.ledger.list(tenantId, range, page),
     },
     // Who asks for them here is told what stands; who changes them here is obeyed here at once.
-    channels: createChannels({ ...state, channels: { ...state.channels, put: channels.put } }),
+    channels: {
+      ...createChannels({ ...state, channels: { ...state.channels, put: channels.put } }),
+      ...createChannelViews(state),
+    },
     connections,
     hit: (key, limit, windowMs) => state.metering.hit(key, limit, windowMs, runtime.clock.now()),
     auditTrail: (tenantId, filter, page) => state.audit.list(tenantId, filter, page),

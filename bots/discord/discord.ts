@@ -63,6 +63,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
   const direct = createDirect(api);
   const now = runtime.clock.now;
   let receiver: ((event: InboundEvent) => Promise<Received>) | null = null;
+  let applicationId = options.applicationId ?? null;
 
   const hearing = createHearing({
     api,
@@ -166,6 +167,13 @@ export const createDiscord = (options: DiscordOptions): Platform => {
       }
     },
     capabilities: (scope) => capabilitiesIn(scope, settings),
+    joining: async (signal) => {
+      if (applicationId === null) {
+        const me = await api.call('get', '/applications/@me', { signal }).catch(() => null);
+        applicationId = me?.ok ? textOf(me.data, 'id') : null;
+      }
+      return applicationId === null ? {} : { link: inviteUrl(applicationId) };
+    },
     checkUp: (connection, signal) =>
       checkUpOnDiscord(
         {

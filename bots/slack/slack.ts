@@ -241,6 +241,10 @@ export const createSlack = (options: SlackOptions): Platform => {
       }
     },
     capabilities: (scope) => capabilitiesIn(scope),
+    joining: async () => ({
+      ...(oauth === undefined || connections === undefined ? {} : { link: '/slack/install' }),
+      ...(connections === undefined ? {} : { ownApp: ['botToken', 'signingSecret'] }),
+    }),
     checkUp: async (connection, signal) => {
       const context = {
         now: runtime.clock.now(),

@@ -29,6 +29,8 @@ import { createTeamsTokens } from './tokens.ts';
 export type TeamsOptions = {
   /** Null: a deployment for trying out on one machine, with Microsoft's Agents Playground. */
   readonly app: { readonly id: string; readonly password: string; readonly tenantId?: string } | null;
+  /** Where this deployment stands for the world; the app package names it. */
+  readonly publicUrl?: string;
   /** OpenID document of the signing keys; another cloud of Microsoft's, or a key server of one's own. */
   readonly metadataUrl?: string;
   /** Posts without a token are heard from this machine. */
@@ -234,6 +236,17 @@ export const createTeams = (options: TeamsOptions): Platform => {
       }
     },
     capabilities: capabilitiesIn,
+    joining: async () => {
+      if (app === null || options.publicUrl?.startsWith('https://') !== true) return {};
+      const { teamsPackage } = await import('./app-package/manifest.ts');
+      try {
+        const bytes = teamsPackage({ appId: app.id, publicUrl: options.publicUrl });
+        return { file: { name: 'footnote-teams.zip', mediaType: 'application/zip', bytes } };
+      } catch {
+        // An address that Teams does not take: there is nothing to offer.
+        return {};
+      }
+    },
     checkUp: (connection: Connection, signal) =>
       checkUpTeams({ app, tokens, heardUnasked: places.heardUnasked(connection.workspaceId) }, connection, signal),
     stop: async () => {

@@ -1,6 +1,7 @@
 import type { EffectiveRules } from '../../core/core.ts';
 import type { ChannelRules } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
+import { checkUpOf } from '../check-up.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { found, knownSources, renderConnection } from './render.ts';
@@ -94,20 +95,7 @@ export const addConnections = ({ add }: Operations, { core, platforms }: HttpPar
       const connection = found(await core.connections.get(c.get('tenant').id, params.connection), 'connection');
       const { lastEventAt, lastError, lastErrorAt } = renderConnection(connection);
       const heard = { lastEventAt, lastError, lastErrorAt };
-      const platform = platforms.find(({ name }) => name === connection.platform);
-      if (platform === undefined) {
-        return c.json({
-          items: [
-            {
-              item: `${connection.platform} is switched on`,
-              ok: false,
-              advice: `Configure ${connection.platform} in the environment of this deployment.`,
-            },
-          ],
-          ...heard,
-        });
-      }
-      const lines = await platform.checkUp(connection, AbortSignal.any([signal, AbortSignal.timeout(20_000)]));
+      const lines = await checkUpOf(platforms, connection, signal);
       return c.json({ items: lines.map(({ item, ok, advice }) => ({ item, ok, ...defined({ advice }) })), ...heard });
     },
   );

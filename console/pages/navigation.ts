@@ -24,6 +24,10 @@ export const navigation = [
     entries: [{ name: 'sources', path: 'sources', rule: 'viewer' }],
   },
   {
+    group: 'chat',
+    entries: [{ name: 'connections', path: 'connections', rule: 'viewer' }],
+  },
+  {
     group: 'spending',
     entries: [
       { name: 'usage', path: 'usage', rule: 'billing' },

@@ -6,6 +6,7 @@ import { addAccountPages } from './account-routes.tsx';
 import { addAnswerPages } from './answers-routes.tsx';
 import { addAskPages } from './ask-routes.tsx';
 import { addAuditPages } from './audit-routes.tsx';
+import { addConnectionPages } from './connections-routes.tsx';
 import { addInvitationPages } from './invitation-routes.tsx';
 import { addKeyPages } from './keys-routes.tsx';
 import { addMemberPages } from './members-routes.tsx';
@@ -28,6 +29,7 @@ export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, de
   addAskPages(pages);
   addAnswerPages(pages);
   addSourcePages(pages);
+  addConnectionPages(pages);
   addUsagePages(pages);
   addQuotaPages(pages);
   addMemberPages(pages);

@@ -6,6 +6,8 @@ export const done = {
   'source-added': 'The source is added, and its first sync has begun.',
   'source-removed': 'The source and its documents are gone.',
   'document-removed': 'The document is forgotten.',
+  connected: 'Connected. The check-up below says whether anything is missing.',
+  disconnected: 'Disconnected. The bot no longer answers there.',
   'sync-started': 'The sync has started.',
   'key-revoked': 'The key is revoked. Whoever still uses it is refused from now on.',
   forgotten: 'The person is forgotten.',

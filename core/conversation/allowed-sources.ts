@@ -11,13 +11,20 @@ export type Readers =
   | 'members';
 
 /** A private answer is read by the asker alone, a public one by everybody who can open the channel. */
-export const readersOf = (event: InboundEvent, rules: EffectiveRules, isPrivate: boolean): Readers => {
+export const readersOf = (
+  event: Pick<InboundEvent, 'scope' | 'shared'> & { readonly author: Pick<InboundEvent['author'], 'standing'> },
+  rules: Pick<EffectiveRules, 'audience'>,
+  isPrivate: boolean,
+): Readers => {
   // Absent: the platform does not tell its people apart.
   const asker: Readers =
     event.author.standing === undefined || event.author.standing === 'member' ? 'members' : 'everybody';
   if (isPrivate || event.scope === 'dm' || asker === 'everybody') return asker;
   return event.shared === true || rules.audience.value === 'everybody' ? 'everybody' : 'members';
 };
+
+/** What a person of the organisation writes in a channel, as far as readers go; for whoever asks about one from outside. */
+export const memberInChannel = { author: { standing: 'member' }, scope: 'channel' } as const;
 
 /**
  * The sources that may be quoted to these readers under these rules; undefined: all of them, empty: none. The one place

@@ -155,7 +155,18 @@ export type Platform = {
   retract?(event: InboundEvent, messageIds: readonly string[], signal: AbortSignal): Promise<void>;
   capabilities(scope: Scope): Capabilities;
   checkUp(connection: Connection, signal: AbortSignal): Promise<readonly CheckUpLine[]>;
+  /** What this deployment can offer somebody who wants the bot in a workspace. Never rejects: what cannot be known is absent. */
+  joining?(signal: AbortSignal): Promise<Joining>;
   stop(): Promise<void>;
+};
+
+export type Joining = {
+  /** Where an administrator of a workspace takes the bot in: a path of ours, or an address of the platform's. */
+  readonly link?: string;
+  /** A file to be uploaded to the platform instead. */
+  readonly file?: { readonly name: string; readonly mediaType: string; readonly bytes: Uint8Array };
+  /** A workspace may bring an app of its own; the names of the credentials that it needs. */
+  readonly ownApp?: readonly string[];
 };
 
 export type CheckUpLine = { readonly item: string; readonly ok: boolean; readonly advice?: string };

@@ -40,7 +40,7 @@ export const effectiveRules = (tenant: Tenant, channel: ChannelRules | null): Ef
   return Object.fromEntries(entries) as EffectiveRules;
 };
 
-export const createChannels = (state: StateStore): Core['channels'] => {
+export const createChannels = (state: StateStore): Pick<Core['channels'], 'rules' | 'put'> => {
   const rules = async (tenantId: string, platform: PlatformName, channelId: string): Promise<EffectiveRules> =>
     effectiveRules(await requireTenant(state, tenantId), await state.channels.get(tenantId, platform, channelId));
   return {

@@ -92,10 +92,10 @@ export const cookiesOf = (response: Response): string =>
     .join('; ');
 
 /** A platform that only has routes, as the HTTP app sees it. */
-export const platformWith = (routes: Hono): Platform => ({
+export const platformWith = (routes?: Hono): Platform => ({
   name: 'slack',
   start: async () => undefined,
-  routes,
+  ...(routes === undefined ? {} : { routes }),
   openAnswer: () => Promise.reject(new Error('not in these tests')),
   capabilities: () => ({
     nativeStream: false,

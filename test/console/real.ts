@@ -38,7 +38,7 @@ export type Real = {
 /** `env`: more of the environment; `more`: what main.ts hands over only when it is configured. */
 export const openReal = async (
   env: Readonly<Record<string, string>> = {},
-  more: Pick<HttpParts, 'sendMail'> = {},
+  more: Partial<Pick<HttpParts, 'sendMail' | 'platforms'>> = {},
 ): Promise<Real> => {
   const root = await mkdtemp(join(tmpdir(), 'footnote-doors-'));
   const [dataDir, folders] = [join(root, 'data'), join(root, 'folders')];

@@ -8,6 +8,7 @@ import type {
   KeyScope,
   Membership,
   Passage,
+  PlatformName,
   QuotaLimit,
   Receipt,
   Source,
@@ -453,6 +454,12 @@ export const createFakeCore = (): FakeCore => {
         channels.set(`${tenantId}|${platform}|${channelId}`, rules);
         return effective(tenantId, platform, channelId);
       },
+      list: async (tenantId) =>
+        [...channels.keys()].flatMap((key) => {
+          const [owner, platform, channelId] = key.split('|') as [string, PlatformName, string];
+          return owner === tenantId ? [{ platform, channelId, rules: effective(tenantId, platform, channelId) }] : [];
+        }),
+      preview: async () => ({ readers: 'members', sources: [] }),
     },
     connections: {
       async create(tenantId, { platform, workspaceId, credentials }) {

@@ -1,0 +1,57 @@
+import { allowedSources, memberInChannel, type Readers, readersOf } from './conversation/allowed-sources.ts';
+import type { AudiencePreview, ChannelView, Core, EffectiveRules } from './core.ts';
+import type { Source } from './domain.ts';
+import type { StateStore } from './ports/state.ts';
+import { effectiveRules, requireSources } from './tenancy/channels.ts';
+import { requireTenant } from './tenancy/tenants.ts';
+
+/** Channels as those see them who set their rules. */
+export const createChannelViews = (state: StateStore): Pick<Core['channels'], 'list' | 'preview'> => ({
+  list: async (tenantId) => {
+    const tenant = await requireTenant(state, tenantId);
+    const [ruled, asked] = await Promise.all([
+      state.channels.list(tenantId),
+      state.receipts.list(tenantId, {}, { limit: receiptsLookedAt }),
+    ]);
+    const views = new Map<string, ChannelView>();
+    for (const { platform, channelId, rules: own } of ruled)
+      if (Object.keys(own).length > 0)
+        views.set(`${platform}:${channelId}`, { platform, channelId, rules: effectiveRules(tenant, own) });
+    // Newest first, so the first one of a channel tells when it was asked last.
+    for (const { platform, channelId, at } of asked.items) {
+      if (channelId === undefined || platform === 'api' || platform === 'console') continue;
+      const key = `${platform}:${channelId}`;
+      const view = views.get(key) ?? { platform, channelId, rules: effectiveRules(tenant, null) };
+      if (view.lastAskedAt === undefined) views.set(key, { ...view, lastAskedAt: at });
+    }
+    return [...views.values()].sort((a, b) => (b.lastAskedAt ?? 0) - (a.lastAskedAt ?? 0));
+  },
+  preview: async (tenantId, own) => {
+    const tenant = await requireTenant(state, tenantId);
+    if (own.sources !== undefined) await requireSources(state, tenantId, own.sources);
+    return previewOf(effectiveRules(tenant, own), await state.sources.list(tenantId));
+  },
+});
+
+/** Enough to find the channels of the last days, few enough to read with every look at the list. */
+const receiptsLookedAt = 200;
+
+const previewOf = (rules: EffectiveRules, sources: readonly Source[]): AudiencePreview => {
+  const readers = readersOf(memberInChannel, rules, false);
+  const allowedFor = (who: Readers): ReadonlySet<string> =>
+    new Set(allowedSources(sources, rules, who) ?? sources.map(({ id }) => id));
+  const publicly = allowedFor(readers);
+  const privately = allowedFor(readersOf(memberInChannel, rules, true));
+  const named = new Set(rules.sources.origin === 'channel' ? rules.sources.value : []);
+  return {
+    readers,
+    sources: sources.map(({ id, name, audience = 'members' }) => ({
+      id,
+      name,
+      audience,
+      publicly: publicly.has(id),
+      privately: privately.has(id),
+      beyond: named.has(id) && !publicly.has(id),
+    })),
+  };
+};
