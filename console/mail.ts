@@ -56,4 +56,5 @@ const optionsOf = (url: string) => {
   };
 };
 
-const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').slice(0, 200);
+/** Names that people chose, as they may stand in a mail: they add no lines of their own. */
+export const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').slice(0, 200);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Role } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
+import { oneLine } from '../mail.ts';
 import { texts } from '../texts.ts';
 import { type MadeLink, MemberPage, type MemberRow, MembersPage, membersPath, nameOfMember } from './members.tsx';
 import { mayPass, type PageRequest, type Pages } from './pages.tsx';
@@ -90,7 +91,7 @@ export const addMemberPages = (pages: Pages): void => {
         if (sendMail === undefined)
           return request.show(await listPage(request, emptyForm, { text: words.linkMade(email), url }));
         try {
-          const text = words.mail(tenant.name, person.name, url);
+          const text = words.mail(oneLine(tenant.name), oneLine(person.name), url);
           await sendMail({ to: email, subject: words.mailSubject(tenant.name), text });
           return request.show(await listPage(request, emptyForm, { text: words.invited(email) }));
         } catch (error) {
