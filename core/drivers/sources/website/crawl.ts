@@ -341,7 +341,8 @@ async function* goThrough(
     }
   }
 
-  for (const [url, { canonical, change }] of deferred) {
+  // In an order of their own, or two pages that name each other would take turns from run to run.
+  for (const [url, { canonical, change }] of [...deferred].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (documents >= settings.maxPages) break;
     if (!settled.has(url) && !standsElsewhere(canonical, aliases, settled)) yield report(change);
   }

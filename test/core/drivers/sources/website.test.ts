@@ -142,6 +142,31 @@ describe('the website source', () => {
     expect(site.paths()).not.toContain('/private/a');
   });
 
+  it('waits between requests as long as robots.txt asks', async () => {
+    const waits: number[] = [];
+    let now = 0;
+    const clock: Clock = {
+      now: () => now,
+      sleep: async (ms) => {
+        waits.push(ms);
+        now += ms;
+      },
+    };
+    const source = createWebsiteSource({ fetch: createGuardedFetch({ allow: [site.host] }), clock });
+    const visit = async () => {
+      for await (const _ of (await source.open?.({ url: site.origin }))!.changes({
+        signal: AbortSignal.timeout(5_000),
+      }));
+      return Math.max(...waits.splice(0));
+    };
+    site.set('/', pageOf('Home', 'hello', ['/a', '/b']));
+    for (const path of ['/a', '/b']) site.set(path, pageOf(path, 'words'));
+    expect(await visit()).toBe(100);
+    site.set('/robots.txt', { body: 'User-agent: *\nCrawl-delay: 7', type: 'text/plain' });
+    now += 60_000;
+    expect(await visit()).toBe(7_000);
+  });
+
   it('reads nothing and removes nothing while robots.txt cannot be had, or forbids everything', async () => {
     site.set('/', pageOf('Home', 'hello'));
     const kept = keep();
@@ -226,7 +251,7 @@ describe('the website source', () => {
     ).toContain('<h1>A</h1>');
   });
 
-  it('does not take another token in the code of a page for a change', async () => {
+  it('does not take another token in the code of a page, or another stamp, for a change', async () => {
     let token = 0;
     site.otherwise((path) =>
       path === '/'
@@ -237,6 +262,7 @@ describe('the website source', () => {
               ['/x?utm_source=1'],
               `<meta name="csrf" content="${token++}"><script>var t = ${token}</script>`,
             ),
+            headers: { etag: `"${token}"` },
           }
         : null,
     );
@@ -296,6 +322,7 @@ describe('the website source', () => {
     const seen = await keep().run({ maxPages: 2_000, requestsPerSecond: 50 });
     expect(seen.at(-1)).toEqual({ type: 'complete' });
     expect(paths(seen).filter((path) => /^\/calendar\/\d+\/\d+$/.test(path)).length).toBeLessThanOrEqual(100);
+    expect(paths(seen).filter((path) => /(?:more\/.*){4}/.test(path))).toEqual([]);
     expect(paths(seen).length).toBeLessThan(1_000);
     expect(problems(seen).join()).toContain('no end of pages like /calendar/#/#');
   }, 60_000);
