@@ -219,7 +219,14 @@ const submitOn =
   };
 
 /** What the core refuses in words that belong beside the form. */
-const refusals: ReadonlySet<string> = new Set(['invalid', 'conflict', 'too-large', 'not-found', 'unreadable-document']);
+const refusals: ReadonlySet<string> = new Set([
+  'invalid',
+  'conflict',
+  'too-large',
+  'not-found',
+  'unreadable-document',
+  'address-not-allowed',
+]);
 
 const rolesIn = (memberships: readonly Membership[], tenantId: string): readonly Role[] =>
   memberships.filter((membership) => membership.tenantId === tenantId).map(({ role }) => role);

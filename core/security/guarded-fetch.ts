@@ -146,7 +146,11 @@ const judge = async (
   const addresses = ipaddr.isValid(hostname) ? [hostname] : await lookup(hostname);
   const [first] = addresses;
   if (first === undefined) throw new AppError('address-not-allowed', 'address not allowed: the name has no address');
-  if (!exempt && !addresses.every(isPublicAddress)) throw new AppError('address-not-allowed', 'address not allowed');
+  if (!exempt && !addresses.every(isPublicAddress))
+    throw new AppError(
+      'address-not-allowed',
+      'address not allowed: it is not one of the public Internet. Whoever runs this deployment may permit it with FETCH_ALLOW.',
+    );
   return first;
 };
 

@@ -87,7 +87,9 @@ async function* goThrough(
     resumed !== null,
     (origin) => readRobots(origin, fetchPolitely, signal),
     (url, robots) => fetchPage(url, robots, asksForChanges),
-  );
+  ).catch((error: unknown) => {
+    throw atAddress(error);
+  });
   const { robots, start } = entered;
   const origin = new URL(entered.url).origin;
   const intervalMs = intervalOf(settings, robots);
@@ -390,6 +392,12 @@ const enter = async (
   }
   throw refuse(`${address} leads on more than ${maxHops} times, or nowhere.`);
 };
+
+/** What keeps us out of the whole site is a matter of the address that was given: a form shows it there. */
+const atAddress = (error: unknown): unknown =>
+  error instanceof AppError && error.code !== 'cancelled'
+    ? new AppError(error.code, error.message, { at: 'settings.url', retryable: error.retryable, cause: error })
+    : error;
 
 /** A domain that was given up leads to somebody else's pages: that is no reason to forget what was read. */
 const movedAway = (given: string, origin: string, known: ReadonlyMap<string, unknown>): Change | null => {
