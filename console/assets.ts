@@ -57,6 +57,7 @@ const sheets = [
   'receipt',
   'answers',
   'sources',
+  'overview',
   'people',
   'chat',
   'narrow',

@@ -1,6 +1,7 @@
 import { billing } from './texts/billing.ts';
 import { connections } from './texts/connections.ts';
 import { done } from './texts/done.ts';
+import { overview } from './texts/overview.ts';
 import { people } from './texts/people.ts';
 import { settings } from './texts/settings.ts';
 import { sources } from './texts/sources.ts';
@@ -12,6 +13,7 @@ export const texts = {
   billing,
   connections,
   done,
+  overview,
   people,
   settings,
   sources,
@@ -26,6 +28,7 @@ export const texts = {
       organisation: 'Organisation',
     },
     pages: {
+      overview: 'Overview',
       ask: 'Ask',
       answers: 'Answers',
       sources: 'Sources',

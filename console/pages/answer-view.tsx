@@ -199,8 +199,9 @@ const Thumb = () => (
   </svg>
 );
 
+export const answersPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/answers`;
 export const receiptPath = (tenant: Tenant, answerId: string): string =>
-  `/console/${encodeURIComponent(tenant.slug)}/answers/${encodeURIComponent(answerId)}`;
+  `${answersPath(tenant)}/${encodeURIComponent(answerId)}`;
 
 /** A finished turn of a conversation, without its question. */
 export const AnswerCard = ({ tenant, receipt }: { tenant: Tenant; receipt: Receipt }) => (

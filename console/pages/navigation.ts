@@ -15,6 +15,7 @@ export const navigation = [
   {
     group: 'answers',
     entries: [
+      { name: 'overview', path: 'overview', rule: 'viewer' },
       { name: 'ask', path: '/console?tenant={tenant}', rule: 'viewer' },
       { name: 'answers', path: 'answers', rule: 'viewer' },
     ],

@@ -10,6 +10,7 @@ import { addConnectionPages } from './connections-routes.tsx';
 import { addInvitationPages } from './invitation-routes.tsx';
 import { addKeyPages } from './keys-routes.tsx';
 import { addMemberPages } from './members-routes.tsx';
+import { addOverviewPage } from './overview-routes.tsx';
 import { createPages } from './pages.tsx';
 import { addQuotaPages } from './quotas-routes.tsx';
 import { addResetPages } from './reset-routes.tsx';
@@ -26,6 +27,7 @@ export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, de
   addLinkPages(pages);
   addInvitationPages(pages);
   addAccountPages(pages);
+  addOverviewPage(pages);
   addAskPages(pages);
   addAnswerPages(pages);
   addSourcePages(pages);
