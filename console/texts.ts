@@ -1,3 +1,4 @@
+import { answers } from './texts/answers.ts';
 import { billing } from './texts/billing.ts';
 import { connections } from './texts/connections.ts';
 import { done } from './texts/done.ts';
@@ -10,6 +11,7 @@ import { sources } from './texts/sources.ts';
 export const texts = {
   product: 'Footnote',
   skip: 'Skip to the content',
+  answers,
   billing,
   connections,
   done,
@@ -154,16 +156,6 @@ export const texts = {
     index: (generation: number, revision: number) => `generation ${generation}, content revision ${revision}`,
     none: 'none',
   },
-  answers: {
-    title: 'Answers',
-    lead: 'Every question and what became of it, newest first.',
-    search: 'Search questions and answers',
-    searchPlaceholder: 'Search…',
-    outcome: 'Outcome',
-    anyOutcome: 'Any outcome',
-    apply: 'Filter',
-    more: 'Show older',
-  },
   outcomes: { answered: 'Answered', 'not-found': 'Not found', refused: 'Refused' },
   reasons: {
     answered: 'Answered from the documents.',
@@ -177,6 +169,21 @@ export const texts = {
     cancelled: 'It was stopped before it was finished.',
     'not-allowed': 'This person may not ask here.',
     'no-sources': 'The rules left no source to answer from.',
+    'not-addressed': 'The bot was not spoken to, and the rules of the channel want a mention.',
+    'bot-author': 'It was written by a bot, and this one may not ask.',
+    'own-message': 'The bot wrote it itself.',
+    'channel-off': 'The bot is switched off in this channel.',
+    duplicate: 'The platform sent it twice; the first one counted.',
+    'unknown-workspace': 'The workspace belonged to no tenant when it came.',
+    superseded: 'It was edited or deleted before it was answered.',
+    'question-deleted': 'The question was deleted, and its answer with it.',
+    'feedback-stored': 'A verdict was noted.',
+    'action-done': 'A button was pressed, and what it says was done.',
+    'command-done': 'A command was carried out.',
+    installed: 'The app was installed.',
+    uninstalled: 'The app was removed.',
+    unsupported: 'It was of a kind that the bot does not take.',
+    failed: 'Something went wrong while it was answered.',
   } as Readonly<Record<string, string>>,
   steps: {
     cache: 'Look in the cache',

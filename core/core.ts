@@ -8,6 +8,7 @@ import type {
   Connection,
   Document,
   InboundEvent,
+  InboundKind,
   Job,
   KeyScope,
   LedgerEntry,
@@ -15,6 +16,7 @@ import type {
   Passage,
   PlatformName,
   QuotaLimit,
+  ReasonCode,
   Receipt,
   Role,
   Source,
@@ -151,6 +153,16 @@ export type Core = {
     list(tenantId: TenantId, filter: ReceiptFilter, page: Page): Promise<Paged<Receipt>>;
     /** How the answers of a time came out; `from` inclusive, `to` exclusive. */
     tally(tenantId: TenantId, range: { readonly from: number; readonly to: number }): Promise<Tally>;
+    /** What was heard about a message of the tenant's own workspaces, oldest first; empty when nothing was. */
+    whyNot(
+      tenantId: TenantId,
+      message: {
+        readonly platform: Connection['platform'];
+        readonly channelId: string;
+        readonly messageId: string;
+        readonly workspaceId?: string;
+      },
+    ): Promise<readonly WhyNot[]>;
     /** Throws `not-found`. */
     feedback(
       tenantId: TenantId,
@@ -249,6 +261,16 @@ export type Person = {
   readonly id: string;
   /** All of them, ordered. */
   readonly memberIds: readonly string[];
+};
+
+/** One thing that was heard about a message, and what became of it. */
+export type WhyNot = {
+  readonly kind: InboundKind;
+  /** False: it waits, or is being answered now. */
+  readonly settled: boolean;
+  readonly reason?: ReasonCode;
+  readonly receivedAt: number;
+  readonly receipt: Receipt | null;
 };
 
 export type AskInput = {

@@ -7,6 +7,7 @@ import type { Core } from './core.ts';
 import { AppError } from './errors.ts';
 import { examineStores } from './examine.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { createWhyNot } from './insight/why-not.ts';
 import { createLead } from './lead.ts';
 import { createMetering, type Metering } from './metering/metering.ts';
 import type { ChunkStore } from './ports/chunks.ts';
@@ -168,6 +169,7 @@ export const createCore = (parts: CoreParts): Core => {
     answers: {
       get: (tenantId, answerId) => state.receipts.get(tenantId, answerId),
       list: (tenantId, filter, page) => state.receipts.list(tenantId, filter, page),
+      whyNot: createWhyNot({ state }),
       tally: (tenantId, range) => state.receipts.tally(tenantId, range),
       feedback: async (tenantId, answerId, { rating, comment, user }) => {
         const feedback = {

@@ -1,11 +1,24 @@
 import type { Receipt, Tenant } from '../../core/domain.ts';
 import type { Paged } from '../../core/ports/state.ts';
 import { milliseconds, texts } from '../texts.ts';
-import { receiptPath, totalMs } from './answer-view.tsx';
+import { answersPath, receiptPath, totalMs } from './answer-view.tsx';
 import { Empty, Layout, type Shell, Time } from './layout.tsx';
 import { Outcome } from './receipt.tsx';
 
-export type AnswersFilter = { readonly outcome?: string; readonly q?: string };
+/** As it stands in the address. */
+export type AnswersFilter = {
+  readonly q?: string;
+  readonly outcome?: string;
+  readonly reason?: string;
+  readonly platform?: string;
+  readonly channel?: string;
+  readonly member?: string;
+  readonly rating?: string;
+  /** Days. */
+  readonly from?: string;
+  readonly to?: string;
+  readonly gap?: string;
+};
 type ListProps = { tenant: Tenant; page: Paged<Receipt>; filter: AnswersFilter };
 
 export const AnswersPage = ({
@@ -20,7 +33,7 @@ export const AnswersPage = ({
   isFirst: boolean;
 }) => {
   const { tenant } = shell;
-  const isFiltered = filter.outcome !== undefined || filter.q !== undefined;
+  const isFiltered = Object.keys(filter).length > 0;
   if (page.items.length === 0 && !isFiltered && isFirst) {
     return (
       <Layout shell={shell} title={texts.answers.title}>
@@ -32,13 +45,18 @@ export const AnswersPage = ({
       </Layout>
     );
   }
-  const path = listPath(tenant);
+  const path = answersPath(tenant);
   return (
     <Layout shell={shell} title={texts.answers.title}>
-      <h1>{texts.answers.title}</h1>
+      <div class="head">
+        <h1>{texts.answers.title}</h1>
+        <a class="button" href={`${path}/why`}>
+          {texts.answers.why}
+        </a>
+      </div>
       <p class="lead">{texts.answers.lead}</p>
       <form
-        class="filter"
+        class="filter answers-filter"
         method="get"
         action={path}
         hx-get={path}
@@ -70,9 +88,118 @@ export const AnswersPage = ({
           ))}
         </select>
         <button type="submit">{texts.answers.apply}</button>
+        <MoreFilters filter={filter} />
       </form>
+      <p class="bar-row">
+        <a href={exportPath(tenant, filter, 'csv')}>{texts.answers.csv}</a>
+        <a href={exportPath(tenant, filter, 'ndjson')}>{texts.answers.ndjson}</a>
+        {isFiltered && <a href={path}>{texts.answers.clear}</a>}
+      </p>
       <AnswersSection tenant={tenant} page={page} filter={filter} />
     </Layout>
+  );
+};
+
+const platforms = ['slack', 'discord', 'teams', 'api', 'console'];
+
+/** Open when one of them narrows the list already. */
+const MoreFilters = ({ filter }: { filter: AnswersFilter }) => {
+  const words = texts.answers;
+  const { q: _q, outcome: _outcome, ...more } = filter;
+  return (
+    <details class="more-filters" open={Object.keys(more).length > 0}>
+      <summary>{words.moreFilters}</summary>
+      <div class="fields">
+        <Choice
+          name="reason"
+          label={words.reason}
+          none={words.anyReason}
+          value={filter.reason}
+          options={Object.keys(texts.reasons).map((code) => [code, code])}
+        />
+        <Choice
+          name="platform"
+          label={words.platform}
+          none={words.anyPlatform}
+          value={filter.platform}
+          options={platforms.map((platform) => [platform, platform])}
+        />
+        <Choice
+          name="rating"
+          label={words.rating}
+          none={words.anyRating}
+          value={filter.rating}
+          options={Object.entries(words.ratings)}
+        />
+        <label>
+          <span>{words.channel}</span>
+          <input name="channel" value={filter.channel ?? ''} placeholder={words.channelPlaceholder} maxlength={300} />
+        </label>
+        <label>
+          <span>{words.member}</span>
+          <input name="member" value={filter.member ?? ''} placeholder={words.memberPlaceholder} maxlength={300} />
+        </label>
+        <label>
+          <span>{words.from}</span>
+          <input name="from" type="date" value={filter.from ?? ''} />
+        </label>
+        <label>
+          <span>{words.to}</span>
+          <input name="to" type="date" value={filter.to ?? ''} />
+        </label>
+        <label class="check">
+          <input name="gap" type="checkbox" value="on" checked={filter.gap === 'on'} />
+          <span>{words.gap}</span>
+        </label>
+      </div>
+    </details>
+  );
+};
+
+const Choice = ({
+  name,
+  label,
+  none,
+  value,
+  options,
+}: {
+  name: string;
+  label: string;
+  none: string;
+  value: string | undefined;
+  options: readonly (readonly [string, string])[];
+}) => (
+  <label>
+    <span>{label}</span>
+    <select name={name}>
+      <option value="">{none}</option>
+      {options.map(([option, shown]) => (
+        <option value={option} selected={option === value}>
+          {shown}
+        </option>
+      ))}
+    </select>
+  </label>
+);
+
+/** What people said about an answer, in few words. */
+const Verdicts = ({ receipt }: { receipt: Receipt }) => {
+  const count = (rating: 'up' | 'down') => receipt.feedback.filter((one) => one.rating === rating).length;
+  const marks = new Set(receipt.feedback.flatMap(({ mark }) => (mark === undefined ? [] : [mark])));
+  const comments = receipt.feedback.filter(({ comment }) => comment !== undefined).length;
+  return (
+    <>
+      {(['up', 'down'] as const).map(
+        (rating) =>
+          count(rating) > 0 && (
+            <span class={`chip rated-${rating}`}>{`${texts.answers.ratings[rating]} ${count(rating)}`}</span>
+          ),
+      )}
+      {[...marks].map((mark) => (
+        <span class="chip">{texts.answers.marks[mark]}</span>
+      ))}
+      {comments > 0 && <span>{texts.answers.comments(comments)}</span>}
+    </>
   );
 };
 
@@ -100,6 +227,7 @@ export const AnswerRows = ({ tenant, page, filter }: ListProps) => (
         </a>
         <p class="figures">
           <Outcome receipt={receipt} />
+          <Verdicts receipt={receipt} />
           <Time at={receipt.at} />
           <span>{receipt.platform}</span>
           <span>{milliseconds(totalMs(receipt))}</span>
@@ -125,6 +253,9 @@ export const AnswerRows = ({ tenant, page, filter }: ListProps) => (
   </>
 );
 
-const listPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/answers`;
+const withQuery = (path: string, query: Readonly<Record<string, string | undefined>>): string =>
+  `${path}?${new URLSearchParams(Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined)).toString()}`;
 const morePath = (tenant: Tenant, filter: AnswersFilter, cursor: string): string =>
-  `${listPath(tenant)}?${new URLSearchParams({ ...filter, cursor }).toString()}`;
+  withQuery(answersPath(tenant), { ...filter, cursor });
+const exportPath = (tenant: Tenant, filter: AnswersFilter, format: 'csv' | 'ndjson'): string =>
+  withQuery(`${answersPath(tenant)}/export`, { ...filter, format });

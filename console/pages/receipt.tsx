@@ -137,6 +137,7 @@ const FeedbackList = ({ receipt }: { receipt: Receipt }) => {
           <span class={`chip rated-${feedback.rating}`}>
             {feedback.rating === 'up' ? texts.receipt.feedbackUp : texts.receipt.feedbackDown}
           </span>
+          {feedback.mark !== undefined && <span class="chip">{texts.answers.marks[feedback.mark]}</span>}
           <Time at={feedback.at} />
           {feedback.user !== undefined && <span>{feedback.user}</span>}
           {feedback.comment !== undefined && <p>{feedback.comment}</p>}

@@ -91,7 +91,7 @@ export const addUsagePages = (pages: Pages): void => {
 };
 
 /** Midnight UTC of a day; undefined when none was named. Throws `invalid` for what is no day. */
-const dayAt = (text: string | undefined): number | undefined => {
+export const dayAt = (text: string | undefined): number | undefined => {
   if (text === undefined) return undefined;
   const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
   if (Number.isNaN(at)) throw new AppError('invalid', 'A day is needed, such as 2026-11-01.', { at: 'from' });

@@ -427,6 +427,7 @@ export const createFakeCore = (): FakeCore => {
             ),
           page,
         ),
+      whyNot: async () => [],
       async tally(tenantId) {
         const all = of(receipts, tenantId);
         const outcomes = (['answered', 'not-found', 'refused'] as const).flatMap((kind) => {
