@@ -5,12 +5,14 @@ import { oneLine } from '../mail.ts';
 import { texts } from '../texts.ts';
 import { type MadeLink, MemberPage, type MemberRow, MembersPage, membersPath, nameOfMember } from './members.tsx';
 import { mayPass, type PageRequest, type Pages } from './pages.tsx';
-import { emptyForm, type FormState, formWith } from './parts/form.tsx';
+import { type FormState, formWith } from './parts/form.tsx';
 import { emailAddress } from './reset-routes.tsx';
 
 const words = texts.people.members;
 
 const role = z.enum(['owner', 'admin', 'billing', 'viewer']);
+/** The least of the roles, until another one is chosen. */
+const nobodyYet = formWith({ role: 'viewer' });
 const inviteForm = z.object({ email: emailAddress, role });
 
 /** Who belongs to a tenant: seen, invited, given another role, removed. */
@@ -72,7 +74,7 @@ export const addMemberPages = (pages: Pages): void => {
   };
 
   pages.get('/console/{tenant}/members', 'session:admin', async (request) =>
-    request.show(await listPage(request, formWith({ role: 'viewer' }))),
+    request.show(await listPage(request, nobodyYet)),
   );
 
   pages.post('/console/{tenant}/members', 'session:admin', async (request) => {
@@ -89,16 +91,16 @@ export const addMemberPages = (pages: Pages): void => {
         const { id, url } = await auth.invitations.issue({ ...invitation, byMail });
         await request.audit('invitation.create', id.slice(0, 12));
         if (sendMail === undefined)
-          return request.show(await listPage(request, emptyForm, { text: words.linkMade(email), url }));
+          return request.show(await listPage(request, nobodyYet, { text: words.linkMade(email), url }));
         try {
           const text = words.mail(oneLine(tenant.name), oneLine(person.name), url);
           await sendMail({ to: email, subject: words.mailSubject(tenant.name), text });
-          return request.show(await listPage(request, emptyForm, { text: words.invited(email) }));
+          return request.show(await listPage(request, nobodyYet, { text: words.invited(email) }));
         } catch (error) {
           runtime.log.warn('invitation mail failed', { error: error instanceof Error ? error.name : 'unknown' });
           // A link that people see proves no mailbox, so it is another one.
           const byHand = await auth.invitations.issue({ ...invitation, byMail: false });
-          return request.show(await listPage(request, emptyForm, { text: words.mailFailed, url: byHand.url }));
+          return request.show(await listPage(request, nobodyYet, { text: words.mailFailed, url: byHand.url }));
         }
       },
       again: (state) => listPage(request, state),
@@ -162,7 +164,7 @@ export const addMemberPages = (pages: Pages): void => {
         if (link === null) throw new AppError('not-found', 'There is no such person.');
         await request.audit('password.reset-link', `user:${member.userId}`);
         const text = texts.people.reset.made(member.person.email);
-        return request.show(await listPage(request, emptyForm, { text, url: link.url }));
+        return request.show(await listPage(request, nobodyYet, { text, url: link.url }));
       },
       again: (state) => memberPage(request, member, { ...state, values: { role: [member.role] } }),
     });

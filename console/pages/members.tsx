@@ -53,45 +53,8 @@ export const MembersPage = ({
           )}
         </div>
       )}
-      <Table
-        caption={words.title}
-        rows={members}
-        columns={[
-          {
-            head: words.who,
-            cell: (member) => (
-              <span class="who-is">
-                <span>
-                  {nameOfMember(member)} {member.userId === shell.person?.userId && <Chip>{words.you}</Chip>}
-                </span>
-                <small>{member.person?.email}</small>
-              </span>
-            ),
-          },
-          { head: words.role, cell: ({ role }) => words.short[role] },
-          {
-            head: words.seen,
-            cell: ({ person }) =>
-              person?.lastSeenAt === undefined ? (
-                <span class="muted">{words.never}</span>
-              ) : (
-                <Time at={person.lastSeenAt} />
-              ),
-          },
-          {
-            head: words.change,
-            cell: (member) =>
-              member.role === 'owner' && !mayMakeOwners ? null : (
-                <a
-                  href={`${path}/${encodeURIComponent(member.userId)}`}
-                  aria-label={`${words.change}: ${nameOfMember(member)}`}
-                >
-                  {words.change}
-                </a>
-              ),
-          },
-        ]}
-      />
+      {members.length === 0 && <p class="part muted">{words.none}</p>}
+      {members.length > 0 && <MemberTable shell={shell} members={members} path={path} mayMakeOwners={mayMakeOwners} />}
       {invitations.length > 0 && <Pending path={path} invitations={invitations} mayMakeOwners={mayMakeOwners} />}
       <section class="part">
         <h2>{words.inviteTitle}</h2>
@@ -104,6 +67,54 @@ export const MembersPage = ({
     </Layout>
   );
 };
+
+const MemberTable = ({
+  shell,
+  members,
+  path,
+  mayMakeOwners,
+}: {
+  shell: Shell;
+  members: readonly MemberRow[];
+  path: string;
+  mayMakeOwners: boolean;
+}) => (
+  <Table
+    caption={words.title}
+    rows={members}
+    columns={[
+      {
+        head: words.who,
+        cell: (member) => (
+          <span class="who-is">
+            <span>
+              {nameOfMember(member)} {member.userId === shell.person?.userId && <Chip>{words.you}</Chip>}
+            </span>
+            <small>{member.person?.email}</small>
+          </span>
+        ),
+      },
+      { head: words.role, cell: ({ role }) => words.short[role] },
+      {
+        head: words.seen,
+        cell: ({ person }) =>
+          person?.lastSeenAt === undefined ? <span class="muted">{words.never}</span> : <Time at={person.lastSeenAt} />,
+      },
+      {
+        head: words.change,
+        cell: (member) =>
+          member.role === 'owner' && !mayMakeOwners ? null : (
+            <a
+              href={`${path}/${encodeURIComponent(member.userId)}`}
+              aria-label={`${words.change}: ${nameOfMember(member)}`}
+            >
+              {words.change}
+            </a>
+          ),
+      },
+    ]}
+  />
+);
 
 const Pending = ({
   path,

@@ -112,6 +112,7 @@ export const people = {
     role: 'Role',
     seen: 'Last seen',
     never: 'not signed in',
+    none: 'Nobody belongs to this organisation yet. Invite the first owner.',
     you: 'you',
     unknown: 'Account removed',
     change: 'Change',

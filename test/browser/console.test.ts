@@ -82,12 +82,16 @@ describe.each(Object.entries(forms))('in %s', (_name, options) => {
     await page.selectOption('#outcome', 'not-found');
     await page.waitForURL(/outcome=not-found/);
     expect(await page.locator('.answers > li').count()).toBeGreaterThan(0);
-    await page.goto(`${server.url}/console/sign-in`);
-    await audit(page, 'sign-in');
+    const members = '/console/acme/members';
+    for (const path of ['/console/sign-in', '/console/settings/account', members, `${members}/${harness.a.userId}`]) {
+      await page.goto(server.url + path);
+      await audit(page, path);
+      await fits();
+    }
     expect(complaints).toEqual([]);
 
     // These answer 4xx on purpose, which the browser reports as a console error.
-    for (const path of ['/console/nobody/answers', '/console/sign-in/0000']) {
+    for (const path of ['/console/nobody/answers', '/console/sign-in/0000', '/console/invitations/x']) {
       await page.goto(server.url + path);
       await audit(page, path);
     }
