@@ -1,5 +1,6 @@
 import { answers } from './texts/answers.ts';
 import { billing } from './texts/billing.ts';
+import { channels } from './texts/channels.ts';
 import { connections } from './texts/connections.ts';
 import { done } from './texts/done.ts';
 import { overview } from './texts/overview.ts';
@@ -13,6 +14,7 @@ export const texts = {
   skip: 'Skip to the content',
   answers,
   billing,
+  channels,
   connections,
   done,
   overview,
@@ -34,6 +36,7 @@ export const texts = {
       ask: 'Ask',
       answers: 'Answers',
       sources: 'Sources',
+      channels: 'Channels',
       connections: 'Connections',
       usage: 'Usage',
       ledger: 'Ledger',
@@ -54,6 +57,8 @@ export const texts = {
     heading: 'What would you like to know?',
     lead: (tenant: string) => `Answers come from the documents of ${tenant}, each with its footnotes.`,
     label: 'Your question',
+    asIn: 'As in channel',
+    asInNone: 'none: with all sources',
     placeholder: 'Ask your documents…',
     followUp: 'Ask a follow-up…',
     submit: 'Ask',

@@ -6,7 +6,9 @@ import { effectiveRules, requireSources } from './tenancy/channels.ts';
 import { requireTenant } from './tenancy/tenants.ts';
 
 /** Channels as those see them who set their rules. */
-export const createChannelViews = (state: StateStore): Pick<Core['channels'], 'list' | 'preview'> => ({
+export const createChannelViews = (state: StateStore): Pick<Core['channels'], 'inherited' | 'list' | 'preview'> => ({
+  inherited: async (tenantId) =>
+    effectiveRules(tenantId === null ? { settings: {} } : await requireTenant(state, tenantId), null),
   list: async (tenantId) => {
     const tenant = await requireTenant(state, tenantId);
     const [ruled, asked] = await Promise.all([

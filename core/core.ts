@@ -192,6 +192,8 @@ export type Core = {
     /** Each value with its origin. */
     rules(tenantId: TenantId, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
     put(tenantId: TenantId, platform: PlatformName, channelId: string, rules: ChannelRules): Promise<EffectiveRules>;
+    /** What a channel without rules of its own goes by; null: where the tenant has set nothing either. */
+    inherited(tenantId: TenantId | null): Promise<EffectiveRules>;
     /** Those with rules of their own, and those of chat platforms in which was asked lately; newest question first. */
     list(tenantId: TenantId): Promise<readonly ChannelView[]>;
     /**

@@ -9,7 +9,10 @@ import { problemOf } from '../problem.ts';
 import { watchAccess } from '../revocation.ts';
 import { AnswerCard, anchorOf, growingHtml, receiptPath } from './answer-view.tsx';
 import { AskPage, NoTenantPage } from './ask.tsx';
+import { nameOfChannel, type Place } from './channels.tsx';
+import { chatPlatforms } from './connections.tsx';
 import { mayPass, type PageRequest, type Pages, tenantsFor } from './pages.tsx';
+import type { Option } from './parts/form.tsx';
 
 /** The first page: a question and its answer as it is written. */
 export const addAskPages = (pages: Pages): void => {
@@ -31,8 +34,26 @@ export const addAskPages = (pages: Pages): void => {
     if (!mayPass(roles, 'viewer')) return request.to(`/console/${encodeURIComponent(tenant.slug)}/usage`);
     const documents = await core.documents.list(tenant.id, {}, { limit: 1 });
     const shell = { assets, person, isOperator, tenants, tenant, roles, active: 'ask' as const };
-    return request.show(<AskPage shell={shell} modes={core.modes} hasDocuments={documents.items.length > 0} />);
+    return request.show(
+      <AskPage
+        shell={shell}
+        modes={core.modes}
+        hasDocuments={documents.items.length > 0}
+        channels={await channelsOf(tenant, request.query('channel'))}
+        channel={request.query('channel')}
+      />,
+    );
   });
+
+  /** Those that are known, and the one that the address names. */
+  const channelsOf = async (tenant: Tenant, wanted: string | undefined): Promise<readonly Option[]> => {
+    const named = wanted === undefined ? undefined : placeIn(wanted);
+    const known = (await core.channels.list(tenant.id)).slice(0, 100);
+    const places = new Map<string, Place>();
+    for (const { platform, channelId } of [...known, ...(named === undefined ? [] : [named])])
+      places.set(`${platform}:${channelId}`, { platform, channelId });
+    return [...places].map(([value, place]) => ({ value, label: nameOfChannel(place) }));
+  };
 
   /** A tenant beyond the first hundred is still an operator's to ask. */
   const namedTenant = async (request: PageRequest, tenants: readonly Tenant[], slug: string): Promise<Tenant> => {
@@ -53,12 +74,14 @@ export const addAskPages = (pages: Pages): void => {
     const question = text('question');
     if (question === '') throw new AppError('invalid', 'Write a question first.', { at: 'question' });
     const conversationId = text('conversationId');
+    const channel = placeIn(text('channel'));
     const input: AskInput = {
       question,
       platform: 'console',
       user: person.userId,
       traceId: c.get('requestId'),
       ...(conversationId === '' ? {} : { conversationId }),
+      ...(channel === undefined ? {} : { channel }),
     };
     if (/text\/event-stream/i.test(c.req.header('accept') ?? '')) return streamTurn(c, doors, tenant, input);
     const receipt = await core.ask(tenant.id, input, {
@@ -66,6 +89,13 @@ export const addAskPages = (pages: Pages): void => {
     });
     return request.to(receiptPath(tenant, receipt.answerId));
   });
+};
+
+/** A channel as `platform:channelId`; anything else names none. */
+const placeIn = (text: string): Place | undefined => {
+  const [, name, channelId] = /^(\w+):(.{1,200})$/s.exec(text) ?? [];
+  const platform = chatPlatforms.find((one) => one === name);
+  return platform === undefined || channelId === undefined ? undefined : { platform, channelId };
 };
 
 /** At most one rendering of the growing answer per this time; the last words come with the finished card. */

@@ -3,9 +3,18 @@ import type { Tenant } from '../../core/domain.ts';
 import { texts } from '../texts.ts';
 import { Empty, Layout, type Shell } from './layout.tsx';
 
-type AskPageProps = { shell: Shell & { tenant: Tenant }; modes: Core['modes']; hasDocuments: boolean };
+import type { Option } from './parts/form.tsx';
 
-export const AskPage = ({ shell, modes, hasDocuments }: AskPageProps) => {
+type AskPageProps = {
+  shell: Shell & { tenant: Tenant };
+  modes: Core['modes'];
+  hasDocuments: boolean;
+  /** Those whose settings a question can be asked with; `value` is `platform:channelId`. */
+  channels?: readonly Option[];
+  channel?: string | undefined;
+};
+
+export const AskPage = ({ shell, modes, hasDocuments, channels = [], channel }: AskPageProps) => {
   const { tenant } = shell;
   return (
     <Layout shell={shell} title={texts.ask.title}>
@@ -23,7 +32,26 @@ export const AskPage = ({ shell, modes, hasDocuments }: AskPageProps) => {
           </div>
           <div class="turns" data-turns></div>
           <p class="visually-hidden" role="status" data-announce></p>
-          <form class="question" method="post" action={`/console/${encodeURIComponent(tenant.slug)}/ask`} data-question>
+          {channels.length > 0 && (
+            <div class="as-in">
+              <label for="channel">{texts.ask.asIn}</label>
+              <select id="channel" name="channel" form="ask">
+                <option value="">{texts.ask.asInNone}</option>
+                {channels.map(({ value, label }) => (
+                  <option value={value} selected={value === channel}>
+                    {label}
+                  </option>
+                ))}
+              </select>
+            </div>
+          )}
+          <form
+            id="ask"
+            class="question"
+            method="post"
+            action={`/console/${encodeURIComponent(tenant.slug)}/ask`}
+            data-question
+          >
             <input type="hidden" name="conversationId" value="" />
             <label class="visually-hidden" for="question">
               {texts.ask.label}

@@ -26,7 +26,10 @@ export const navigation = [
   },
   {
     group: 'chat',
-    entries: [{ name: 'connections', path: 'connections', rule: 'viewer' }],
+    entries: [
+      { name: 'channels', path: 'channels', rule: 'viewer' },
+      { name: 'connections', path: 'connections', rule: 'viewer' },
+    ],
   },
   {
     group: 'spending',

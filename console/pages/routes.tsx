@@ -6,6 +6,7 @@ import { addAccountPages } from './account-routes.tsx';
 import { addAnswerPages } from './answers-routes.tsx';
 import { addAskPages } from './ask-routes.tsx';
 import { addAuditPages } from './audit-routes.tsx';
+import { addChannelPages } from './channels-routes.tsx';
 import { addConnectionPages } from './connections-routes.tsx';
 import { addInvitationPages } from './invitation-routes.tsx';
 import { addKeyPages } from './keys-routes.tsx';
@@ -31,6 +32,7 @@ export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, de
   addAskPages(pages);
   addAnswerPages(pages);
   addSourcePages(pages);
+  addChannelPages(pages);
   addConnectionPages(pages);
   addUsagePages(pages);
   addQuotaPages(pages);

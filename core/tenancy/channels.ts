@@ -26,7 +26,7 @@ const names = [
 ] as const satisfies readonly (keyof ChannelRules)[];
 
 /** Each rule with where it comes from: the channel, else the tenant's settings, else our default. */
-export const effectiveRules = (tenant: Tenant, channel: ChannelRules | null): EffectiveRules => {
+export const effectiveRules = (tenant: Pick<Tenant, 'settings'>, channel: ChannelRules | null): EffectiveRules => {
   const inherited: ChannelRules = {
     ...tenant.settings.channels,
     ...(tenant.settings.instructions === undefined ? {} : { instructions: tenant.settings.instructions }),

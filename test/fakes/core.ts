@@ -460,6 +460,7 @@ export const createFakeCore = (): FakeCore => {
           const [owner, platform, channelId] = key.split('|') as [string, PlatformName, string];
           return owner === tenantId ? [{ platform, channelId, rules: effective(tenantId, platform, channelId) }] : [];
         }),
+      inherited: async () => effective('', 'slack', ''),
       preview: async () => ({ readers: 'members', sources: [] }),
     },
     connections: {
