@@ -53,6 +53,20 @@ describe('adding a source', () => {
     expect((await get(`${base}/new?kind=nonsense`)).status).toBe(404);
   });
 
+  test('an address that may not be fetched is refused beside its field, and nothing that was typed is lost', async () => {
+    const fields = {
+      kind: 'website',
+      name: 'Wiki',
+      'settings.url': 'http://127.0.0.1:18999/',
+      'settings.maxPages': '7',
+    };
+    const response = await post(base, { ...fields, probe: 'on' });
+    const page = await response.text();
+    expect(response.status).toBe(422);
+    expect(page).toContain('address not allowed');
+    for (const typed of ['Wiki', 'http://127.0.0.1:18999/', 'value="7"']) expect(page).toContain(typed);
+  });
+
   test('a test of the connection names what it found and keeps nothing', async () => {
     const before = (await real.core.sources.list(tenantId)).length;
     const response = await post(base, { kind: 'folder', name: 'Probe', 'settings.path': folder, probe: 'on' });
