@@ -154,6 +154,21 @@ describe('a sync run', () => {
     expect(await bench.find('rope')).toHaveLength(4);
   });
 
+  it('tells a note and sweeps all the same', async () => {
+    let round = 0;
+    const source = await openScript(async function* () {
+      yield upsert('a', 'The anchor is heavy.');
+      if (round++ === 0) yield upsert('b', 'The buoy is red.');
+      yield { type: 'problem', isNote: true, problem: 'there were more than we may read' };
+      yield { type: 'complete' };
+    });
+    await synced(source);
+    expect(await synced(source)).toMatchObject({
+      counts: { removed: 1, failed: 0 },
+      errors: [{ problem: 'there were more than we may read' }],
+    });
+  });
+
   it('sweeps nothing at all when the listing itself had a problem', async () => {
     let second = false;
     const source = await openScript(async function* () {

@@ -4,8 +4,9 @@ import type { Clock } from '../../../ports/runtime.ts';
 import type { Change, ChangeOptions } from '../../../ports/source.ts';
 import type { GuardedResponse } from '../../../security/guarded-fetch.ts';
 import { isSignIn, pageAddress } from './address.ts';
+import { atAddress, enter, maxHops, movedAway } from './enter.ts';
 import { listSitemaps } from './list-sitemaps.ts';
-import { decodePage, type ScannedPage, scanPage } from './page.ts';
+import { decodePage, essence, isReadable, type ScannedPage, scanPage } from './page.ts';
 import type { PoliteFetch } from './polite-fetch.ts';
 import { type Robots, readRobots } from './robots.ts';
 import { createScope, type Scope } from './scope.ts';
@@ -24,7 +25,6 @@ type Parts = { readonly settings: WebsiteSettings; readonly fetchPolitely: Polit
 
 /** Under way at once, so that a slow site still gets as many requests a second as it may. */
 const lanes = 4;
-const maxHops = 5;
 const maxPageBytes = 20 * 1024 * 1024;
 /** Larger ones are fetched again when they are wanted, or a queue of them would fill the memory. */
 const keptBytes = 2 * 1024 * 1024;
@@ -364,53 +364,6 @@ const intervalOf = (settings: WebsiteSettings, robots: Robots): number =>
 
 const pageAt = (url: string, from: WaitingPage['from'] = 'link'): WaitingPage => ({ url, depth: 0, from, hops: 0 });
 
-/** Follows the first page to where it really stands: what is there decides which site is meant. */
-const enter = async (
-  address: string,
-  isResumed: boolean,
-  robotsOf: (origin: string) => Promise<Robots>,
-  fetchPage: (url: string, robots: Robots) => Promise<GuardedResponse>,
-): Promise<{ readonly url: string; readonly robots: Robots; readonly start: GuardedResponse | null }> => {
-  const refuse = (sentence: string): AppError => new AppError('unreadable-document', sentence);
-  let at = pageAddress(address);
-  const robots = new Map<string, Robots>();
-  for (let hop = 0; at !== null && hop <= maxHops; hop += 1) {
-    const { origin, href } = at;
-    const rules = robots.get(origin) ?? (await robotsOf(origin));
-    robots.set(origin, rules);
-    if (isResumed) return { url: href, robots: rules, start: null };
-    if (!rules.allows(at)) throw refuse(`robots.txt of ${origin} does not allow ${href} to be read.`);
-    const start = await fetchPage(href, rules);
-    const { status } = start;
-    if (status === 401 || status === 403) throw refuse(`${href} is not public (the site answered ${status}).`);
-    if (status === 429 || status >= 500) throw refuse(`${href} cannot be read just now (the site answered ${status}).`);
-    const to: URL | null =
-      status >= 300 && status < 400 && status !== 304 ? pageAddress(start.headers.location ?? '', at) : null;
-    if (to === null) return { url: href, robots: rules, start };
-    if (isSignIn(to)) throw refuse(`${href} leads to a sign-in; only public pages can be read.`);
-    at = to;
-  }
-  throw refuse(`${address} leads on more than ${maxHops} times, or nowhere.`);
-};
-
-/** What keeps us out of the whole site is a matter of the address that was given: a form shows it there. */
-const atAddress = (error: unknown): unknown =>
-  error instanceof AppError && error.code !== 'cancelled'
-    ? new AppError(error.code, error.message, { at: 'settings.url', retryable: error.retryable, cause: error })
-    : error;
-
-/** A domain that was given up leads to somebody else's pages: that is no reason to forget what was read. */
-const movedAway = (given: string, origin: string, known: ReadonlyMap<string, unknown>): Change | null => {
-  const bare = (hostname: string): string => hostname.replace(/^www\./, '');
-  const to = new URL(origin);
-  if (known.size === 0 || bare(new URL(given).hostname) === bare(to.hostname)) return null;
-  for (const url of known.keys()) if (URL.parse(url)?.origin === origin) return null;
-  return {
-    type: 'problem',
-    problem: `${given} now leads to ${origin}. Give that address in the settings if it is the right one; nothing was read or removed.`,
-  };
-};
-
 /** The address that a page gives as its own, when it is another one of this site. */
 const canonicalOf = ({ canonical }: ScannedPage, url: string, scope: Scope): string | null =>
   canonical !== null && canonical.href !== url && scope.includes(canonical) ? canonical.href : null;
@@ -441,20 +394,6 @@ const notesOf = function* (isCut: boolean, maxPages: number, scope: Scope): Gene
       isNote: true,
       problem: `There seems to be no end of pages like ${kind}; the rest of them was left out.`,
     };
-};
-
-const readable =
-  /^(?:text\/(?:html|plain|markdown|x-markdown)|application\/(?:xhtml\+xml|pdf|x-pdf|vnd\.openxmlformats-officedocument\.wordprocessingml\.document))$/;
-
-const essence = (contentType: string | undefined): string =>
-  (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
-
-/** By what the site says of it; where it says nothing of use, by the ending. The parser decides by content. */
-const isReadable = (url: string, contentType: string | undefined): boolean => {
-  const type = essence(contentType);
-  if (type === '' || type === 'application/octet-stream')
-    return /\.(?:html?|md|txt|pdf|docx)$/i.test(URL.parse(url)?.pathname ?? '');
-  return readable.test(type);
 };
 
 const asProblem = (error: unknown): AppError =>

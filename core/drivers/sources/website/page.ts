@@ -177,3 +177,18 @@ export const decodePage = (bytes: Uint8Array, contentType: string): string => {
     return new TextDecoder().decode(bytes);
   }
 };
+
+const readable =
+  /^(?:text\/(?:html|plain|markdown|x-markdown)|application\/(?:xhtml\+xml|pdf|x-pdf|vnd\.openxmlformats-officedocument\.wordprocessingml\.document))$/;
+
+/** The type without its parameters. */
+export const essence = (contentType: string | undefined): string =>
+  (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+
+/** By what the site says of it; where it says nothing of use, by the ending. The parser decides by content. */
+export const isReadable = (url: string, contentType: string | undefined): boolean => {
+  const type = essence(contentType);
+  if (type === '' || type === 'application/octet-stream')
+    return /\.(?:html?|md|txt|pdf|docx)$/i.test(URL.parse(url)?.pathname ?? '');
+  return readable.test(type);
+};
