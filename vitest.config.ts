@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import { resultsIn } from './test/results.ts';
 
@@ -8,6 +9,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
     exclude: ['test/browser/**', 'node_modules/**', 'dist/**'],
     // Real sockets, worker threads and child processes share two cores on a small machine: patience, never sleeps.
+    // Much of the suite waits for real sockets and processes: one file more than there are cores keeps the cores busy.
+    maxWorkers: availableParallelism() + 1,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // A leaked fake or variable would make one test's colour depend on another's.
