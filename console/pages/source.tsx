@@ -8,6 +8,9 @@ import { ActionButton } from './parts/form.tsx';
 import { Chip, More, Num, Table } from './parts/table.tsx';
 import { documentPath, isPaused, SourceState, sourcePath, sourcesPath } from './source-state.tsx';
 
+/** Problems of a run that its page shows. */
+export const shownProblems = 50;
+
 export const SourcePage = ({
   shell,
   source,
@@ -15,6 +18,7 @@ export const SourcePage = ({
   documents,
   count,
   jobs,
+  known,
   publicUrl,
   problem,
 }: {
@@ -25,6 +29,8 @@ export const SourcePage = ({
   count: number;
   /** The newest first. */
   jobs: readonly Job[];
+  /** Documents that can be opened, of those that the last run names. */
+  known: ReadonlySet<string>;
   publicUrl: string;
   problem?: string;
 }) => {
@@ -88,9 +94,9 @@ export const SourcePage = ({
         <section class="part">
           <h2>{texts.sources.errors}</h2>
           <ul class="errors">
-            {last.errors.slice(0, 50).map((error) => (
+            {last.errors.slice(0, shownProblems).map((error) => (
               <li>
-                {error.documentId === undefined ? (
+                {error.documentId === undefined || !known.has(error.documentId) ? (
                   <span class="why">{error.problem}</span>
                 ) : (
                   <a class="why" href={documentPath(shell.tenant, { id: error.documentId })}>

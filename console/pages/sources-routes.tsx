@@ -9,7 +9,7 @@ import { texts } from '../texts.ts';
 import { DocumentPage } from './document.tsx';
 import type { PageRequest, Pages } from './pages.tsx';
 import { type Form, type FormState, formWith, stateOf } from './parts/form.tsx';
-import { Progress, SourcePage } from './source.tsx';
+import { Progress, SourcePage, shownProblems } from './source.tsx';
 import { sourcePath, sourcesPath } from './source-state.tsx';
 import { KindsPage, SourceFormPage, SourcesPage } from './sources.tsx';
 
@@ -36,6 +36,13 @@ export const addSourcePages = (pages: Pages): void => {
   };
   const lastJobs = async (source: Source, limit: number): Promise<readonly Job[]> =>
     (await core.jobs.list(source.tenantId, { sourceId: source.id }, { limit })).items;
+
+  /** Which documents of a run's problems there are: what could not be read at first sight is none. */
+  const knownIn = async (job: Job | undefined): Promise<ReadonlySet<string>> => {
+    const ids = (job?.errors ?? []).slice(0, shownProblems).flatMap(({ documentId }) => documentId ?? []);
+    const found = await Promise.all(ids.map((id) => core.documents.get(job?.tenantId ?? '', id)));
+    return new Set(found.flatMap((document) => document?.id ?? []));
+  };
 
   pages.get('/console/{tenant}/sources', 'session:viewer', async (request) => {
     const sources = await core.sources.list(request.tenant.id);
@@ -118,6 +125,7 @@ export const addSourcePages = (pages: Pages): void => {
         documents={documents}
         count={count}
         jobs={jobs}
+        known={await knownIn(jobs[0])}
         publicUrl={pages.doors.config.publicUrl}
       />,
     );
@@ -284,6 +292,7 @@ export const addSourcePages = (pages: Pages): void => {
             documents={await core.documents.list(request.tenant.id, { sourceId: source.id }, { limit: 50 })}
             count={await core.documents.count(request.tenant.id, source.id)}
             jobs={jobs}
+            known={await knownIn(jobs[0])}
             publicUrl={pages.doors.config.publicUrl}
             problem={state.problem}
           />,
