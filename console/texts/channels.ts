@@ -14,7 +14,8 @@ export const channels = {
   defaultsLead: 'What every channel inherits unless it says otherwise.',
   defaultsElsewhere: 'Tone, instructions and language of the organisation stand under Settings.',
   open: 'Another channel',
-  openLead: 'The bot shows the id when somebody types settings to it in the channel.',
+  openLead:
+    'Slack and Discord show a channel’s id in its details or its menu; or ask the bot there once, and the channel appears above.',
   platform: 'Platform',
   channelId: 'Channel id',
   openButton: 'Open',
@@ -32,7 +33,7 @@ export const channels = {
   changed: 'Somebody else has changed these rules meanwhile. Load the page again to see them; nothing was saved.',
   inherit: (value: string) => `Inherit: ${value}`,
   builtIn: (value: string) => `Built in: ${value}`,
-  inherited: (value: string) => `Empty: inherited, ${value}`,
+  inherited: (value: string) => `Empty: inherited (${value})`,
   inheritedNone: 'nothing',
   everybody: 'everybody',
   nobodyNamed: 'nobody',
