@@ -3,6 +3,7 @@ import { billing } from './texts/billing.ts';
 import { channels } from './texts/channels.ts';
 import { connections } from './texts/connections.ts';
 import { done } from './texts/done.ts';
+import { gaps } from './texts/gaps.ts';
 import { overview } from './texts/overview.ts';
 import { people } from './texts/people.ts';
 import { settings } from './texts/settings.ts';
@@ -17,6 +18,7 @@ export const texts = {
   channels,
   connections,
   done,
+  gaps,
   overview,
   people,
   settings,
@@ -35,6 +37,7 @@ export const texts = {
       overview: 'Overview',
       ask: 'Ask',
       answers: 'Answers',
+      gaps: 'Gaps',
       sources: 'Sources',
       channels: 'Channels',
       connections: 'Connections',

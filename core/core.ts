@@ -7,6 +7,7 @@ import type {
   Citation,
   Connection,
   Document,
+  GapMark,
   InboundEvent,
   InboundKind,
   Job,
@@ -171,6 +172,16 @@ export type Core = {
     ): Promise<void>;
   };
 
+  readonly gaps: {
+    /**
+     * Questions since a time that the documents leave open, alike ones together, largest group first. Not `complete`:
+     * there were more than are looked at, and these are the newest.
+     */
+    list(tenantId: TenantId, since: number): Promise<{ readonly groups: readonly Gap[]; readonly complete: boolean }>;
+    /** False for an unknown answer, and for one that is marked so already. */
+    mark(tenantId: TenantId, answerId: string, mark: GapMark['state']): Promise<boolean>;
+  };
+
   readonly quotas: {
     get(tenantId: TenantId): Promise<readonly QuotaState[]>;
     put(tenantId: TenantId, limits: readonly QuotaLimit[]): Promise<readonly QuotaState[]>;
@@ -263,6 +274,27 @@ export type Person = {
   readonly id: string;
   /** All of them, ordered. */
   readonly memberIds: readonly string[];
+};
+
+/** Questions that are one question, asked in several ways. */
+export type Gap = {
+  /** The answer id of the first of them. */
+  readonly id: string;
+  /** As it was first asked. */
+  readonly question: string;
+  /** Newest first. */
+  readonly asked: readonly GapQuestion[];
+  /** How many different people. */
+  readonly askers: number;
+  readonly lastAt: number;
+};
+export type GapQuestion = {
+  readonly answerId: string;
+  readonly question: string;
+  readonly at: number;
+  /** `uncertain`: answered, but with no footnote. */
+  readonly why: 'not-found' | 'uncertain' | 'down-voted';
+  readonly memberId?: string;
 };
 
 /** One thing that was heard about a message, and what became of it. */

@@ -7,6 +7,7 @@ import type { Core } from './core.ts';
 import { AppError } from './errors.ts';
 import { examineStores } from './examine.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { createGaps } from './insight/gaps.ts';
 import { createWhyNot } from './insight/why-not.ts';
 import { createLead } from './lead.ts';
 import { createMetering, type Metering } from './metering/metering.ts';
@@ -183,6 +184,7 @@ export const createCore = (parts: CoreParts): Core => {
         runtime.metrics.count('feedback_total', { rating });
       },
     },
+    gaps: createGaps({ state, runtime }),
     quotas: {
       get: (tenantId) => metering.limits(tenantId),
       put: async (tenantId, limits) => {

@@ -18,6 +18,7 @@ export const navigation = [
       { name: 'overview', path: 'overview', rule: 'viewer' },
       { name: 'ask', path: '/console?tenant={tenant}', rule: 'viewer' },
       { name: 'answers', path: 'answers', rule: 'viewer' },
+      { name: 'gaps', path: 'gaps', rule: 'viewer' },
     ],
   },
   {

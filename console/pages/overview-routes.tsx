@@ -2,6 +2,7 @@ import type { Core, Tally } from '../../core/core.ts';
 import type { Tenant } from '../../core/domain.ts';
 import { texts } from '../texts.ts';
 import { answersPath } from './answer-view.tsx';
+import { gapsPath } from './gaps.tsx';
 import { type Health, isFailing, limitInWords, type Need, OverviewPage, type SourceHealth } from './overview.tsx';
 import { mayPass, type Pages } from './pages.tsx';
 import { quotasPath } from './quotas.tsx';
@@ -38,7 +39,7 @@ export const addOverviewPage = (pages: Pages): void => {
     const openGaps = `${gaps.items.length}${gaps.nextCursor === undefined ? '' : '+'}`;
     const needs = [
       ...needsOf(tenant, health),
-      ...(gaps.items.length === 0 ? [] : [{ text: words.gaps(openGaps), href: `${answersPath(tenant)}?gap=on` }]),
+      ...(gaps.items.length === 0 ? [] : [{ text: words.gaps(openGaps), href: gapsPath(tenant) }]),
     ];
     return request.show(<OverviewPage shell={await request.shell('overview')} health={health} needs={needs} />);
   });

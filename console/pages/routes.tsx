@@ -8,6 +8,7 @@ import { addAskPages } from './ask-routes.tsx';
 import { addAuditPages } from './audit-routes.tsx';
 import { addChannelPages } from './channels-routes.tsx';
 import { addConnectionPages } from './connections-routes.tsx';
+import { addGapPages } from './gaps-routes.tsx';
 import { addInvitationPages } from './invitation-routes.tsx';
 import { addKeyPages } from './keys-routes.tsx';
 import { addMemberPages } from './members-routes.tsx';
@@ -31,6 +32,7 @@ export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, de
   addOverviewPage(pages);
   addAskPages(pages);
   addAnswerPages(pages);
+  addGapPages(pages);
   addSourcePages(pages);
   addChannelPages(pages);
   addConnectionPages(pages);

@@ -12,6 +12,7 @@ export const idsOf = (tenant: Furnished): Readonly<Record<string, string>> => ({
   document: tenant.document.id,
   job: tenant.job.id,
   answer: tenant.receipt.answerId,
+  gap: tenant.receipt.answerId,
   connection: tenant.connection.id,
   key: tenant.keyId,
   user: tenant.userId,
@@ -22,7 +23,7 @@ export const idsOf = (tenant: Furnished): Readonly<Record<string, string>> => ({
 });
 
 /** Parameters that name something of a tenant, which another tenant may know by name. */
-export const ownedIds = ['source', 'document', 'job', 'answer', 'connection', 'key', 'user'];
+export const ownedIds = ['source', 'document', 'job', 'answer', 'gap', 'connection', 'key', 'user'];
 
 export const fill = (path: string, ids: Readonly<Record<string, string>>): string =>
   path.replaceAll(/\{(.+?)\}/g, (_, name: string) => encodeURIComponent(ids[name] ?? 'x'));

@@ -441,6 +441,19 @@ export const createFakeCore = (): FakeCore => {
         receipts.set(id, { ...receipt, feedback: [...receipt.feedback, { ...input, at: testStart }] });
       },
     },
+    gaps: {
+      list: async (tenantId) => ({
+        groups: of(receipts, tenantId).map(({ answerId, question, at }) => ({
+          id: answerId,
+          question,
+          asked: [{ answerId, question, at, why: 'not-found' as const }],
+          askers: 1,
+          lastAt: at,
+        })),
+        complete: true,
+      }),
+      mark: async (tenantId, id) => own(receipts, tenantId, id) !== null,
+    },
     quotas: {
       get: async (tenantId) => quotaStates(tenantId),
       async put(tenantId, limits) {
