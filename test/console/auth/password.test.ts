@@ -154,6 +154,14 @@ describe('the second factor', () => {
     await signIn(visitor, person.email, person.password);
     // The answer takes the older session's cookie away; whoever guesses need not obey.
     for (const [name, value] of own) visitor.cookies.set(name, value);
+    const mixed = await visitor.post('/console/sign-in/second-factor', { code: totp(person.secret) });
+    expect([mixed.status, await (await visitor.get(account)).text()]).toEqual([
+      303,
+      expect.stringContaining(person.email),
+    ]);
+
+    await signIn(visitor, person.email, person.password);
+    for (const [name, value] of own) visitor.cookies.set(name, value);
     for (let at = 0; at < 5; at++)
       await visitor.post('/console/sign-in/second-factor', { code: wrongCode(person.secret) });
     const right = await visitor.post('/console/sign-in/second-factor', { code: totp(person.secret) });
