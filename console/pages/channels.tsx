@@ -98,7 +98,7 @@ const Answering = ({ rules }: { rules: EffectiveRules }) =>
   rules.enabled.value === false ? (
     <Chip tone="bad">{words.choices.enabled.off}</Chip>
   ) : (
-    <>{shownValue('answerWhen', rules.answerWhen.value, [])}</>
+    shownValue('answerWhen', rules.answerWhen.value, [])
   );
 
 /** A rule's value in words. */

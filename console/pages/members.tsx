@@ -181,5 +181,3 @@ export const MemberPage = ({
     </Layout>
   );
 };
-
-export const isRole = (text: string): text is Exclude<Role, 'operator'> => Object.hasOwn(words.roles, text);

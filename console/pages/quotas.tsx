@@ -22,7 +22,7 @@ const scopeInWords = ({ scope, id }: QuotaState): string =>
   id === undefined || scope === 'tenant' ? words.scopes[scope] : words.scopeOne[scope](id);
 
 const Amount = ({ state, value, currency }: { state: QuotaState; value: number; currency: string }) =>
-  state.unit === 'money' ? <>{`${decimalOf(value)} ${currency}`}</> : <Num value={value} />;
+  state.unit === 'money' ? `${decimalOf(value)} ${currency}` : <Num value={value} />;
 
 export const QuotasPage = ({
   shell,

@@ -45,7 +45,7 @@ const mutations = (sample: unknown): unknown[] => {
   return [
     ...odd,
     ...fields.flatMap((field) => odd.map((value) => ({ ...sample, [field]: value }))),
-    ...odd.map((value) => ({ ...sample, ['__proto__x']: value, id: value, tenantId: value, role: value })),
+    ...odd.map((value) => ({ ...sample, __proto__x: value, id: value, tenantId: value, role: value })),
   ];
 };
 

@@ -60,7 +60,10 @@ export const openBench = async (options: {
   await state.tenants.create(tenant);
   const metered: MeteredCall[] = [];
   const metering = {
-    record: async (_tenantId: string, calls: readonly MeteredCall[]) => (metered.push(...calls), []),
+    record: async (_tenantId: string, calls: readonly MeteredCall[]) => {
+      metered.push(...calls);
+      return [];
+    },
   } as unknown as Metering;
   const parts: IngestParts = {
     state,
