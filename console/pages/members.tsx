@@ -1,4 +1,4 @@
-import type { Membership, Role, Tenant } from '../../core/domain.ts';
+import type { Membership, Tenant } from '../../core/domain.ts';
 import type { KnownPerson } from '../auth/accounts.ts';
 import type { Invitation } from '../auth/invitations.ts';
 import { texts } from '../texts.ts';
