@@ -62,6 +62,8 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
       work.signal,
       work.manner,
     );
+  // The record may have been long in coming: whoever took the thread over meanwhile looks at the platform only once.
+  await work.confirmLease();
   let sink: AnswerSink;
   try {
     sink = await openSink();

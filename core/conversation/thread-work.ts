@@ -145,6 +145,8 @@ export const workThread = (
     let row = fresh ?? (await inbox.pending(lease, 1))[0];
     for (let left = settings.rowsPerTurn; row !== undefined && left > 0; left -= 1) {
       if (whole.signal.aborted) return giveBack(lease);
+      // A store that took seconds to give the lease may have given the thread to somebody else since.
+      await confirmLease();
       const startedAt = clock.now();
       const handled = await workRow(row, row === fresh);
       if (handled.outcome === 'later') {

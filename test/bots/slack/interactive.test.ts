@@ -27,8 +27,11 @@ describe('commands, buttons and shortcuts in Slack, over real sockets', () => {
     const response = await bot.sender.send(command, { form: 'command' });
     expect(response.status).toBe(200);
     expect(await response.json()).toMatchObject({ response_type: 'ephemeral' });
+    // The message that holds the question stands before the question is asked.
+    await until(() =>
+      expect(world.answering.asked.map(({ question }) => question)).toEqual(['how many days of leave?']),
+    );
     await until(() => expect(world.fake.answers()).toHaveLength(1));
-    expect(world.answering.asked[0]?.question).toBe('how many days of leave?');
   });
 
   it('/ask --private is answered to the asker alone', async () => {
