@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { hostname } from 'node:os';
 import { getRequestListener } from '@hono/node-server';
 import { createPlatforms } from './bots/platforms.ts';
+import { examineDeployment, versionOfThis } from './checks.ts';
 import { createHttpApp } from './console/app.tsx';
 import { type Auth, type AuthParts, createAuth } from './console/auth/auth.ts';
 import type { HttpParts } from './console/guard.ts';
@@ -77,6 +78,7 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     ...(config.DEFAULT_TENANT === undefined ? {} : { defaultTenant: config.DEFAULT_TENANT }),
     defaultWorkspaces: config.DEFAULT_TENANT_WORKSPACES,
     owner: `${hostname()}:${process.pid}:${systemRandom.hex(4)}`,
+    about: { version: versionOfThis(), node: process.version, host: hostname(), pid: process.pid },
   });
   const openAuth = async (): Promise<Auth> =>
     createAuth({
@@ -195,6 +197,10 @@ export const startFootnote = async (given: Environment = process.env, options: S
       trustedProxies: config.TRUSTED_PROXIES,
     },
     metricsText: opened.metricsText,
+    about: {
+      version: versionOfThis(),
+      findings: (signal) => examineDeployment(opened, signal),
+    },
   });
   const lines = { url: config.PUBLIC_URL, signInUrl: (await auth.firstOwnerLink(core.members))?.url ?? null };
   options.announce?.(lines);

@@ -60,6 +60,7 @@ const sheets = [
   'overview',
   'people',
   'chat',
+  'operator',
   'narrow',
 ] as const;
 const styleSheet = (): Buffer => Buffer.concat(sheets.map((name) => readFileSync(pathOf(`css/${name}.css`))));

@@ -4,6 +4,7 @@ import { bodyLimit } from 'hono/body-limit';
 import type { Core } from '../core/core.ts';
 import type { ApiKey, Membership, Tenant } from '../core/domain.ts';
 import { AppError } from '../core/errors.ts';
+import type { Finding } from '../core/ports/finding.ts';
 import type { Platform } from '../core/ports/platform.ts';
 import type { Runtime } from '../core/ports/runtime.ts';
 import type { Auth, Person } from './auth/auth.ts';
@@ -29,6 +30,14 @@ export type HttpParts = {
   };
   /** The text of `/metrics`. */
   metricsText(): Promise<string>;
+  /** What runs here, for the operator's page on health. Absent: the page says what the core knows. */
+  readonly about?:
+    | {
+        readonly version: string;
+        /** What `footnote doctor` would say; may take half a minute. */
+        findings(signal: AbortSignal): Promise<readonly Finding[]>;
+      }
+    | undefined;
 };
 
 /** What the routes are made of: the same, with what all of them share. */
@@ -125,7 +134,11 @@ const checkSession = async ({ core, auth }: HttpParts, rule: SessionRule, c: Con
   const memberships = await core.members.ofUser(person.userId);
   c.set('actor', { kind: 'person', name: `user:${person.userId}`, person, memberships });
   const slug = c.req.param('tenant');
-  if (slug === undefined) return;
+  if (slug === undefined) {
+    if (rule === 'operator' && !memberships.some(({ role }) => role === 'operator'))
+      throw new AppError('forbidden', 'Only an operator of this deployment may open this page.');
+    return;
+  }
 
   const tenant = await core.tenants.bySlug(slug);
   const own = memberships.filter((membership) => membership.role === 'operator' || membership.tenantId === tenant?.id);

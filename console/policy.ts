@@ -8,9 +8,10 @@ import type { KeyScope, Role } from '../core/domain.ts';
  * - `operator`: the operator's token. `key:any`: a living key of the tenant named in the path. `key:ask` …: such a key with
  *   that scope or `admin`. The operator's token passes every `key:…` route.
  * - `session:any`: a signed-in person. `session:viewer` …: one whose role in the tenant named in the path is in the list below.
+ *   `session:operator`: one who is an operator of the deployment, whether or not the path names a tenant.
  */
 export type Policy = 'public' | 'metrics' | 'operator' | `key:${KeyScope | 'any'}` | `session:${SessionRule}`;
-export type SessionRule = 'any' | 'viewer' | 'billing' | 'admin' | 'owner';
+export type SessionRule = 'any' | 'viewer' | 'billing' | 'admin' | 'owner' | 'operator';
 
 /** Roles that satisfy a rule within a tenant. Billing reviewers see no message text. Operators pass everywhere. */
 export const rolesFor: Readonly<Record<Exclude<SessionRule, 'any'>, readonly Role[]>> = {
@@ -18,6 +19,7 @@ export const rolesFor: Readonly<Record<Exclude<SessionRule, 'any'>, readonly Rol
   billing: ['owner', 'admin', 'billing'],
   admin: ['owner', 'admin'],
   owner: ['owner'],
+  operator: [],
 };
 
 export type DeclaredRoute = {

@@ -4,6 +4,7 @@ import { channels } from './texts/channels.ts';
 import { connections } from './texts/connections.ts';
 import { done } from './texts/done.ts';
 import { gaps } from './texts/gaps.ts';
+import { operator } from './texts/operator.ts';
 import { overview } from './texts/overview.ts';
 import { people } from './texts/people.ts';
 import { settings } from './texts/settings.ts';
@@ -19,6 +20,7 @@ export const texts = {
   connections,
   done,
   gaps,
+  operator,
   overview,
   people,
   settings,
@@ -32,6 +34,7 @@ export const texts = {
       chat: 'Chat',
       spending: 'Spending',
       organisation: 'Organisation',
+      deployment: 'Deployment',
     },
     pages: {
       overview: 'Overview',
@@ -49,11 +52,16 @@ export const texts = {
       keys: 'API keys',
       audit: 'Audit log',
       members: 'Members',
+      'operator-tenants': 'Tenants',
+      'operator-jobs': 'Jobs and queues',
+      'operator-people': 'People',
+      'operator-health': 'Health',
     },
     signOut: 'Sign out',
     tenant: 'Tenant',
     account: 'Account',
     yourAccount: 'Your account',
+    allTenants: 'All tenants…',
   },
   ask: {
     title: 'Ask',
@@ -89,8 +97,6 @@ export const texts = {
   },
   empty: {
     tenantsTitle: 'There is no tenant to ask yet',
-    tenantsText: 'A tenant holds the documents of one organisation. An operator creates the first one in a terminal:',
-    tenantsCommand: 'npx footnote tenant create my-team',
     membershipsText: 'Your account belongs to no tenant yet. Ask an operator or an owner to add you.',
     documentsTitle: 'No documents yet',
     documentsText: (tenant: string) =>
@@ -229,6 +235,25 @@ export const texts = {
 } as const;
 
 export const number = (value: number): string => new Intl.NumberFormat('en').format(value);
+
+/** Of documents and indexes, in powers of ten as disks are sold. */
+export const bytesInWords = (bytes: number): string => {
+  if (bytes < 1_000) return `${bytes} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'] as const;
+  const power = Math.min(units.length, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1_000 ** power;
+  return `${value < 10 ? value.toFixed(1) : number(Math.round(value))} ${units[power - 1]}`;
+};
+
+/** How long something takes or took, in its largest unit: 42 s, 3 min, 5 h, 12 d. */
+export const durationInWords = (ms: number): string => {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (seconds < 90) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 90) return `${minutes} min`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`;
+};
 
 export const milliseconds = (ms: number): string =>
   ms >= 10_000

@@ -11,6 +11,7 @@ import type {
   InboundEvent,
   InboundKind,
   Job,
+  JobState,
   KeyScope,
   LedgerEntry,
   Membership,
@@ -30,10 +31,11 @@ import type {
 } from './domain.ts';
 import type { GenerationView } from './ingest/manage-reindex.ts';
 import type { SettingsField } from './ingest/settings-fields.ts';
+import type { IndexStats } from './ports/chunks.ts';
 import type { Finding } from './ports/finding.ts';
 import type { Lead } from './ports/leader.ts';
 import type { Platform, Received, Workspaces } from './ports/platform.ts';
-import type { Page, Paged, ReceiptFilter, Tally } from './ports/state.ts';
+import type { HeldJob, JobDepth, Page, Paged, ReceiptFilter, Tally, TenantFigures } from './ports/state.ts';
 
 /** What the doors (bots, console, API, command line) may do. Made by `createCore` in create-core.ts. */
 export type Core = {
@@ -86,6 +88,8 @@ export type Core = {
     /** Makes or overwrites a membership, whoever it is. */
     put(userId: string, tenantId: TenantId | null, role: Role): Promise<void>;
     operators(): Promise<number>;
+    /** Takes the operator's rights, at once. Throws `not-found`, and `conflict` for the last operator. */
+    removeOperator(userId: string): Promise<void>;
     forget(tenantId: TenantId, memberId: string): Promise<void>;
   };
 
@@ -237,6 +241,25 @@ export type Core = {
   /** What was changed and by whom, newest first; null: of the deployment. */
   auditTrail(tenantId: TenantId | null, filter: { readonly q?: string }, page: Page): Promise<Paged<AuditEntry>>;
 
+  /** Over all tenants: what the operator of the deployment sees and does. */
+  readonly deployment: {
+    /** By slug, each with what it holds, and what it asked and spent in this calendar month (UTC). */
+    tenants(filter: { readonly q?: string }, page: Page): Promise<Paged<TenantView>>;
+    /** The same for one. */
+    figures(tenantId: TenantId): Promise<TenantFigures>;
+    /** The generations of a tenant's index with what is in them. Throws `not-found`. */
+    index(tenantId: TenantId): Promise<readonly SizedGeneration[]>;
+    /** The newest first. */
+    jobs(filter: { readonly state?: JobState }, page: Page): Promise<Paged<HeldJob>>;
+    queues(): Promise<Queues>;
+    /** Asks for the work of a failed job again. Throws `not-found`, and `conflict` for one that has not failed. */
+    retry(tenantId: TenantId, jobId: string): Promise<Job>;
+    /** Ends a waiting or running job as failed. Throws `not-found`, and `conflict` for one that has ended. */
+    cancel(tenantId: TenantId, jobId: string): Promise<void>;
+    /** The processes that serve the deployment, and those that ended without a word in the last day. */
+    instances(): Promise<readonly InstanceView[]>;
+  };
+
   /** For what one instance of several may do at a time. */
   readonly lead: Lead;
 
@@ -257,7 +280,31 @@ export type Core = {
   backup(folder: string, signal: AbortSignal): Promise<void>;
 };
 
-export type { GenerationView, ReceiptFilter, SettingsField, Tally };
+export type { GenerationView, HeldJob, ReceiptFilter, SettingsField, Tally, TenantFigures };
+
+export type TenantView = { readonly tenant: Tenant; readonly figures: TenantFigures };
+/** `size`: null where the chunk store could not say. */
+export type SizedGeneration = GenerationView & { readonly size: IndexStats | null };
+export type Queues = {
+  /** Messages that wait to be answered, and how long the oldest of them does. */
+  readonly inbox: { readonly ready: number; readonly oldestMs: number };
+  readonly jobs: JobDepth;
+};
+export type InstanceView = {
+  readonly id: string;
+  readonly version: string;
+  readonly node: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly startedAt: number;
+  /** When it last said that it lives. */
+  readonly seenAt: number;
+  readonly isAlive: boolean;
+  /** The one that was asked. */
+  readonly isThis: boolean;
+  /** What only one instance does at a time and this one does now, for instance `discord-gateway`. */
+  readonly leads: readonly string[];
+};
 
 /** Members (`platform:userId`) who are one person. Made in core/tenancy/people.ts. */
 export type People = {

@@ -4,6 +4,7 @@ import { createChannelViews } from './channel-views.ts';
 import { requestedSources } from './conversation/allowed-sources.ts';
 import { type Conversations, createConversations } from './conversation/conversation.ts';
 import type { Core } from './core.ts';
+import { createDeployment } from './deployment.ts';
 import { AppError } from './errors.ts';
 import { examineStores } from './examine.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
@@ -17,6 +18,7 @@ import type { Platform } from './ports/platform.ts';
 import type { Runtime } from './ports/runtime.ts';
 import type { SourceDriver } from './ports/source.ts';
 import type { StateStore } from './ports/state.ts';
+import { type About, createPresence } from './presence.ts';
 import type { Sealer } from './security/seal.ts';
 import { createChannels, effectiveRules, requireSources } from './tenancy/channels.ts';
 import { createConnections } from './tenancy/connections.ts';
@@ -43,6 +45,8 @@ export type CoreParts = {
   readonly defaultWorkspaces?: readonly string[];
   /** Names this process in leases; unique per process. */
   readonly owner: string;
+  /** What this process says of itself while it serves. */
+  readonly about?: About;
 };
 
 const sweepEveryMs = 30_000;
@@ -76,9 +80,11 @@ export const createCore = (parts: CoreParts): Core => {
       effectiveRules(tenant, await channels.get(tenant.id, platform, channelId)),
   });
   const tenants = createTenants({ state, ingest, runtime });
+  const presence = createPresence({ leases: state.leases, runtime, owner, about: parts.about });
   const stopping = new AbortController();
   let hearing: readonly Platform[] = [];
   let sweeping: Promise<void> = Promise.resolve();
+  let living: Promise<void> = Promise.resolve();
 
   /** One instance of several sweeps, often enough that no hold of a dead process outlives a minute. */
   const sweep = async (): Promise<void> => {
@@ -214,6 +220,7 @@ export const createCore = (parts: CoreParts): Core => {
         action,
         ...(subject === undefined ? {} : { subject }),
       }),
+    deployment: createDeployment({ state, chunks, ingest, presence, clock: runtime.clock }),
     lead: createLead({ leases: state.leases, runtime, owner }),
     examine: (signal) => examineStores({ state, chunks, embedder }, signal),
     problems: async (signal) => {
@@ -230,6 +237,7 @@ export const createCore = (parts: CoreParts): Core => {
       ingest.start();
       conversations.start(platforms);
       sweeping = sweep();
+      living = presence.live(stopping.signal);
       hearing = platforms;
       await Promise.all(platforms.map((platform) => platform.start(conversations.receive)));
       runtime.metrics.set('up', 1);
@@ -238,7 +246,7 @@ export const createCore = (parts: CoreParts): Core => {
       if (stopping.signal.aborted) return;
       stopping.abort();
       runtime.metrics.set('up', 0);
-      await Promise.allSettled([conversations.stop(forMs), ingest.stop(forMs), sweeping]);
+      await Promise.allSettled([conversations.stop(forMs), ingest.stop(forMs), sweeping, living]);
       await Promise.allSettled(hearing.map((platform) => platform.stop()));
     },
     backup: async (folder, signal) => {

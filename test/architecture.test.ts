@@ -85,8 +85,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** `core/answer/compose.ts` → `answer`; loose files of core/ that are no leaf belong to its door, `core`. */
 const roomOf = (file: string): string => {
   const [top = '', second = '', third] = file.split('/');
-  // The composition root is three files: stores.ts opens what main.ts puts together, listener.ts is the port it serves on.
-  if (top === 'main.ts' || top === 'stores.ts' || top === 'listener.ts') return 'main';
+  // The composition root is four files: stores.ts opens what main.ts puts together, listener.ts is the port it serves on,
+  // checks.ts looks at the whole.
+  if (['main.ts', 'stores.ts', 'listener.ts', 'checks.ts'].includes(top)) return 'main';
   if (top === 'demo.ts') return 'demo';
   if (top !== 'core') return top;
   if (third !== undefined) return second;

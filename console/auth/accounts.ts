@@ -31,6 +31,8 @@ export type KnownPerson = {
 export type Accounts = {
   look(userId: string): Promise<AccountState>;
   rename(userId: string, name: string): Promise<void>;
+  /** Whether it is the person's password; true as well for somebody who has none. */
+  knowsPassword(userId: string, password: string): Promise<boolean>;
   /** False: `current` is wrong; it is not asked for while there is no password. Ends every other session. */
   changePassword(
     userId: string,
@@ -72,6 +74,11 @@ export const createAccounts = (open: OpenLibrary): Accounts => {
       if (token !== kept) await internalAdapter.deleteSession(token);
   };
 
+  const knows = async ({ context }: Opened, userId: string, given: string): Promise<boolean> => {
+    const hash = (await context.internalAdapter.findCredentialAccount(userId))?.password;
+    return typeof hash !== 'string' || context.password.verify({ hash, password: given });
+  };
+
   return {
     async look(userId) {
       const { internalAdapter } = (await open()).context;
@@ -90,11 +97,14 @@ export const createAccounts = (open: OpenLibrary): Accounts => {
       await (await open()).context.internalAdapter.updateUser(userId, { name });
     },
 
+    async knowsPassword(userId, password) {
+      return knows(await open(), userId, password);
+    },
+
     async changePassword(userId, { current, next }, headers) {
       const opened = await open();
-      const { internalAdapter, password } = opened.context;
-      const hash = (await internalAdapter.findCredentialAccount(userId))?.password;
-      if (typeof hash === 'string' && !(await password.verify({ hash, password: current }))) return false;
+      const { password } = opened.context;
+      if (!(await knows(opened, userId, current))) return false;
       await endOthers(opened, userId, await tokenOf(opened, headers));
       await setPassword(opened, userId, await password.hash(next));
       return true;

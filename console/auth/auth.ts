@@ -2,9 +2,11 @@ import type { Core } from '../../core/core.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { type Accounts, createAccounts } from './accounts.ts';
+import { createEmailChanges, type EmailChanges } from './email-changes.ts';
 import { createInvitations, type Invitations } from './invitations.ts';
 import { linkLivesForMs, openLibrary } from './library.ts';
 import { createResets, type Resets } from './resets.ts';
+import { createRoster, type Roster } from './roster.ts';
 import { createSingleSignOn, type Oidc, type SingleSignOn } from './single-sign-on.ts';
 import type { UserDatabase } from './users.ts';
 
@@ -20,6 +22,8 @@ export type Auth = {
   readonly accounts: Accounts;
   readonly invitations: Invitations;
   readonly resets: Resets;
+  readonly emailChanges: EmailChanges;
+  readonly roster: Roster;
   /** Null when no provider is configured. */
   readonly singleSignOn: SingleSignOn | null;
   /** Null alike for an unknown address, one without a password, and a wrong password; it takes as long. */
@@ -107,6 +111,8 @@ export const createAuth = (parts: AuthParts): Auth => {
     accounts: createAccounts(open),
     invitations: createInvitations(open, parts),
     resets: createResets(open, parts),
+    emailChanges: createEmailChanges(open, parts),
+    roster: createRoster(open),
     singleSignOn: parts.oidc === undefined ? null : createSingleSignOn(parts, parts.oidc),
 
     async signIn(email, password, headers) {

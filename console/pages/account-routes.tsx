@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { AppError } from '../../core/errors.ts';
 import { texts } from '../texts.ts';
-import { type AccountForms, AccountPage, accountPath, BackupCodesPage, EnrolPage } from './account.tsx';
+import { type AccountForms, AccountPage, accountPath, BackupCodesPage, type EmailWay, EnrolPage } from './account.tsx';
 import type { PageRequest, Pages } from './pages.tsx';
 import { emptyForm, formWith } from './parts/form.tsx';
-import { newPassword } from './reset-routes.tsx';
+import type { MadeLink } from './parts/made-link.tsx';
+import { emailAddress, newPassword } from './reset-routes.tsx';
 import { setCookies } from './sign-in-routes.tsx';
 
 const words = texts.people.account;
@@ -16,18 +17,32 @@ const passwordField = z.string().max(1000);
 
 /** What a person keeps about themselves, in whichever tenants. */
 export const addAccountPages = (pages: Pages): void => {
-  const { auth } = pages.doors;
+  const { auth, sendMail, runtime } = pages.doors;
   const { accounts } = auth;
 
-  const page = async (request: PageRequest, forms: Partial<AccountForms> = {}) => {
+  /** Without mail the link is shown; who could make it for others may see their own. */
+  const emailWayOf = ({ isOperator, memberships }: PageRequest): EmailWay =>
+    sendMail !== undefined ? 'mail' : isOperator || memberships.some(({ role }) => role === 'owner') ? 'link' : 'ask';
+
+  const page = async (request: PageRequest, forms: Partial<AccountForms> = {}, made?: MadeLink) => {
     const { person, c } = request;
     const [shell, account, sessions] = await Promise.all([
       request.plainShell(),
       accounts.look(person.userId),
       accounts.sessions(person.userId, c.req.raw.headers),
     ]);
-    const all = { name: formWith({ name: person.name }), password: emptyForm, factor: emptyForm, ...forms };
-    return <AccountPage shell={shell} account={account} sessions={sessions} forms={all} />;
+    const empty = { email: emptyForm, password: emptyForm, factor: emptyForm };
+    const all = { name: formWith({ name: person.name }), ...empty, ...forms };
+    return (
+      <AccountPage
+        shell={shell}
+        account={account}
+        sessions={sessions}
+        forms={all}
+        emailWay={emailWayOf(request)}
+        made={made}
+      />
+    );
   };
   const limitTries = (request: PageRequest) => request.limit(`account:${request.person.userId}`, triesPerMinute);
   const wrongPassword = (at: string): AppError => new AppError('invalid', words.wrongCurrent, { at });
@@ -44,6 +59,36 @@ export const addAccountPages = (pages: Pages): void => {
       again: (state) => page(request, { name: state }),
     }),
   );
+
+  pages.post(`${accountPath}/email`, 'session:any', async (request) => {
+    await limitTries(request);
+    const change = texts.people.emailChange;
+    return request.submit(z.object({ email: emailAddress, confirmWith: passwordField.optional() }), {
+      save: async ({ email, confirmWith = '' }) => {
+        const { userId, email: current } = request.person;
+        const way = emailWayOf(request);
+        if (way === 'ask') throw new AppError('invalid', change.ask);
+        if (email.toLowerCase() === current) throw new AppError('invalid', change.same, { at: 'email' });
+        if (!(await accounts.knowsPassword(userId, confirmWith))) throw wrongPassword('confirmWith');
+        const link = await auth.emailChanges.issue(userId, email, { byMail: way === 'mail' });
+        await request.audit('account.email-link');
+        if (sendMail === undefined) {
+          if (link === null) throw new AppError('conflict', change.taken, { at: 'email' });
+          return request.show(await page(request, {}, { text: change.made(link.to), url: link.url }));
+        }
+        // Alike for an address that is taken: whose it is, is nobody's business.
+        if (link !== null) {
+          const mail = { to: link.to, subject: change.mailSubject, text: change.mail(link.url) };
+          await sendMail(mail).catch((error: unknown) => {
+            runtime.log.warn('email change mail failed', { error: error instanceof Error ? error.name : 'unknown' });
+            throw new AppError('invalid', change.mailFailed, { at: 'email' });
+          });
+        }
+        return request.show(await page(request, {}, { text: change.sent(email) }));
+      },
+      again: (state) => page(request, { email: state }),
+    });
+  });
 
   pages.post(`${accountPath}/password`, 'session:any', async (request) => {
     await limitTries(request);

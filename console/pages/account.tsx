@@ -3,6 +3,7 @@ import type { AccountState, SessionSeen } from '../auth/accounts.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { ActionButton, FormBox, type FormState, TextField } from './parts/form.tsx';
+import { type MadeLink, MadeLinkNotice } from './parts/made-link.tsx';
 import { Chip, Table } from './parts/table.tsx';
 
 const words = texts.people.account;
@@ -10,25 +11,36 @@ const words = texts.people.account;
 export const accountPath = '/console/settings/account';
 const factorPath = `${accountPath}/second-factor`;
 
-export type AccountForms = { readonly name: FormState; readonly password: FormState; readonly factor: FormState };
+export type AccountForms = Readonly<Record<'name' | 'email' | 'password' | 'factor', FormState>>;
+/** How another e-mail address is confirmed: by a mail, by a link to copy, or by somebody else. */
+export type EmailWay = 'mail' | 'link' | 'ask';
 
 export const AccountPage = ({
   shell,
   account,
   sessions,
   forms,
+  emailWay,
+  made,
 }: {
   shell: Shell;
   account: AccountState;
   sessions: readonly SessionSeen[];
   forms: AccountForms;
+  emailWay: EmailWay;
+  made?: MadeLink | undefined;
 }) => (
   <Layout shell={shell} title={words.title}>
     <h1>{words.title}</h1>
     <p class="lead">{shell.person?.email}</p>
+    {made !== undefined && <MadeLinkNotice made={made} />}
     <FormBox state={forms.name} action={accountPath} submit={words.saveName}>
       <TextField state={forms.name} name="name" label={words.name} required maxlength={100} autocomplete="name" />
     </FormBox>
+    <section class="part">
+      <h2>{texts.people.emailChange.title}</h2>
+      <EmailForm state={forms.email} hasPassword={account.hasPassword} way={emailWay} />
+    </section>
     <section class="part">
       <h2>{words.passwordTitle}</h2>
       {!account.hasPassword && <p class="lead">{words.noPassword}</p>}
@@ -49,6 +61,34 @@ export const AccountPage = ({
     </section>
   </Layout>
 );
+
+const EmailForm = ({ state, hasPassword, way }: { state: FormState; hasPassword: boolean; way: EmailWay }) => {
+  const change = texts.people.emailChange;
+  if (way === 'ask') return <p class="lead">{change.ask}</p>;
+  return (
+    <FormBox state={state} action={`${accountPath}/email`} submit={change.submit}>
+      <TextField
+        state={state}
+        name="email"
+        label={change.next}
+        type="email"
+        hint={way === 'mail' ? change.hintMail : change.hintLink}
+        required
+        autocomplete="email"
+      />
+      {hasPassword && (
+        <TextField
+          state={state}
+          name="confirmWith"
+          label={words.current}
+          type="password"
+          required
+          autocomplete="current-password"
+        />
+      )}
+    </FormBox>
+  );
+};
 
 const PasswordForm = ({ state, hasPassword }: { state: FormState; hasPassword: boolean }) => (
   <FormBox state={state} action={`${accountPath}/password`} submit={hasPassword ? words.change : words.set}>

@@ -2,6 +2,7 @@ import type { Receipt, Tenant } from '../../core/domain.ts';
 import type { Paged } from '../../core/ports/state.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { answersPath, receiptPath, totalMs } from './answer-view.tsx';
+import { askPath } from './ask.tsx';
 import { Empty, Layout, type Shell, Time } from './layout.tsx';
 import { Outcome } from './receipt.tsx';
 
@@ -38,7 +39,7 @@ export const AnswersPage = ({
     return (
       <Layout shell={shell} title={texts.answers.title}>
         <Empty title={texts.empty.answersTitle} text={texts.empty.answersText}>
-          <a class="button primary" href={`/console?tenant=${encodeURIComponent(tenant.slug)}`}>
+          <a class="button primary" href={askPath(tenant)}>
             {texts.empty.answersAction}
           </a>
         </Empty>

@@ -8,39 +8,31 @@ import type { Env, HttpParts } from '../guard.ts';
 import { problemOf } from '../problem.ts';
 import { watchAccess } from '../revocation.ts';
 import { AnswerCard, anchorOf, growingHtml, receiptPath } from './answer-view.tsx';
-import { AskPage, NoTenantPage } from './ask.tsx';
+import { AskPage } from './ask.tsx';
 import { nameOfChannel, type Place } from './channels.tsx';
 import { chatPlatforms } from './connections.tsx';
-import { mayPass, type PageRequest, type Pages, tenantsFor } from './pages.tsx';
+import type { Pages } from './pages.tsx';
 import type { Option } from './parts/form.tsx';
 
-/** The first page: a question and its answer as it is written. */
+/** A question and its answer as it is written. */
 export const addAskPages = (pages: Pages): void => {
-  const { doors, assets } = pages;
+  const { doors } = pages;
   const { core } = doors;
 
-  pages.get('/console', 'session:any', async (request) => {
-    const { memberships, person, isOperator } = request;
-    const tenants = await tenantsFor(doors, memberships);
-    const wanted = request.query('tenant');
-    const tenant = wanted === undefined ? tenants[0] : await namedTenant(request, tenants, wanted);
-    if (tenant === undefined)
-      return request.show(
-        <NoTenantPage shell={{ assets, person, isOperator, active: 'ask' }} isOperator={isOperator} />,
-      );
-    const roles = isOperator
-      ? (['operator'] as const)
-      : memberships.filter(({ tenantId }) => tenantId === tenant.id).map(({ role }) => role);
-    if (!mayPass(roles, 'viewer')) return request.to(`/console/${encodeURIComponent(tenant.slug)}/usage`);
-    const documents = await core.documents.list(tenant.id, {}, { limit: 1 });
-    const shell = { assets, person, isOperator, tenants, tenant, roles, active: 'ask' as const };
+  pages.get('/console/{tenant}/ask', 'session:viewer', async (request) => {
+    const { tenant } = request;
+    const wanted = request.query('channel');
+    const [documents, channels] = await Promise.all([
+      core.documents.list(tenant.id, {}, { limit: 1 }),
+      channelsOf(tenant, wanted),
+    ]);
     return request.show(
       <AskPage
-        shell={shell}
+        shell={await request.shell('ask')}
         modes={core.modes}
         hasDocuments={documents.items.length > 0}
-        channels={await channelsOf(tenant, request.query('channel'))}
-        channel={request.query('channel')}
+        channels={channels}
+        channel={wanted}
       />,
     );
   });
@@ -53,14 +45,6 @@ export const addAskPages = (pages: Pages): void => {
     for (const { platform, channelId } of [...known, ...(named === undefined ? [] : [named])])
       places.set(`${platform}:${channelId}`, { platform, channelId });
     return [...places].map(([value, place]) => ({ value, label: nameOfChannel(place) }));
-  };
-
-  /** A tenant beyond the first hundred is still an operator's to ask. */
-  const namedTenant = async (request: PageRequest, tenants: readonly Tenant[], slug: string): Promise<Tenant> => {
-    const listed = tenants.find((tenant) => tenant.slug === slug);
-    const tenant = listed ?? (request.isOperator ? await core.tenants.bySlug(slug) : null);
-    if (tenant === null) throw new AppError('not-found', 'There is no such tenant.');
-    return tenant;
   };
 
   pages.post('/console/{tenant}/ask', 'session:viewer', async (request) => {

@@ -2,8 +2,9 @@ import type { Core } from '../../core/core.ts';
 import type { Tenant } from '../../core/domain.ts';
 import { texts } from '../texts.ts';
 import { Empty, Layout, type Shell } from './layout.tsx';
-
 import type { Option } from './parts/form.tsx';
+
+export const askPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/ask`;
 
 type AskPageProps = {
   shell: Shell & { tenant: Tenant };
@@ -45,13 +46,7 @@ export const AskPage = ({ shell, modes, hasDocuments, channels = [], channel }: 
               </select>
             </div>
           )}
-          <form
-            id="ask"
-            class="question"
-            method="post"
-            action={`/console/${encodeURIComponent(tenant.slug)}/ask`}
-            data-question
-          >
+          <form id="ask" class="question" method="post" action={askPath(tenant)} data-question>
             <input type="hidden" name="conversationId" value="" />
             <label class="visually-hidden" for="question">
               {texts.ask.label}
@@ -78,7 +73,7 @@ export const AskPage = ({ shell, modes, hasDocuments, channels = [], channel }: 
             <p class="hint" id="hint">
               {texts.ask.hint}
             </p>
-            <a class="hint" href={`/console?tenant=${encodeURIComponent(tenant.slug)}`} data-fresh hidden>
+            <a class="hint" href={askPath(tenant)} data-fresh hidden>
               {texts.ask.fresh}
             </a>
           </div>
@@ -103,14 +98,4 @@ const Modes = ({ modes }: { modes: Core['modes'] }) => (
     {modes.chatModel === null && <li>{texts.modes.extractive}</li>}
     {modes.embeddingModel === null && <li>{texts.modes.keywords}</li>}
   </ul>
-);
-
-export const NoTenantPage = ({ shell, isOperator }: { shell: Shell; isOperator: boolean }) => (
-  <Layout shell={shell} title={texts.ask.title}>
-    {isOperator ? (
-      <Empty title={texts.empty.tenantsTitle} text={texts.empty.tenantsText} command={texts.empty.tenantsCommand} />
-    ) : (
-      <Empty title={texts.empty.tenantsTitle} text={texts.empty.membershipsText} />
-    )}
-  </Layout>
 );

@@ -1,6 +1,7 @@
 import type { AudiencePreview, ChannelView, EffectiveRules } from '../../core/core.ts';
 import type { ChannelRules, PlatformName, Source, Tenant } from '../../core/domain.ts';
 import { texts } from '../texts.ts';
+import { askPath } from './ask.tsx';
 import { ownRules } from './channel-form.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
@@ -266,7 +267,7 @@ export const ChannelPage = ({
 }) => {
   const path = channelPath(shell.tenant, place);
   const beyond = preview.sources.filter((source) => source.beyond);
-  const asking = `/console?tenant=${encodeURIComponent(shell.tenant.slug)}&channel=${encodeURIComponent(`${place.platform}:${place.channelId}`)}`;
+  const asking = `${askPath(shell.tenant)}?channel=${encodeURIComponent(`${place.platform}:${place.channelId}`)}`;
   return (
     <Layout shell={shell} title={nameOfChannel(place)}>
       <p class="crumb">

@@ -140,6 +140,11 @@ const AccountMenu = ({ shell }: { shell: Shell }) => {
                 </a>
               </li>
             ))}
+          {shell.isOperator === true && (
+            <li>
+              <a href="/console/operator/tenants">{texts.nav.allTenants}</a>
+            </li>
+          )}
         </ul>
         <p class="who">{person.email}</p>
         <ul>

@@ -3,9 +3,10 @@ import type { Role } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import { oneLine } from '../mail.ts';
 import { texts } from '../texts.ts';
-import { type MadeLink, MemberPage, type MemberRow, MembersPage, membersPath, nameOfMember } from './members.tsx';
+import { MemberPage, type MemberRow, MembersPage, membersPath, nameOfMember } from './members.tsx';
 import { mayPass, type PageRequest, type Pages } from './pages.tsx';
-import { type FormState, formWith } from './parts/form.tsx';
+import { emptyForm, type FormState, formWith } from './parts/form.tsx';
+import type { MadeLink } from './parts/made-link.tsx';
 import { emailAddress } from './reset-routes.tsx';
 
 const words = texts.people.members;
@@ -52,11 +53,17 @@ export const addMemberPages = (pages: Pages): void => {
     />
   );
 
-  const memberPage = async (request: PageRequest, member: MemberRow, state: FormState) => (
+  const memberPage = async (
+    request: PageRequest,
+    member: MemberRow,
+    state: FormState,
+    email: FormState = emptyForm,
+  ) => (
     <MemberPage
       shell={await request.shell('members')}
       member={member}
       state={state}
+      email={email}
       mayMakeOwners={isOwner(request)}
       mayReset={await mayReset(request, member)}
     />
@@ -167,6 +174,26 @@ export const addMemberPages = (pages: Pages): void => {
         return request.show(await listPage(request, nobodyYet, { text, url: link.url }));
       },
       again: (state) => memberPage(request, member, { ...state, values: { role: [member.role] } }),
+    });
+  });
+
+  pages.post('/console/{tenant}/members/{user}/email', 'session:owner', async (request) => {
+    const member = await memberOf(request);
+    return request.submit(z.object({ email: emailAddress }), {
+      save: async ({ email }) => {
+        // Whoever decides the address can have the password reset there: the same people may do the one and the other.
+        if (!(await mayReset(request, member))) throw new AppError('invalid', texts.people.emailChange.noLink);
+        const link = await auth.emailChanges.issue(member.userId, email, { byMail: false });
+        if (link === null) throw new AppError('conflict', texts.people.emailChange.taken, { at: 'email' });
+        await request.audit('email.change-link', `user:${member.userId}`);
+        const made = { text: texts.people.emailChange.made(link.to), url: link.url };
+        return request.show(await listPage(request, nobodyYet, made));
+      },
+      // What is wrong with no field is said above, where it is seen also by who has no form for the address.
+      again: (state) =>
+        state.problem === undefined
+          ? memberPage(request, member, formWith({ role: member.role }), state)
+          : memberPage(request, member, { ...state, values: { role: [member.role] } }),
     });
   });
 };

@@ -4,6 +4,7 @@ import type { Invitation } from '../auth/invitations.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { ActionButton, FormBox, type FormState, SelectField, TextField } from './parts/form.tsx';
+import { type MadeLink, MadeLinkNotice } from './parts/made-link.tsx';
 import { Chip, Table } from './parts/table.tsx';
 
 const words = texts.people.members;
@@ -12,9 +13,6 @@ export const membersPath = (tenant: Tenant): string => `/console/${encodeURIComp
 
 export type MemberRow = Membership & { readonly person: KnownPerson | undefined };
 export const nameOfMember = ({ person }: Pick<MemberRow, 'person'>): string => person?.name ?? words.unknown;
-
-/** A link that was just made; the only time that it is shown. */
-export type MadeLink = { readonly text: string; readonly url?: string };
 
 export const roleOptions = (mayMakeOwners: boolean) =>
   Object.entries(words.roles)
@@ -43,16 +41,7 @@ export const MembersPage = ({
     <Layout shell={shell} title={words.title}>
       <h1>{words.title}</h1>
       <p class="lead">{words.lead}</p>
-      {made !== undefined && (
-        <div class="notice note secret" role="status">
-          <p>{made.text}</p>
-          {made.url !== undefined && (
-            <pre>
-              <code>{made.url}</code>
-            </pre>
-          )}
-        </div>
-      )}
+      {made !== undefined && <MadeLinkNotice made={made} />}
       {members.length === 0 && <p class="part muted">{words.none}</p>}
       {members.length > 0 && <MemberTable shell={shell} members={members} path={path} mayMakeOwners={mayMakeOwners} />}
       {invitations.length > 0 && <Pending path={path} invitations={invitations} mayMakeOwners={mayMakeOwners} />}
@@ -150,12 +139,15 @@ export const MemberPage = ({
   shell,
   member,
   state,
+  email,
   mayMakeOwners,
   mayReset,
 }: {
   shell: Shell & { readonly tenant: Tenant };
   member: MemberRow;
   state: FormState;
+  /** The form for another address. */
+  email: FormState;
   mayMakeOwners: boolean;
   mayReset: boolean;
 }) => {
@@ -172,6 +164,22 @@ export const MemberPage = ({
           <h2>{texts.people.passwordTitle}</h2>
           <p class="lead">{words.resetHint}</p>
           <ActionButton action={`${path}/reset`} label={words.reset} />
+        </section>
+      )}
+      {mayReset && mayMakeOwners && (
+        <section class="part">
+          <h2>{texts.people.emailChange.memberTitle}</h2>
+          <FormBox state={email} action={`${path}/email`} submit={texts.people.emailChange.makeLink}>
+            <TextField
+              state={email}
+              name="email"
+              label={texts.people.emailChange.next}
+              hint={texts.people.emailChange.memberHint}
+              type="email"
+              required
+              autocomplete="off"
+            />
+          </FormBox>
         </section>
       )}
       <section class="part">

@@ -7,7 +7,7 @@ type Entry = {
   /** After `/console/{tenant}/`, or a whole path. */
   readonly path: string;
   /** Who sees the entry; the page's own policy decides who may open it. */
-  readonly rule: Rule | 'operator';
+  readonly rule: Rule;
 };
 
 /** The pages that the side of the console leads to, in groups, in order. One more page is one more line. */
@@ -16,7 +16,7 @@ export const navigation = [
     group: 'answers',
     entries: [
       { name: 'overview', path: 'overview', rule: 'viewer' },
-      { name: 'ask', path: '/console?tenant={tenant}', rule: 'viewer' },
+      { name: 'ask', path: 'ask', rule: 'viewer' },
       { name: 'answers', path: 'answers', rule: 'viewer' },
       { name: 'gaps', path: 'gaps', rule: 'viewer' },
     ],
@@ -50,6 +50,15 @@ export const navigation = [
       { name: 'audit', path: 'audit', rule: 'admin' },
     ],
   },
+  {
+    group: 'deployment',
+    entries: [
+      { name: 'operator-tenants', path: '/console/operator/tenants', rule: 'operator' },
+      { name: 'operator-jobs', path: '/console/operator/jobs', rule: 'operator' },
+      { name: 'operator-people', path: '/console/operator/people', rule: 'operator' },
+      { name: 'operator-health', path: '/console/operator/health', rule: 'operator' },
+    ],
+  },
 ] as const satisfies readonly { readonly group: string; readonly entries: readonly Entry[] }[];
 
 export type GroupName = (typeof navigation)[number]['group'];
@@ -76,8 +85,5 @@ export const leadsFor = (roles: readonly Role[], isOperator: boolean, slug: stri
     }))
     .filter(({ entries }) => entries.length > 0);
 
-const hrefOf = (path: string, slug: string | undefined): string => {
-  const tenant = encodeURIComponent(slug ?? '');
-  if (!path.startsWith('/')) return `/console/${tenant}/${path}`;
-  return slug === undefined ? path.replace(/\?.*$/, '') : path.replace('{tenant}', tenant);
-};
+const hrefOf = (path: string, slug: string | undefined): string =>
+  path.startsWith('/') ? path : `/console/${encodeURIComponent(slug ?? '')}/${path}`;

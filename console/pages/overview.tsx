@@ -5,6 +5,7 @@ import { decimalOf } from '../../core/text/decimal.ts';
 import { costsOf, currencyOf, sumOf } from '../billing.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { answersPath } from './answer-view.tsx';
+import { askPath } from './ask.tsx';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
 import { Chip, Meter, Num } from './parts/table.tsx';
@@ -74,7 +75,12 @@ const Part = ({ title, children }: { title: string; children: Child }) => (
 const Today = ({ tenant, tally }: { tenant: Tenant; tally: Tally }) => {
   const count = (kind: AnswerKind): number =>
     tally.outcomes.reduce((sum, one) => sum + (one.kind === kind ? one.count : 0), 0);
-  if (tally.outcomes.length === 0) return <p class="part muted">{words.nothingToday}</p>;
+  if (tally.outcomes.length === 0)
+    return (
+      <p class="part muted">
+        {words.nothingToday} <a href={askPath(tenant)}>{words.ask}</a>
+      </p>
+    );
   const kinds = [
     ['answered', words.answered],
     ['not-found', words.notFound],

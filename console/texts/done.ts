@@ -24,6 +24,17 @@ export const done = {
   'member-removed': 'The member is removed.',
   'invitation-removed': 'The invitation is taken back.',
   joined: 'Welcome. You have joined.',
+  'tenant-deleted': 'The tenant is deleted. What is left of it is being removed.',
+  'job-again': 'It was asked for again.',
+  'job-stopped': 'The job is stopped.',
+  'reindex-started': 'The new index is being built.',
+  'going-back': 'The earlier generation is brought up to date, then it answers.',
+  'signed-out-everywhere': 'They are signed out everywhere.',
+  'factor-reset': 'The second factor is taken away.',
+  'person-removed': 'The account is removed.',
+  'operator-made': 'They are an operator from now on.',
+  'operator-unmade': 'They are no operator any more.',
+  'email-changed': 'The new e-mail address holds from now on.',
 } as const;
 
 export type DoneKey = keyof typeof done;

@@ -4,6 +4,7 @@ export const overview = {
   lead: (tenant: string) => `How ${tenant} is doing today. Days begin at midnight UTC.`,
   today: 'Today',
   nothingToday: 'Nobody has asked anything today.',
+  ask: 'Ask something',
   answered: 'Answered',
   notFound: 'Not found',
   refused: 'Refused or failed',

@@ -63,6 +63,41 @@ export const people = {
     made: (email: string) => `A reset link for ${email}. It works once and for one hour. Hand it over on a safe way.`,
   },
 
+  emailChange: {
+    title: 'E-mail address',
+    lead: 'You sign in with it.',
+    next: 'New e-mail address',
+    hintMail: 'We send a link there. The address changes when you open it, within a day.',
+    hintLink: 'You get a link. The address changes when it is opened, within a day.',
+    submit: 'Change the address',
+    ask: 'This deployment sends no mail. Ask an owner of your organisation, or the operator, for a link that changes your address.',
+    same: 'This is your address already.',
+    taken: 'There is an account with this address already.',
+    sent: (email: string) =>
+      `If the address is free, a link is on its way to ${email}. Until you open it, nothing changes.`,
+    mailFailed: 'The mail could not be sent. Nothing has changed; please try again.',
+    made: (email: string) => `The link that changes the address to ${email}. It works once, for a day.`,
+    memberTitle: 'E-mail address',
+    memberHint: 'You get a link to hand over. The address changes when it is opened, within a day.',
+    makeLink: 'Make the link',
+    noLink: 'You cannot change the address of this person. They can do it themselves, or the operator can.',
+    confirmTitle: 'Change your e-mail address?',
+    confirm: (from: string, to: string) => `From ${from} to ${to}. From then on you sign in with the new one.`,
+    confirmButton: 'Change it',
+    doneTitle: 'Your e-mail address is changed',
+    done: (to: string) => `You sign in with ${to} from now on. Where you are signed in, you stay so.`,
+    goOn: 'Go to the console',
+    goneTitle: 'This link no longer works',
+    goneText:
+      'It works once and for a day, only while your old address holds, and only if nobody else has taken the new one.',
+    mailSubject: 'Your new e-mail address on Footnote',
+    mail: (url: string) =>
+      `Somebody wants to use this address for their Footnote account.\n\nOpen this link within a day to change it:\n${url}\n\nIf it was not you, do nothing: nothing changes.\n`,
+    oldSubject: 'Your e-mail address on Footnote was changed',
+    oldMail: (to: string) =>
+      `Your Footnote account has another e-mail address now: ${to}.\n\nIf it was not you, tell the operator of this deployment at once.\n`,
+  },
+
   account: {
     title: 'Your account',
     name: 'Name',

@@ -12,8 +12,10 @@ import type {
   Job,
   JobCounts,
   JobError,
+  JobState,
   LedgerEntry,
   Membership,
+  Nanos,
   PlatformName,
   QuotaLimit,
   ReasonCode,
@@ -74,7 +76,16 @@ export type TenantStore = {
   /** Deleted tenants are absent from every read. */
   get(tenantId: TenantId): Promise<Tenant | null>;
   bySlug(slug: string): Promise<Tenant | null>;
-  list(page: Page): Promise<Paged<Tenant>>;
+  /** By slug. `q` is looked for in slug and name, whatever its case. */
+  list(page: Page, filter?: { readonly q?: string }): Promise<Paged<Tenant>>;
+  /**
+   * What each of these tenants holds, and what it asked and spent in a time (`from` inclusive, `to` exclusive); in their
+   * order, and nothing but noughts for one that has nothing. Opens no document and no line of the ledger.
+   */
+  figures(
+    tenantIds: readonly TenantId[],
+    range: { readonly from: number; readonly to: number },
+  ): Promise<readonly TenantFigures[]>;
   update(
     tenantId: TenantId,
     rev: number,
@@ -102,6 +113,21 @@ export type TenantStore = {
     now: number,
     limit: number,
   ): Promise<readonly { readonly tenantId: TenantId; readonly number: number }[]>;
+};
+
+/** A tenant in numbers. */
+export type TenantFigures = {
+  readonly tenantId: TenantId;
+  readonly documents: number;
+  /** Passages, as the documents' rows say. */
+  readonly chunks: number;
+  /** Of the documents as they were read. */
+  readonly bytes: number;
+  readonly questions: number;
+  /** By currency, ordered. */
+  readonly costs: readonly { readonly currency: string; readonly nanos: Nanos }[];
+  /** Some line of the ledger has no known price. */
+  readonly costUnknown: boolean;
 };
 
 /** What filled a generation of the chunk index. */
@@ -233,6 +259,11 @@ export type Lease = {
 };
 export type LeasedJob = { readonly job: Job; readonly lease: Lease };
 
+/** A job with whoever works on it: the holder of its lease, and how long that lasts unless it is renewed. */
+export type HeldJob = Job & { readonly heldBy?: string; readonly leaseUntil?: number };
+/** How many jobs of a deployment stand how, and for how long the oldest queued one waits. */
+export type JobDepth = Readonly<Record<'queued' | 'running' | 'failed', number>> & { readonly oldestMs: number };
+
 export type JobStore = {
   /** At most one queued job per (tenant, kind, source): an equal queued one is returned instead. */
   enqueue(job: Job): Promise<Job>;
@@ -262,6 +293,14 @@ export type JobStore = {
   ): Promise<boolean>;
   /** Back to the queue (drain, crash of the worker); the next claim continues. */
   release(lease: Lease): Promise<boolean>;
+  /** Of all tenants, the newest first. */
+  all(filter: { readonly state?: JobState }, page: Page): Promise<Paged<HeldJob>>;
+  depth(now: number): Promise<JobDepth>;
+  /**
+   * Ends a queued or running job as failed, with this problem after those that it has; whoever holds it is told at the
+   * next heartbeat. False for one that has ended, and for an unknown one.
+   */
+  cancel(tenantId: TenantId, jobId: string, now: number, problem: string): Promise<boolean>;
 };
 
 export type InboxRow = {
@@ -520,12 +559,17 @@ export type PeopleStore = {
   takeCode(tenantId: TenantId, hash: string, now: number): Promise<string | null>;
 };
 
+/** A named lease as others see it. */
+export type LeaseSeen = Pick<Lease, 'key' | 'owner' | 'note'> & { readonly leaseUntil: number };
+
 export type LeaseStore = {
   /** Null while somebody else holds it. */
   acquire(key: string, owner: string, now: number, forMs: number): Promise<Lease | null>;
   /** A note, if given, replaces the one before; it outlives the lease. */
   renew(lease: Lease, now: number, forMs: number, note?: string): Promise<boolean>;
   release(lease: Lease): Promise<void>;
+  /** Of the names that begin so: those that are held, or ran out unreleased; by name, at most 1,000. */
+  seen(prefix: string): Promise<readonly LeaseSeen[]>;
 };
 
 export type AuditStore = {
@@ -535,7 +579,10 @@ export type AuditStore = {
 };
 
 export type MaintenanceStore = {
-  /** Expired holds, cache rows, codes, windows; settled inbox rows and outbox records past their days; tenants' retention. */
+  /**
+   * Expired holds, cache rows, codes, windows; settled inbox rows and outbox records past their days; tenants' retention;
+   * what processes left that ended long ago (leases named `instance:…`).
+   */
   sweep(now: number): Promise<void>;
   /** Receipts', turns' and inbox rows' text go; ledger lines get an id that cannot be linked. Idempotent. */
   forgetMember(tenantId: TenantId, memberId: string, pseudonym: string): Promise<void>;

@@ -48,8 +48,21 @@ export const createMembers = (
       await members.remove(tenantId, userId);
       await keepAnOwner(before);
     },
+    removeOperator: async (userId) => {
+      const before = (await members.ofUser(userId)).find(({ role }) => role === 'operator');
+      if (before === undefined) throw new AppError('not-found', 'There is no such operator.');
+      if ((await members.operators()) <= 1) throw lastOperator();
+      await members.remove(null, userId);
+      // As with owners: two may take each other's rights at the same moment.
+      if ((await members.operators()) > 0) return;
+      await members.put(before);
+      throw lastOperator();
+    },
   };
 };
+
+const lastOperator = (): AppError =>
+  new AppError('conflict', 'This is the last operator. Make somebody else an operator first.');
 
 const countOwners = (members: readonly Membership[]): number => members.filter(({ role }) => role === 'owner').length;
 

@@ -20,7 +20,7 @@ beforeAll(async () => {
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(server.url + new URL(link.url).pathname);
-  expect(new URL(page.url()).pathname).toBe('/console');
+  expect(new URL(page.url()).pathname).toBe('/console/operator/tenants');
   state = await context.storageState();
   await context.close();
 });
@@ -58,7 +58,7 @@ describe.each(Object.entries(forms))('in %s', (_name, options) => {
     const fits = async () =>
       expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), page.url()).toBe(true);
 
-    await page.goto(`${server.url}/console`);
+    await page.goto(`${server.url}/console/acme/ask`);
     await audit(page, 'ask');
     await page.click('details.menu summary');
     await audit(page, 'menu');
@@ -103,7 +103,7 @@ describe('asking', () => {
   test('a follow-up keeps the conversation; a fresh start leaves it', async () => {
     const context = await browser.newContext({ storageState: state });
     const { page } = await openPage(context);
-    await page.goto(`${server.url}/console`);
+    await page.goto(`${server.url}/console/acme/ask`);
     await ask(page, 'Which class do we book for train journeys?');
     const conversation = await page.inputValue('input[name=conversationId]');
     await ask(page, 'And for longer train journeys?');
@@ -117,7 +117,7 @@ describe('asking', () => {
   test('a footnote leads to its source and back', async () => {
     const context = await browser.newContext({ storageState: state });
     const { page } = await openPage(context);
-    await page.goto(`${server.url}/console`);
+    await page.goto(`${server.url}/console/acme/ask`);
     await ask(page, 'Which class do we book for train journeys?');
     await page.click('sup.ref a');
     expect(await page.locator('.footnotes li:target').textContent()).toContain('Travel policy');
@@ -134,7 +134,7 @@ describe('asking', () => {
     };
     const context = await browser.newContext({ storageState: state });
     const { page } = await openPage(context);
-    await page.goto(`${server.url}/console`);
+    await page.goto(`${server.url}/console/acme/ask`);
     await page.fill('#question', 'Will this be lost?');
     await page.click('[data-submit]');
     await page.waitForSelector('.notice.error');
@@ -161,7 +161,7 @@ describe('asking', () => {
       });
     const context = await browser.newContext({ storageState: state });
     const { page } = await openPage(context);
-    await page.goto(`${server.url}/console`);
+    await page.goto(`${server.url}/console/acme/ask`);
     await page.fill('#question', 'Tell me everything');
     await page.click('[data-submit]');
     await page.waitForSelector('.turn-answer .answer p');
@@ -175,7 +175,7 @@ describe('asking', () => {
   test('without scripts an answer is its receipt', async () => {
     const context = await browser.newContext({ storageState: state, javaScriptEnabled: false });
     const page = await context.newPage();
-    await page.goto(`${server.url}/console`);
+    await page.goto(`${server.url}/console/acme/ask`);
     await page.fill('#question', 'Which class do we book for train journeys?');
     await page.click('[data-submit]');
     await page.waitForURL(/\/answers\/a_/);
@@ -211,7 +211,7 @@ describe('hostile text', () => {
     };
 
     const { page: receipt, complaints: onReceipts } = await openPage(context);
-    await page.goto(`${server.url}/console?tenant=hostile`);
+    await page.goto(`${server.url}/console/hostile/ask`);
     for (const payload of payloads) {
       core.script = async (_input, receipt, hooks) => {
         const citation = {

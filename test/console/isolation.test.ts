@@ -167,10 +167,33 @@ describe('a person', () => {
   });
 
   test.each(ownedIds)('with the id of a %s of B in a path of A finds nothing', async (name) => {
-    const cookie = await harness.signIn('owner');
+    const [owner, boss] = [await harness.signIn('owner'), await harness.signIn('operator')];
     for (const route of pages().filter(({ path }) => path.includes(`{${name}}`))) {
       const ids = { ...idsOf(harness.a), [name]: idsOf(harness.b)[name] ?? '' };
+      const cookie = route.policy === 'session:operator' ? boss : owner;
       expect((await visit(route.method, fill(route.path, ids), cookie)).status, nameOf(route)).toBe(404);
+    }
+  });
+
+  test.each([...roles, null])('who is %s in A opens no page of the deployment’s operator', async (role) => {
+    const cookie = await harness.signIn(role);
+    const own = harness.app.declaredRoutes.filter(({ policy }) => policy === 'session:operator');
+    expect(own.length).toBeGreaterThan(15);
+    for (const route of own) {
+      const path = fill(route.path, { ...idsOf(harness.a), user: harness.b.userId });
+      const expected = route.path.includes('{tenant}') && role === null ? 404 : 403;
+      expect((await visit(route.method, path, cookie)).status, `${nameOf(route)}`).toBe(expected);
+    }
+  });
+
+  test('who is an operator opens every page of theirs', async () => {
+    const cookie = await harness.signIn('operator');
+    const { userId } = await harness.auth.issueSignInLink('somebody@example.com');
+    for (const route of harness.app.declaredRoutes.filter(({ policy }) => policy === 'session:operator')) {
+      const path = fill(route.path, { ...idsOf(harness.a), user: userId });
+      const { status } = await visit(route.method, path, cookie);
+      // 409: this job has not failed, and cannot be tried again; 422: the form lacks its fields.
+      expect(status < 400 || status === 422 || status === 409, `${nameOf(route)}: ${status}`).toBe(true);
     }
   });
 

@@ -134,7 +134,7 @@ describe('no secret', () => {
     expect(signIn.status).toBe(303);
     const cookie = signIn.headers.getSetCookie()[0]?.split(';')[0] ?? '';
     found['session cookie'] = decodeURIComponent(cookie.split('=')[1] ?? '');
-    await keep(await call('GET', '/console', 'nothing', undefined, { cookie }));
+    await keep(await call('GET', '/console/demo/ask', 'nothing', undefined, { cookie }));
     await keep(await call('GET', '/console/demo/answers', 'nothing', undefined, { cookie }));
     await keep(await call('DELETE', `${demo}/keys/${made.id}`, operator));
 

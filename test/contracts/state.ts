@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Connection, Tenant, UsageGroup } from '../../core/domain.ts';
+import type { Connection, Job, LedgerEntry, Tenant, UsageGroup } from '../../core/domain.ts';
 import type { Paged, ReceiptFilter, StateStore } from '../../core/ports/state.ts';
 import { testStart } from '../fakes/clock.ts';
 import { aDocument, aJob, aLine, anEvent, anInboxRow, aReceipt, aSource, aTenant, fresh, noCounts } from './rows.ts';
@@ -76,6 +76,66 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         const ids = listed.map((tenant) => tenant.id);
         expect(ids).toEqual(expect.arrayContaining(created.map((tenant) => tenant.id)));
         expect(new Set(ids).size).toBe(ids.length);
+      });
+
+      test('tenants are found by words in slug or name, whatever their case and signs', async () => {
+        const word = fresh('q-');
+        const [bySlug, byName] = [
+          await newTenant({ slug: `${word}-slug` }),
+          await newTenant({ name: `The ${word.toUpperCase()} (50% off.*)` }),
+        ];
+        const found = async (q: string) =>
+          (await everything((cursor) => state.tenants.list(pageAt(cursor, 1), { q }))).map(({ id }) => id);
+        expect(new Set(await found(word))).toEqual(new Set([bySlug.id, byName.id]));
+        expect(await found(`${word} (50% OFF.*)`)).toEqual([byName.id]);
+        expect(await found(`${word} (50_ off`)).toEqual([]);
+        await state.tenants.markDeleted(byName.id, now);
+        expect(await found(word)).toEqual([bySlug.id]);
+      });
+
+      test('figures say what each tenant holds, and what it asked and spent in a time', async () => {
+        const [tenant, other, empty] = [await newTenant(), await newTenant(), await newTenant()];
+        await state.documents.putMany(tenant.id, [
+          aDocument(tenant.id, 's_1', { bytes: 1_000, chunkCount: 3 }),
+          aDocument(tenant.id, 's_2', { bytes: 24, chunkCount: 1 }),
+        ]);
+        const grown = aDocument(other.id, 's_1', { bytes: 5, chunkCount: 1 });
+        await state.documents.put(grown);
+        await state.documents.put({ ...grown, bytes: 7, chunkCount: 2 });
+        const entry = (over: Partial<LedgerEntry>): LedgerEntry => {
+          const { costNanos: _cost, currency: _currency, ...line } = aLine(tenant.id);
+          return { ...line, promptTokens: 0, completionTokens: 0, ...over };
+        };
+        await state.ledger.append(tenant.id, [
+          entry({ at: now, kind: 'question' }),
+          entry({ at: now + 1, kind: 'question' }),
+          entry({ at: now + 1, kind: 'chat', promptTokens: 9, costNanos: 40, currency: 'USD' }),
+          entry({ at: now + 2, kind: 'chat', promptTokens: 9, costNanos: 2, currency: 'USD' }),
+          entry({ at: now + 2, kind: 'chat', promptTokens: 9, costNanos: 7, currency: 'EUR' }),
+          entry({ at: now + 10, kind: 'chat', promptTokens: 9 }),
+          entry({ at: now + 10, kind: 'question' }),
+        ]);
+        const during = (to: number) =>
+          state.tenants.figures([other.id, tenant.id, empty.id], { from: now, to: now + to });
+        const nothing = { documents: 0, chunks: 0, bytes: 0, questions: 0, costs: [], costUnknown: false };
+        expect(await during(10)).toEqual([
+          { ...nothing, tenantId: other.id, documents: 1, chunks: 2, bytes: 7 },
+          {
+            tenantId: tenant.id,
+            documents: 2,
+            chunks: 4,
+            bytes: 1_024,
+            questions: 2,
+            costs: [
+              { currency: 'EUR', nanos: 7 },
+              { currency: 'USD', nanos: 42 },
+            ],
+            costUnknown: false,
+          },
+          { ...nothing, tenantId: empty.id },
+        ]);
+        expect((await during(11))[1]).toMatchObject({ questions: 3, costUnknown: true });
+        expect(await state.tenants.figures([], { from: now, to: now + 1 })).toEqual([]);
       });
 
       test('an update with an old revision is stale and changes nothing', async () => {
@@ -470,6 +530,65 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(twin.id).not.toBe(job.id);
         expect(await state.jobs.release(leased.lease)).toBe(true);
         expect((await claim('b'))?.job.id).toBe(job.id);
+        expect(await claim('c')).toBeNull();
+        await drain();
+      });
+
+      test('jobs of all tenants are listed, counted, and say who holds them', async () => {
+        await drain();
+        const before = await state.jobs.depth(now);
+        const [one, two] = [await newTenant(), await newTenant()];
+        const late = 500 * day;
+        const jobs = [
+          await state.jobs.enqueue(aJob(one.id, { sourceId: 's_1', createdAt: now + late })),
+          await state.jobs.enqueue(aJob(two.id, { sourceId: 's_2', createdAt: now + late + 1 })),
+          await state.jobs.enqueue(aJob(two.id, { sourceId: 's_3', createdAt: now + late + 2 })),
+        ];
+        const ids = async (filter: { readonly state?: Job['state'] }) =>
+          (await everything((cursor) => state.jobs.all(filter, pageAt(cursor, 2))))
+            .map(({ id }) => id)
+            .filter((id) => jobs.some((job) => job.id === id));
+        expect(await ids({})).toEqual(jobs.map(({ id }) => id).toReversed());
+        const leased = (await claim('a', now + late))!;
+        expect(leased.job.id).toBe(jobs[0]?.id);
+        expect(await ids({ state: 'running' })).toEqual([leased.job.id]);
+        expect((await state.jobs.all({ state: 'running' }, { limit: 10 })).items).toEqual([
+          { ...leased.job, heldBy: 'a', leaseUntil: now + late + 30 * second },
+        ]);
+        expect(await ids({ state: 'queued' })).toEqual([jobs[2]?.id, jobs[1]?.id]);
+        expect(await state.jobs.depth(now + late + 5)).toEqual({ ...before, queued: 2, running: 1, oldestMs: 4 });
+        await state.jobs.finish(leased.lease, now, { state: 'failed', counts: noCounts, errors: [{ problem: 'x' }] });
+        expect(await ids({ state: 'failed' })).toEqual([leased.job.id]);
+        expect(await state.jobs.depth(now)).toMatchObject({ failed: before.failed + 1, running: 0, oldestMs: 0 });
+        await drain();
+      });
+
+      test('a job that is cancelled has failed, its holder is told, and an equal one may come', async () => {
+        await drain();
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const running = await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1' }));
+        const leased = (await claim('a'))!;
+        await state.jobs.heartbeat(leased.lease, now, 30 * second, {
+          counts: { ...noCounts, seen: 3 },
+          errors: [{ problem: 'one' }],
+        });
+        const queued = await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1', createdAt: now + 1 }));
+        expect(await state.jobs.cancel(other.id, running.id, now + 5, 'stop')).toBe(false);
+        expect(await state.jobs.cancel(tenant.id, running.id, now + 5, 'stop')).toBe(true);
+        expect(await state.jobs.get(tenant.id, running.id)).toMatchObject({
+          state: 'failed',
+          finishedAt: now + 5,
+          counts: { seen: 3 },
+          errors: [{ problem: 'one' }, { problem: 'stop' }],
+        });
+        expect(await state.jobs.cancel(tenant.id, running.id, now + 6, 'again')).toBe(false);
+        expect(await state.jobs.heartbeat(leased.lease, now + 6, 30 * second)).toBe(false);
+        expect(await state.jobs.finish(leased.lease, now, { state: 'done', counts: noCounts, errors: [] })).toBe(false);
+        expect(await state.jobs.release(leased.lease)).toBe(false);
+        expect(await state.jobs.cancel(tenant.id, queued.id, now + 5, 'stop')).toBe(true);
+        const next = await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1', createdAt: now + 2 }));
+        expect(next.id).not.toBe(queued.id);
+        expect((await claim('b'))?.job.id).toBe(next.id);
         expect(await claim('c')).toBeNull();
         await drain();
       });
@@ -1290,6 +1409,32 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.leases.renew(next, now, 1_000, 'too late')).toBe(false);
         await state.leases.release(last);
         expect((await state.leases.acquire(key, 'x', now, 1_000))?.note).toBe('session 7');
+      });
+
+      test('leases are seen by the beginning of their names, until they are released', async () => {
+        const prefix = `${fresh('kind')}%_:`;
+        const [b, a] = [
+          (await state.leases.acquire(`${prefix}b`, 'two', now, 1_000))!,
+          (await state.leases.acquire(`${prefix}a`, 'one', now, 2_000))!,
+        ];
+        await state.leases.acquire(prefix.replace('%', 'x'), 'other', now, 1_000);
+        await state.leases.renew(a, now + 10, 2_000, '{"version":"1"}');
+        expect(await state.leases.seen(prefix)).toEqual([
+          { key: a.key, owner: 'one', leaseUntil: now + 2_010, note: '{"version":"1"}' },
+          { key: b.key, owner: 'two', leaseUntil: now + 1_000 },
+        ]);
+        await state.leases.release(b);
+        expect((await state.leases.seen(prefix)).map(({ key }) => key)).toEqual([a.key]);
+      });
+
+      test('what a process left goes a day after it ended, and no other lease does', async () => {
+        const [gone, alive, named] = [fresh('instance:'), fresh('instance:'), fresh('instances')];
+        await state.leases.acquire(gone, 'a', now - 2 * day, 1_000);
+        await state.leases.acquire(alive, 'b', now - 2 * day, 2 * day);
+        await state.leases.acquire(named, 'c', now - 2 * day, 1_000);
+        await state.maintenance.sweep(now);
+        const keys = (await state.leases.seen('instance')).map(({ key }) => key);
+        expect([keys.includes(gone), keys.includes(alive), keys.includes(named)]).toEqual([false, true, true]);
       });
 
       test('a cursor that a list did not give out is refused and begins no list anew', async () => {

@@ -37,6 +37,7 @@ const createLeases = () => {
       const row = rows.get(lease.key);
       if (row?.owner === lease.owner && row.fence === lease.fence) rows.set(lease.key, { ...row, owner: '', until: 0 });
     },
+    seen: async () => [],
   };
   return { leases, state };
 };
@@ -97,6 +98,7 @@ describe('leading', () => {
       acquire: (...given) => (cutOff.reachable ? store.leases.acquire(...given) : Promise.reject(new Error('down'))),
       renew: (...given) => (cutOff.reachable ? store.leases.renew(...given) : Promise.reject(new Error('down'))),
       release: () => Promise.reject(new Error('down')),
+      seen: async () => [],
     };
     join('a', fragile);
     await clock.advance(10);

@@ -158,7 +158,7 @@ if (!hasServers) {
         .map((each) => each.split(';')[0])
         .join('; ');
       for (const running of [one, two])
-        expect((await callOn(running, 'GET', '/console', { headers: { cookie } })).status).toBe(200);
+        expect((await callOn(running, 'GET', '/console/settings/account', { headers: { cookie } })).status).toBe(200);
       expect((await callOn(one, 'GET', path, { headers: {} })).status).toBe(410);
     });
 

@@ -1,4 +1,4 @@
-import type { AskHooks, AskInput, Core, DocumentInput, EffectiveRules } from '../../core/core.ts';
+import type { AskHooks, AskInput, Core, DocumentInput, EffectiveRules, TenantFigures } from '../../core/core.ts';
 import type {
   ApiKey,
   ChannelRules,
@@ -186,6 +186,19 @@ export const createFakeCore = (): FakeCore => {
     ) as EffectiveRules;
   };
 
+  const figuresOf = (tenantId: string): TenantFigures => {
+    const held = of(documents, tenantId);
+    return {
+      tenantId,
+      documents: held.length,
+      chunks: held.length,
+      bytes: held.reduce((sum, { bytes }) => sum + bytes, 0),
+      questions: of(receipts, tenantId).length,
+      costs: [{ currency: 'USD', nanos: 412_000 }],
+      costUnknown: false,
+    };
+  };
+
   const core: FakeCore = {
     audited: [],
     rows: [],
@@ -281,6 +294,9 @@ export const createFakeCore = (): FakeCore => {
       change: async (tenantId, userId) => void needMember(tenantId, userId),
       remove: async (tenantId, userId) => void needMember(tenantId, userId),
       operators: async () => memberships.filter(({ role }) => role === 'operator').length,
+      removeOperator: async (userId) => {
+        need(memberships.find((membership) => membership.userId === userId && membership.role === 'operator') ?? null);
+      },
       forget: async () => undefined,
     },
     sources: {
@@ -536,6 +552,54 @@ export const createFakeCore = (): FakeCore => {
     start: async () => undefined,
     drain: async () => undefined,
     close: async () => undefined,
+    deployment: {
+      async tenants({ q }, page) {
+        const { items, nextCursor } = paged(
+          [...tenants.values()].filter(({ slug, name }) => q === undefined || `${slug} ${name}`.includes(q)),
+          page,
+        );
+        return {
+          items: items.map((tenant) => ({ tenant, figures: figuresOf(tenant.id) })),
+          ...(nextCursor === undefined ? {} : { nextCursor }),
+        };
+      },
+      figures: async (tenantId) => figuresOf(tenantId),
+      index: async (tenantId) =>
+        (await core.reindex.generations(tenantId)).map((generation) => ({
+          ...generation,
+          size: { documents: 1, chunks: 1, bytes: 2048 },
+        })),
+      jobs: async ({ state }, page) =>
+        paged(
+          [...jobs.values()].filter((job) => state === undefined || job.state === state),
+          page,
+        ),
+      queues: async () => ({
+        inbox: { ready: 0, oldestMs: 0 },
+        jobs: { queued: jobs.size, running: 0, failed: 0, oldestMs: 1000 },
+      }),
+      async retry(tenantId, jobId) {
+        const job = need(own(jobs, tenantId, jobId));
+        if (job.state !== 'failed') throw new AppError('conflict', 'Only a job that has failed can be tried again.');
+        return job;
+      },
+      // Nothing is cancelled for good: the suites visit every route several times.
+      cancel: async (tenantId, jobId) => void need(own(jobs, tenantId, jobId)),
+      instances: async () => [
+        {
+          id: 'host:1:ab',
+          version: '1.0.0',
+          node: 'v24.0.0',
+          host: 'host',
+          pid: 1,
+          startedAt: testStart,
+          seenAt: testStart,
+          isAlive: true,
+          isThis: true,
+          leads: ['sweep'],
+        },
+      ],
+    },
     lead: async (_name, run, signal) => run({ held: signal, note: null, keep: async () => !signal.aborted }),
     examine: async () => [],
     backup: async () => undefined,

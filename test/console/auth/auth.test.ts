@@ -108,7 +108,7 @@ describe('a session', () => {
       headers: { cookie, origin: 'https://evil.example' },
     });
     expect(out.status).toBe(403);
-    expect((await harness.app.request('/console', { headers: { cookie } })).status).toBe(200);
+    expect((await harness.app.request('/console/settings/account', { headers: { cookie } })).status).toBe(200);
   });
 
   test('a tampered cookie is no session', async () => {

@@ -177,7 +177,7 @@ describe('a question asked as in a channel', () => {
   });
 
   test('is offered with the channels that are known, and with the one that the address names', async () => {
-    const page = await (await get('/console?tenant=acme&channel=slack:C-NAMED')).text();
+    const page = await (await get('/console/acme/ask?channel=slack:C-NAMED')).text();
     expect(page).toContain('value="slack:C-OPEN"');
     expect(page).toMatch(/value="slack:C-NAMED" selected/);
   });

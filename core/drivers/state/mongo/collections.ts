@@ -52,6 +52,9 @@ export type DocumentDoc = {
   id: string;
   sourceId: string;
   seenIn: string | null;
+  /** From the record, for summing. */
+  bytes?: number;
+  chunks?: number;
   record: string;
 };
 export type ContentsDoc = {

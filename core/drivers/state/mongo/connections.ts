@@ -122,6 +122,14 @@ export const leaseVerbs = ({ leases }: Collections): LeaseStore => ({
       { $set: { owner: '', leaseUntil: 0 } },
     );
   },
+  seen: async (prefix) =>
+    (
+      await leases
+        .find({ _id: { $gte: prefix, $lt: `${prefix}\uffff` }, leaseUntil: { $gt: 0 } }, within)
+        .sort({ _id: 1 })
+        .limit(1_000)
+        .toArray()
+    ).map(({ _id, owner, leaseUntil, note }) => ({ key: _id, owner, leaseUntil, ...(note ? { note } : {}) })),
 });
 
 /** The words inside one of the values of a record, which is kept as JSON. */

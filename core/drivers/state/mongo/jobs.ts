@@ -1,5 +1,5 @@
 import type { Job, JobCounts, JobError } from '../../../domain.ts';
-import type { JobStore, Lease, LeasedJob } from '../../../ports/state.ts';
+import type { HeldJob, JobStore, Lease, LeasedJob } from '../../../ports/state.ts';
 import { type Collections, type JobDoc, keyOf } from './collections.ts';
 import { isDuplicate } from './faults.ts';
 import { all, beyond, inserted, pageOf, parsed, present, within } from './queries.ts';
@@ -30,6 +30,11 @@ const jobOf = (doc: JobDoc): Job =>
     finishedAt: doc.finishedAt,
     attempts: doc.attempts,
   } as Job);
+
+const heldJobOf = (doc: JobDoc): HeldJob => ({
+  ...jobOf(doc),
+  ...(doc.state === 'running' && doc.owner !== '' ? { heldBy: doc.owner, leaseUntil: doc.leaseUntil } : {}),
+});
 
 const queuedSlot = (job: { readonly tenantId: string; readonly kind: string; readonly sourceId?: string }): string =>
   keyOf('queued', job.tenantId, job.kind, job.sourceId ?? '');
@@ -196,6 +201,56 @@ export const jobVerbs = (collections: Collections): JobStore => {
     release: async (lease) => {
       const doc = await jobs.findOne(held(lease), within);
       return doc === null ? false : requeue(lease, jobOf(doc), 0);
+    },
+    all: ({ state }, page) =>
+      pageOf(
+        page,
+        'time',
+        (after, limit) =>
+          jobs
+            .find(
+              all<JobDoc>([state === undefined ? {} : { state }, ...beyond(after, ['createdAt', '_id'], '$lt')]),
+              within,
+            )
+            .sort({ createdAt: -1, _id: -1 })
+            .limit(limit)
+            .toArray(),
+        (doc) => [doc.createdAt, doc._id],
+        heldJobOf,
+      ),
+    depth: async (now) => {
+      const count = (state: Job['state']) => jobs.countDocuments({ state }, within);
+      const [queued, running, failed, oldest] = await Promise.all([
+        count('queued'),
+        count('running'),
+        count('failed'),
+        jobs.find({ state: 'queued' }, within).sort({ createdAt: 1, _id: 1 }).limit(1).next(),
+      ]);
+      return { queued, running, failed, oldestMs: oldest === null ? 0 : Math.max(0, now - oldest.createdAt) };
+    },
+    cancel: async (tenantId, jobId, now, problem) => {
+      // Its holder may store progress between the look and the change.
+      for (let attempt = 0; attempt < 5; attempt += 1) {
+        const doc = await jobs.findOne({ _id: jobId, tenantId, state: { $in: ['queued', 'running'] } }, within);
+        if (doc === null) return false;
+        const { counts, errors } = parsed<Progress>(doc.progress);
+        const { matchedCount } = await jobs.updateOne(
+          { _id: jobId, tenantId, state: doc.state, fence: doc.fence, progress: doc.progress },
+          {
+            $set: {
+              state: 'failed',
+              owner: '',
+              leaseUntil: 0,
+              finishedAt: now,
+              slot: jobId,
+              lane: jobId,
+              progress: progressOf({ counts, errors: [...errors, { problem }] }),
+            },
+          },
+        );
+        if (matchedCount === 1) return true;
+      }
+      throw new Error('the job changed five times while it was being ended');
     },
   };
 };

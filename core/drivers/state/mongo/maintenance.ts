@@ -31,7 +31,7 @@ export const maintenanceVerbs = (
 });
 
 const sweep = async (collections: Collections, threads: Threads, now: number): Promise<void> => {
-  const { settlements, counters, windows, answerCache, codes, personCodes, inbox, outbox, jobs } = collections;
+  const { settlements, counters, windows, answerCache, codes, personCodes, inbox, outbox, jobs, leases } = collections;
   await tidyCounters(collections, now);
   const steps: readonly Step[] = [
     () => trim(settlements, { expiresAt: { $lte: now } }),
@@ -54,6 +54,7 @@ const sweep = async (collections: Collections, threads: Threads, now: number): P
       })),
     () => trim(outbox, { openedAt: { $lte: now - outboxFor } }),
     () => trim(jobs, { state: { $in: ['done', 'failed'] }, finishedAt: { $lte: now - jobsFor } }),
+    () => trim(leases, { _id: { $gte: 'instance:', $lt: 'instance;' }, leaseUntil: { $lte: now - day } }),
   ];
   for (const step of steps) await drain(step);
   await keepNoText(collections);

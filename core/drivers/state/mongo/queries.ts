@@ -96,6 +96,12 @@ export const beyond = (
 export const all = <Doc>(conditions: readonly object[]): Filter<Doc> =>
   (conditions.length === 1 ? conditions[0] : { $and: conditions }) as Filter<Doc>;
 
+/** These words anywhere in a text, whatever their case. */
+export const containing = (words: string): { readonly $regex: string; readonly $options: string } => ({
+  $regex: words.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&'),
+  $options: 'i',
+});
+
 /** Deletes up to a step's rows; true when there may be more. The condition is repeated, for rows that change meanwhile. */
 export const trim = async <Doc extends Document & { _id: string }>(
   collection: Collection<Doc>,

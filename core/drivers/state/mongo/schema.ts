@@ -1,11 +1,11 @@
 import type { Collection, CreateIndexesOptions, Document, IndexSpecification } from 'mongodb';
 import { AppError } from '../../../errors.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
-import type { Lease } from '../../../ports/state.ts';
-import type { Collections } from './collections.ts';
+import type { Lease, StoredDocument } from '../../../ports/state.ts';
+import type { Collections, DocumentDoc } from './collections.ts';
 import { leaseVerbs } from './connections.ts';
 import { isNotImplemented, unavailableFrom } from './faults.ts';
-import { twice, within } from './queries.ts';
+import { change, parsed, twice, within } from './queries.ts';
 
 type Index = { readonly name: string; readonly key: IndexSpecification; readonly unique?: true };
 
@@ -30,6 +30,7 @@ const indexes = {
   documents: [
     { name: 'tenant', key: { tenantId: 1, id: 1 } },
     { name: 'source', key: { tenantId: 1, sourceId: 1, id: 1 } },
+    { name: 'size', key: { tenantId: 1, bytes: 1, chunks: 1 } },
   ],
   contents: [{ name: 'tenant', key: { tenantId: 1 } }],
   built: [{ name: 'generation', key: { tenantId: 1, generation: 1, documentId: 1 } }],
@@ -44,6 +45,7 @@ const indexes = {
     { name: 'running', key: { state: 1, tenantId: 1, leaseUntil: 1 } },
     { name: 'tenant', key: { tenantId: 1, createdAt: 1, _id: 1 } },
     { name: 'finished', key: { state: 1, finishedAt: 1 } },
+    { name: 'newest', key: { createdAt: 1, _id: 1 } },
   ],
   inbox: [
     { name: 'keys', key: { keys: 1 }, unique: true },
@@ -90,6 +92,7 @@ const indexes = {
   ledger: [
     { name: 'time', key: { tenantId: 1, at: 1, id: 1 } },
     { name: 'member', key: { tenantId: 1, memberId: 1 } },
+    { name: 'sums', key: { tenantId: 1, at: 1, currency: 1, question: 1, costNanos: 1, unpriced: 1 } },
   ],
   channels: [{ name: 'tenant', key: { tenantId: 1, platform: 1, channelId: 1 } }],
   connections: [
@@ -125,8 +128,18 @@ export type Migration = {
   run(collections: Collections): Promise<void>;
 };
 
+/** Documents of before this have their size in the record alone. */
+const giveSizes = async ({ documents }: Collections): Promise<void> => {
+  const sizeOf = ({ record }: DocumentDoc) => {
+    const { bytes = 0, chunkCount = 0 } = parsed<Partial<StoredDocument>>(record);
+    return { $set: { bytes, chunks: chunkCount } };
+  };
+  while (await change<DocumentDoc>(documents, { bytes: { $exists: false } }, sizeOf));
+};
+
 export const migrations: readonly Migration[] = [
   { step: 1, name: 'first light', oldest: 1, run: async () => undefined },
+  { step: 2, name: 'sizes of documents beside their records', oldest: 1, run: giveSizes },
 ];
 
 /** What this program knows of. */

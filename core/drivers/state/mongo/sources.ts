@@ -74,6 +74,8 @@ const fieldsOf = (tenantId: string, { seenIn, ...document }: StoredDocument): Om
   id: document.id,
   sourceId: document.sourceId,
   seenIn: seenIn ?? null,
+  bytes: document.bytes,
+  chunks: document.chunkCount,
   record: JSON.stringify({ ...document, tenantId }),
 });
 

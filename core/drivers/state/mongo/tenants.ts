@@ -2,8 +2,9 @@ import type { ApiKey, Membership, Role, Tenant, TenantSettings } from '../../../
 import type { KeyStore, MemberStore, TenantStore } from '../../../ports/state.ts';
 import { type Collections, type KeyDoc, keyOf, type MemberDoc, type TenantDoc } from './collections.ts';
 import { eraseTenant } from './erase.ts';
+import { figuresOf } from './figures.ts';
 import { generationVerbs } from './generations.ts';
-import { inserted, pageOf, parsed, rowLimit, twice, within } from './queries.ts';
+import { all, containing, inserted, pageOf, parsed, rowLimit, twice, within } from './queries.ts';
 
 const tenantOf = (doc: TenantDoc): Tenant => ({
   id: doc._id,
@@ -52,19 +53,26 @@ export const tenantVerbs = (collections: Collections): TenantStore => {
       const doc = await tenants.findOne({ slug, deletedAt: null }, within);
       return doc === null ? null : tenantOf(doc);
     },
-    list: (page) =>
+    list: (page, { q } = {}) =>
       pageOf(
         page,
         'name',
         (after, limit) =>
           tenants
-            .find({ deletedAt: null, slug: { $gt: String(after?.[0] ?? '') } }, within)
+            .find(
+              all<TenantDoc>([
+                { deletedAt: null, slug: { $gt: String(after?.[0] ?? '') } },
+                ...(q === undefined ? [] : [{ $or: [{ slug: containing(q) }, { name: containing(q) }] }]),
+              ]),
+              within,
+            )
             .sort({ slug: 1 })
             .limit(limit)
             .toArray(),
         (doc) => [doc.slug],
         tenantOf,
       ),
+    figures: (tenantIds, range) => figuresOf(collections, tenantIds, range),
     update: async (tenantId, rev, patch) => {
       const doc = await tenants.findOneAndUpdate(
         { _id: tenantId, rev, deletedAt: null },

@@ -159,6 +159,24 @@ export const leaseVerbs = (sql: Sql): SyncGroup<LeaseStore> => ({
       lease.fence,
     );
   },
+  seen: (prefix) =>
+    sql
+      .all<{
+        readonly key: string;
+        readonly owner: string;
+        readonly note: string | null;
+        readonly lease_until: number;
+      }>(
+        `SELECT key, owner, note, lease_until FROM leases
+         WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 AND lease_until > 0 ORDER BY key LIMIT 1000`,
+        prefix,
+      )
+      .map((row) => ({
+        key: row.key,
+        owner: row.owner,
+        leaseUntil: row.lease_until,
+        ...(row.note === null ? {} : { note: row.note }),
+      })),
 });
 
 type AuditRow = Recorded & { readonly at: number; readonly id: string };

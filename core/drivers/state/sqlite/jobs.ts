@@ -1,10 +1,17 @@
 import type { Job } from '../../../domain.ts';
-import type { JobStore, Lease } from '../../../ports/state.ts';
+import type { HeldJob, JobStore, Lease } from '../../../ports/state.ts';
 import { pageOf } from '../cursors.ts';
 import { patched, type Recorded, readRecord, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
 type JobRow = Recorded & { readonly id: string; readonly created_at: number; readonly fence: number };
+
+type HeldRow = JobRow & { readonly state: string; readonly owner: string; readonly lease_until: number };
+
+const heldJobOf = (row: HeldRow): HeldJob => ({
+  ...(JSON.parse(row.record) as Job),
+  ...(row.state === 'running' && row.owner !== '' ? { heldBy: row.owner, leaseUntil: row.lease_until } : {}),
+});
 
 const keptErrors = 200;
 
@@ -149,6 +156,54 @@ export const jobVerbs = (sql: Sql): SyncGroup<JobStore> => {
         state,
         JSON.stringify(patched(job, { state })),
         lease.key,
+      );
+      return true;
+    },
+    all: ({ state }, page) =>
+      pageOf(
+        page,
+        'time',
+        (after, limit) =>
+          sql.all<HeldRow>(
+            `SELECT id, created_at, fence, state, owner, lease_until, record FROM jobs
+             WHERE ${state === undefined ? '?1 IS NULL' : 'state = ?1'} AND (?2 IS NULL OR (created_at, id) < (?2, ?3))
+             ORDER BY created_at DESC, id DESC LIMIT ?4`,
+            state ?? null,
+            after?.[0] ?? null,
+            after?.[1] ?? null,
+            limit,
+          ),
+        (row) => [row.created_at, row.id],
+        heldJobOf,
+      ),
+    depth: (now) => {
+      const counts = sql.all<{ readonly state: string; readonly n: number; readonly oldest: number }>(
+        `SELECT state, count(*) AS n, min(created_at) AS oldest FROM jobs
+         WHERE state IN ('queued', 'running', 'failed') GROUP BY state`,
+      );
+      const of = (state: string) => counts.find((row) => row.state === state);
+      const oldest = of('queued')?.oldest;
+      return {
+        queued: of('queued')?.n ?? 0,
+        running: of('running')?.n ?? 0,
+        failed: of('failed')?.n ?? 0,
+        oldestMs: oldest === undefined ? 0 : Math.max(0, now - oldest),
+      };
+    },
+    cancel: (tenantId, jobId, now, problem) => {
+      const job = get(tenantId, jobId);
+      if (job === null || job.state === 'done' || job.state === 'failed') return false;
+      const next: Job = {
+        ...job,
+        state: 'failed',
+        errors: [...job.errors, { problem }].slice(-keptErrors),
+        finishedAt: now,
+      };
+      sql.run(
+        `UPDATE jobs SET state = 'failed', owner = '', lease_until = 0, finished_at = ?, record = ? WHERE id = ?`,
+        now,
+        JSON.stringify(next),
+        jobId,
       );
       return true;
     },

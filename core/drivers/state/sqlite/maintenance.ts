@@ -56,6 +56,7 @@ const sweep = (sql: Sql, now: number): undefined | Unfinished => {
       'NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.tenant_id = outbox_posted.tenant_id AND outbox.id = outbox_posted.outbox_id)',
     ),
     trim(sql, 'jobs', 'id', `finished_at <= ? AND state IN ('done', 'failed')`, now - jobsFor),
+    trim(sql, 'leases', 'key', `key >= 'instance:' AND key < 'instance;' AND lease_until <= ?`, now - day),
     ...retained(sql, now),
   ];
   return more.includes(true) ? unfinished : undefined;

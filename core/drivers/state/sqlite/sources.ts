@@ -96,13 +96,17 @@ export const documentVerbs = (sql: Sql): SyncGroup<DocumentStore> => {
       for (const document of documents) put(tenantId, document);
     },
     get: (tenantId, documentId) => {
-      const row = sql.one<DocumentRow>('SELECT * FROM documents WHERE tenant_id = ? AND id = ?', tenantId, documentId);
+      const row = sql.one<DocumentRow>(
+        'SELECT id, seen_in, record FROM documents WHERE tenant_id = ? AND id = ?',
+        tenantId,
+        documentId,
+      );
       return row === undefined ? null : documentOf(row);
     },
     getMany: (tenantId, documentIds) =>
       sql
         .all<DocumentRow>(
-          'SELECT * FROM documents WHERE tenant_id = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY id',
+          'SELECT id, seen_in, record FROM documents WHERE tenant_id = ? AND id IN (SELECT value FROM json_each(?)) ORDER BY id',
           tenantId,
           JSON.stringify(documentIds),
         )
@@ -114,13 +118,13 @@ export const documentVerbs = (sql: Sql): SyncGroup<DocumentStore> => {
         (after, limit) =>
           filter.sourceId === undefined
             ? sql.all<DocumentRow>(
-                'SELECT * FROM documents WHERE tenant_id = ? AND id > ? ORDER BY id LIMIT ?',
+                'SELECT id, seen_in, record FROM documents WHERE tenant_id = ? AND id > ? ORDER BY id LIMIT ?',
                 tenantId,
                 String(after?.[0] ?? ''),
                 limit,
               )
             : sql.all<DocumentRow>(
-                'SELECT * FROM documents WHERE tenant_id = ? AND source_id = ? AND id > ? ORDER BY id LIMIT ?',
+                'SELECT id, seen_in, record FROM documents WHERE tenant_id = ? AND source_id = ? AND id > ? ORDER BY id LIMIT ?',
                 tenantId,
                 filter.sourceId,
                 String(after?.[0] ?? ''),

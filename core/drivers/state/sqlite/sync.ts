@@ -36,6 +36,7 @@ export const verbs = {
     get: 'read',
     bySlug: 'read',
     list: 'read',
+    figures: 'report',
     update: 'write',
     bumpContentRevision: 'write',
     switchGeneration: 'write',
@@ -86,6 +87,9 @@ export const verbs = {
     heartbeat: 'lease',
     finish: 'write',
     release: 'lease',
+    all: 'report',
+    depth: 'report',
+    cancel: 'write',
   },
   inbox: {
     receive: 'write',
@@ -147,7 +151,7 @@ export const verbs = {
     offerCode: 'write',
     takeCode: 'write',
   },
-  leases: { acquire: 'lease', renew: 'lease', release: 'lease' },
+  leases: { acquire: 'lease', renew: 'lease', release: 'lease', seen: 'read' },
   audit: { append: 'write', list: 'report' },
   maintenance: { sweep: 'write', forgetMember: 'write', check: 'write' },
 } as const satisfies { readonly [Group in keyof SyncStore]: Readonly<Record<keyof SyncStore[Group], VerbKind>> };

@@ -1,5 +1,5 @@
 import type { ApiKey, Membership, Role, Tenant, TenantSettings } from '../../../domain.ts';
-import type { Generation, KeyStore, MemberStore, TenantStore } from '../../../ports/state.ts';
+import type { Generation, KeyStore, MemberStore, TenantFigures, TenantStore } from '../../../ports/state.ts';
 import { pageOf, rowLimit } from '../cursors.ts';
 import { eraseTenant } from './maintenance.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
@@ -51,19 +51,22 @@ export const tenantVerbs = (sql: Sql): SyncGroup<TenantStore> => {
         : 'slug-taken',
     get,
     bySlug: (slug) => orNull(sql.one<TenantRow>('SELECT * FROM tenants WHERE slug = ? AND deleted_at IS NULL', slug)),
-    list: (page) =>
+    list: (page, { q } = {}) =>
       pageOf(
         page,
         'name',
         (after, limit) =>
           sql.all<TenantRow>(
-            'SELECT * FROM tenants WHERE deleted_at IS NULL AND slug > ? ORDER BY slug LIMIT ?',
+            `SELECT * FROM tenants WHERE deleted_at IS NULL AND slug > ?1
+               AND (?3 IS NULL OR instr(slug, ?3) > 0 OR instr(lower(name), ?3) > 0) ORDER BY slug LIMIT ?2`,
             String(after?.[0] ?? ''),
             limit,
+            q?.toLowerCase() ?? null,
           ),
         (row) => [row.slug],
         tenantOf,
       ),
+    figures: (tenantIds, range) => tenantIds.map((tenantId) => figuresOf(sql, tenantId, range)),
     update: (tenantId, rev, patch) => {
       const tenant = get(tenantId);
       if (tenant === null) return null;
@@ -104,6 +107,38 @@ export const tenantVerbs = (sql: Sql): SyncGroup<TenantStore> => {
         )
         .map((row) => row.id),
     ...generationVerbs(sql),
+  };
+};
+
+/** Both sums are read from an index alone. */
+const figuresOf = (
+  sql: Sql,
+  tenantId: string,
+  { from, to }: { readonly from: number; readonly to: number },
+): TenantFigures => {
+  const held = sql.one<{ readonly documents: number; readonly chunks: number; readonly bytes: number }>(
+    `SELECT count(*) AS documents, coalesce(sum(chunks), 0) AS chunks, coalesce(sum(bytes), 0) AS bytes
+     FROM documents WHERE tenant_id = ?`,
+    tenantId,
+  );
+  const spent = sql.all<{
+    readonly currency: string | null;
+    readonly questions: number;
+    readonly nanos: number;
+    readonly unpriced: number;
+  }>(
+    `SELECT currency, sum(kind = 'question') AS questions, coalesce(sum(cost_nanos), 0) AS nanos, max(unpriced) AS unpriced
+     FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ? GROUP BY currency ORDER BY currency`,
+    tenantId,
+    from,
+    to,
+  );
+  return {
+    tenantId,
+    ...(held ?? { documents: 0, chunks: 0, bytes: 0 }),
+    questions: spent.reduce((sum, { questions }) => sum + questions, 0),
+    costs: spent.flatMap(({ currency, nanos }) => (currency === null ? [] : [{ currency, nanos }])),
+    costUnknown: spent.some(({ unpriced }) => unpriced === 1),
   };
 };
 
