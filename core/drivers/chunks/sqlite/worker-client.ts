@@ -11,6 +11,7 @@ type Waiting = {
   readonly stopListening: () => void;
   /** A search that nobody waits for any more is not worth its answer; a write is, because it may have happened. */
   readonly abandonable: boolean;
+  readonly timeoutMs: number;
   timer?: NodeJS.Timeout;
 };
 
@@ -18,6 +19,7 @@ export type CallOptions = {
   readonly signal?: AbortSignal;
   readonly transfer?: readonly ArrayBuffer[];
   readonly abandonable?: boolean;
+  /** For the wait and, counted anew, for the work itself. */
   readonly timeoutMs?: number;
 };
 
@@ -34,13 +36,22 @@ const maxWaiting = 2_000;
 
 const cancelled = (): AppError => new AppError('cancelled', 'The work was stopped before it was finished.');
 
+const workerProgram = new URL(`./worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
+
 /**
  * A worker thread with a queue before it. The thread starts at the first call and again after it died; it keeps the
- * process alive only while somebody waits for it.
+ * process alive only while somebody waits for it. `program` is for tests.
  */
-export const createWorkerClient = (name: string, settings: WorkerSettings, log: Log): WorkerClient => {
+export const createWorkerClient = (
+  name: string,
+  settings: WorkerSettings,
+  log: Log,
+  program: URL = workerProgram,
+): WorkerClient => {
   const queue: Waiting[] = [];
+  /** In the order they were sent: the first is the one that the thread works on. */
   const inFlight = new Map<number, Waiting>();
+  let watched: Waiting | undefined;
   let worker: Worker | undefined;
   let nextId = 1;
   let closed = false;
@@ -82,11 +93,7 @@ export const createWorkerClient = (name: string, settings: WorkerSettings, log: 
   };
 
   const start = (): Worker => {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const started = new Worker(new URL(`./worker.${extension}`, import.meta.url), {
-      name: `chunks-${name}`,
-      workerData: settings,
-    });
+    const started = new Worker(program, { name: `chunks-${name}`, workerData: settings });
     started.on('message', onReply);
     started.on('error', (error) => onDeath(started, error instanceof Error ? error.message : String(error)));
     started.on('exit', (code) => onDeath(started, `exit ${code}`));
@@ -94,14 +101,27 @@ export const createWorkerClient = (name: string, settings: WorkerSettings, log: 
   };
 
   const pump = (): void => {
-    while (inFlight.size < maxInFlight) {
-      const waiting = queue.shift();
-      if (!waiting) return;
+    for (let next = queue[0]; next && inFlight.size < maxInFlight; next = queue[0]) {
+      queue.shift();
       worker ??= start();
       worker.ref();
-      inFlight.set(waiting.question.id, waiting);
-      worker.postMessage(waiting.question, [...waiting.transfer]);
+      inFlight.set(next.question.id, next);
+      worker.postMessage(next.question, [...next.transfer]);
     }
+    watch();
+  };
+
+  /**
+   * Only what the thread works on can show that it is stuck, whether or not somebody still waits for that. What stands
+   * behind it may have waited long because the one before it is a long write.
+   */
+  const watch = (): void => {
+    const [working] = inFlight.values();
+    if (working === watched) return;
+    watched = working;
+    if (!working) return;
+    clearTimeout(working.timer);
+    working.timer = setTimeout(() => onStuck(working), working.timeoutMs).unref();
   };
 
   const call = <V extends Verb>(
@@ -124,9 +144,11 @@ export const createWorkerClient = (name: string, settings: WorkerSettings, log: 
       const question = { id: nextId++, verb, asked } as Question;
       const onAbort = (): void => {
         const at = queue.indexOf(waiting);
-        if (at >= 0) queue.splice(at, 1);
-        else if (!abandonable) return;
-        clearTimeout(waiting.timer);
+        if (at < 0 && !abandonable) return;
+        if (at >= 0) {
+          queue.splice(at, 1);
+          clearTimeout(waiting.timer);
+        }
         waiting.stopListening();
         reject(cancelled());
       };
@@ -134,6 +156,7 @@ export const createWorkerClient = (name: string, settings: WorkerSettings, log: 
         question,
         transfer,
         abandonable,
+        timeoutMs,
         resolve: (answer) => resolve(answer as Requests[V]['answer']),
         reject,
         stopListening: () => signal?.removeEventListener('abort', onAbort),
@@ -145,7 +168,6 @@ export const createWorkerClient = (name: string, settings: WorkerSettings, log: 
     });
   };
 
-  /** A thread that is stuck in a call cannot be asked to stop; it is ended, and the next call starts another. */
   const onTimeout = (waiting: Waiting): void => {
     const at = queue.indexOf(waiting);
     if (at >= 0) queue.splice(at, 1);
@@ -153,7 +175,12 @@ export const createWorkerClient = (name: string, settings: WorkerSettings, log: 
     waiting.reject(
       new AppError('store-unavailable', 'The search index took too long. Try again in a moment.', { retryable: true }),
     );
-    if (at >= 0 || !worker) return;
+  };
+
+  /** A thread that is stuck in a call cannot be asked to stop; it is ended, and the next call starts another. */
+  const onStuck = (working: Waiting): void => {
+    onTimeout(working);
+    if (!worker) return;
     const stuck = worker;
     onDeath(stuck, 'timeout');
     void stuck.terminate();
