@@ -145,7 +145,14 @@ export const searchText = (index: IndexFile, { query, limit, sourceIds }: Wanted
       documentFrequency: frequencies[at] ?? 0,
     }));
 
-    const scores = new Float64Array(meta.next_row);
+    // By the blocks that still stand: row numbers are never used again and grow with every change of a document.
+    const starts = new Map<number, number>();
+    let room = 0;
+    for (const [block, rows] of blocks) {
+      starts.set(block, room);
+      room += rows.length / 2;
+    }
+    const scores = new Float64Array(room);
     const averageLength = meta.chunks === 0 ? 1 : meta.length / meta.chunks || 1;
     const start = bm25.k1 * (1 - bm25.b);
     const slope = (bm25.k1 * bm25.b) / averageLength;
@@ -155,7 +162,7 @@ export const searchText = (index: IndexFile, { query, limit, sourceIds }: Wanted
       for (const [block, pairs] of places[word] ?? []) {
         const rows = blocks.get(block);
         if (!rows) continue;
-        const base = block << blockBits;
+        const base = starts.get(block) ?? 0;
         for (let at = 0; at < pairs.length; at += 2) {
           const offset = pairs[at] ?? 0;
           const source = rows[offset * 2] ?? 0;
@@ -171,9 +178,12 @@ export const searchText = (index: IndexFile, { query, limit, sourceIds }: Wanted
     const most = limitOf(limit);
     const threshold = thresholdOf(scores, scores.length, most, 0);
     const candidates: ScoredRow[] = [];
-    for (let row = 0; row < scores.length; row++) {
-      const score = scores[row] ?? 0;
-      if (score > 0 && score >= threshold) candidates.push({ row, score });
+    for (const [block, base] of starts) {
+      const end = base + (blocks.get(block)?.length ?? 0) / 2;
+      for (let at = base; at < end; at++) {
+        const score = scores[at] ?? 0;
+        if (score > 0 && score >= threshold) candidates.push({ row: (block << blockBits) + at - base, score });
+      }
     }
     const hits: TextHit[] = inOrder(index, candidates, most).map(({ row, score }) => ({
       chunk: chunkAt(index, row),

@@ -110,6 +110,19 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
     expect((await store.searchText(ref, 'number298', { limit: 5, signal })).hits).toHaveLength(1);
   });
 
+  it('searches an index that has seen a thousand million changes like any other', async () => {
+    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 3) }], signal);
+    const db = new DatabaseSync(file());
+    db.exec('UPDATE meta SET next_row = 1000000000');
+    db.close();
+    await store.replaceDocuments(ref, [{ documentId: 'd2', chunks: many('d2', 3) }], signal);
+    expect(await found(store, 'wombat')).toBe(6);
+    expect((await store.searchText(ref, 'number1', { limit: 5, signal })).hits.map(({ chunk }) => chunk.id)).toEqual([
+      'c_d1_1',
+      'c_d2_1',
+    ]);
+  });
+
   it('brings an index of the first format up to date, and refuses one of a later', async () => {
     await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 300) }], signal);
     await store.close();
