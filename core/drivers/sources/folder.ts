@@ -1,9 +1,10 @@
 import type { Dirent } from 'node:fs';
 import { opendir, open as openFile, realpath, stat } from 'node:fs/promises';
-import { isAbsolute, join, matchesGlob, relative, resolve, sep } from 'node:path';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
 import { AppError } from '../../errors.ts';
 import type { Change, SourceConnector, SourceDriver } from '../../ports/source.ts';
+import { matchesGlob } from '../../text/glob.ts';
 
 const settings = z.strictObject({
   /** An absolute path on the machine that Footnote runs on, inside one of the folders the operator allows. */

@@ -1,4 +1,4 @@
-import { matchesGlob } from 'node:path';
+import { matchesGlob } from '../../../text/glob.ts';
 import { createVariety, mayBePage } from './address.ts';
 import type { Robots } from './robots.ts';
 
@@ -21,9 +21,9 @@ export const createScope = (
   const includes = (url: URL): boolean => {
     if (url.origin !== origin || !mayBePage(url)) return false;
     const path = pathOf(url);
-    if (patterns.exclude?.some((pattern) => matches(path, pattern)) === true) return false;
+    if (patterns.exclude?.some((pattern) => matchesGlob(path, pattern)) === true) return false;
     if (patterns.include !== undefined && patterns.include.length > 0)
-      if (!patterns.include.some((pattern) => matches(path, pattern))) return false;
+      if (!patterns.include.some((pattern) => matchesGlob(path, pattern))) return false;
     return robots.allows(url);
   };
   return { includes, includesFound: (url) => includes(url) && variety.admit(url), exhausted: variety.exhausted };
@@ -35,10 +35,4 @@ const pathOf = (url: URL): string => {
   } catch {
     return url.pathname.slice(1);
   }
-};
-
-/** `/docs/**` also means `/docs` and `/docs/` themselves. */
-const matches = (path: string, pattern: string): boolean => {
-  const plain = pattern.replace(/^\//, '');
-  return matchesGlob(path, plain) || (plain.endsWith('/**') && path.replace(/\/$/, '') === plain.slice(0, -3));
 };
