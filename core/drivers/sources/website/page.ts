@@ -14,6 +14,7 @@ export type ScannedPage = {
 };
 
 const maxTag = 8_192;
+const maxRules = 1_000;
 const maxLinks = 5_000;
 const fewWords = 1_500;
 
@@ -28,7 +29,9 @@ export const scanPage = (html: string, address: URL, headers: Readonly<Record<st
   let canonical: URL | null = null;
   let hasPassword = false;
   let length = 0;
-  const rules = new Set(rulesOf((headers['x-robots-tag'] ?? '').replace(/\b(?!footnote\b)[\w-]+bot\s*:[^:]*$/i, '')));
+  const rules = new Set(
+    rulesOf((headers['x-robots-tag'] ?? '').slice(0, maxRules).replace(/\b(?!footnote\b)[\w-]+bot\s*:[^:]*$/i, '')),
+  );
 
   const words = (text: string): void => {
     const plain = text.replace(/\s+/g, ' ').trim();
