@@ -130,19 +130,29 @@ export const createIngest = (parts: IngestParts): Ingest => {
     await erase(tenantId);
   };
 
-  /** Due sources are started, and what a crash left of deleted tenants is removed. */
+  /** On its own, so that what fails for one tenant keeps nothing from the others. */
+  const chore = async (name: string, work: () => Promise<void>): Promise<boolean> => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      log.warn('ingest.chore-failed', { chore: name, code: toAppError(error).code });
+      return false;
+    }
+  };
+
+  /** Due sources are started, indexes that need it are filled anew, and what a crash left of deleted tenants is removed. */
   const chores = async (stop: AbortSignal): Promise<void> => {
     let hasLooked = false;
     while (!stop.aborted) {
-      try {
-        if (!hasLooked) await reindexes.look(stop);
-        hasLooked = true;
-        await reindexes.tick();
+      if (!hasLooked) hasLooked = await chore('look', () => reindexes.look(stop));
+      await chore('reindex', () => reindexes.tick());
+      await chore('schedule', async () => {
         if ((await sources.startDue()) > 0) jobs.wake();
-        for (const tenantId of await state.tenants.deleted(10)) await dropTenant(tenantId);
-      } catch (error) {
-        log.warn('ingest.chores-failed', { code: toAppError(error).code });
-      }
+      });
+      await chore('erase', async () => {
+        for (const tenantId of await state.tenants.deleted(10)) await chore('erase', () => dropTenant(tenantId));
+      });
       await clock.sleep(choresEveryMs, stop).catch(() => undefined);
     }
   };

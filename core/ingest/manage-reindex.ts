@@ -157,6 +157,22 @@ export const createReindexManager = (parts: {
     }
   };
 
+  const lookAt = async (tenant: Tenant): Promise<void> => {
+    const live = await generations.live(tenant.id);
+    const lost = live.fits && (await isLost(tenant));
+    if (lost) await generations.markIncomplete(live);
+    if (lost || !live.fits) misfits.set(tenant.id, null);
+  };
+
+  /** The damaged index of one tenant is no reason to leave the others alone; an outage meets all of them. */
+  const goOn =
+    (tenantId: TenantId) =>
+    (error: unknown): void => {
+      const { code, retryable } = toAppError(error);
+      if (retryable) throw error;
+      log.warn('reindex.not-looked-after', { tenantId, code });
+    };
+
   return {
     start: (tenant) => request(tenant.id, { profile }),
     async activate(tenant, generation) {
@@ -200,10 +216,7 @@ export const createReindexManager = (parts: {
         });
         for (const tenant of items) {
           if (stop.aborted) return;
-          const live = await generations.live(tenant.id);
-          const lost = live.fits && (await isLost(tenant));
-          if (lost) await generations.markIncomplete(live);
-          if (lost || !live.fits) misfits.set(tenant.id, null);
+          await lookAt(tenant).catch(goOn(tenant.id));
         }
         cursor = nextCursor;
       } while (cursor !== undefined);
@@ -211,11 +224,11 @@ export const createReindexManager = (parts: {
     async tick() {
       for (const tenantId of [...misfits.keys()])
         await trigger(tenantId).catch((error: unknown) => {
-          if (toAppError(error).code !== 'not-found') throw error;
-          misfits.delete(tenantId);
+          if (toAppError(error).code === 'not-found') misfits.delete(tenantId);
+          else goOn(tenantId)(error);
         });
       for (const { tenantId, number } of await state.tenants.generationsDue(clock.now(), 20))
-        await sweepOne(tenantId, number);
+        await sweepOne(tenantId, number).catch(goOn(tenantId));
     },
   };
 };
