@@ -6,8 +6,8 @@ import type { Receipt, Tenant, TenantId } from './domain.ts';
 import { AppError } from './errors.ts';
 import type { Runtime } from './ports/runtime.ts';
 import type { StateStore } from './ports/state.ts';
-import { effectiveRules, requireSources } from './tenancy/channels.ts';
-import { requireTenant } from './tenancy/tenants.ts';
+import { effectiveRules } from './tenancy/channels.ts';
+import { requireSources, requireTenant } from './tenancy/tenants.ts';
 
 /** Turns handed to the answer path; older ones are out of a follow-up's reach. */
 const turnsKept = 12;

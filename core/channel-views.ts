@@ -2,8 +2,8 @@ import { allowedSources, memberInChannel, type Readers, readersOf } from './conv
 import type { AudiencePreview, ChannelView, Core, EffectiveRules } from './core.ts';
 import type { Source } from './domain.ts';
 import type { StateStore } from './ports/state.ts';
-import { effectiveRules, requireSources } from './tenancy/channels.ts';
-import { requireTenant } from './tenancy/tenants.ts';
+import { effectiveRules } from './tenancy/channels.ts';
+import { requireSources, requireTenant } from './tenancy/tenants.ts';
 
 /** Channels as those see them who set their rules. */
 export const createChannelViews = (state: StateStore): Pick<Core['channels'], 'inherited' | 'list' | 'preview'> => ({

@@ -20,14 +20,14 @@ import type { SourceDriver } from './ports/source.ts';
 import type { StateStore } from './ports/state.ts';
 import { type About, createPresence } from './presence.ts';
 import type { Sealer } from './security/seal.ts';
-import { createChannels, effectiveRules, requireSources } from './tenancy/channels.ts';
+import { createChannels, effectiveRules } from './tenancy/channels.ts';
 import { createConnections } from './tenancy/connections.ts';
 import { createKeys } from './tenancy/keys.ts';
 import { createMembers } from './tenancy/members.ts';
 import { createPeople } from './tenancy/people.ts';
 import { rememberChannels } from './tenancy/remember.ts';
 import { createResolveTenant } from './tenancy/resolve-tenant.ts';
-import { createTenants, requireTenant } from './tenancy/tenants.ts';
+import { createTenants, requireSources, requireTenant } from './tenancy/tenants.ts';
 
 export type CoreParts = {
   readonly state: StateStore;
@@ -92,10 +92,7 @@ export const createCore = (parts: CoreParts): Core => {
       try {
         const now = runtime.clock.now();
         const lease = await state.leases.acquire('sweep', owner, now, sweepEveryMs);
-        if (lease !== null) {
-          await state.maintenance.sweep(now);
-          for (const tenantId of await state.tenants.deleted(10)) await ingest.dropTenant(tenantId);
-        }
+        if (lease !== null) await state.maintenance.sweep(now);
         await runtime.clock.sleep(sweepEveryMs, stopping.signal);
       } catch (error) {
         if (stopping.signal.aborted) return;

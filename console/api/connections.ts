@@ -4,7 +4,7 @@ import { AppError } from '../../core/errors.ts';
 import { checkUpOf } from '../check-up.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
-import { found, knownSources, renderConnection } from './render.ts';
+import { found, renderConnection } from './render.ts';
 import * as schemas from './schemas.ts';
 import { defined } from './tenants.ts';
 
@@ -131,7 +131,6 @@ export const addChannels = ({ add }: Operations, { core }: HttpParts): void => {
     },
     async ({ c, params, body }) => {
       const tenantId = c.get('tenant').id;
-      await knownSources(core, tenantId, body.sources);
       const rules: ChannelRules = defined(body);
       return c.json(renderRules(await core.channels.put(tenantId, params.platform, params.channel, rules)));
     },

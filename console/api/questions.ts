@@ -7,15 +7,7 @@ import type { Env, HttpParts } from '../guard.ts';
 import { problemOf } from '../problem.ts';
 import { watchAccess } from '../revocation.ts';
 import type { Operations } from './operation.ts';
-import {
-  found,
-  knownSources,
-  renderAnswer,
-  renderCitation,
-  renderPassage,
-  renderReceipt,
-  serverTiming,
-} from './render.ts';
+import { found, renderAnswer, renderCitation, renderPassage, renderReceipt, serverTiming } from './render.ts';
 import * as schemas from './schemas.ts';
 import { wantsEvents } from './sources.ts';
 import { defined, pageOf } from './tenants.ts';
@@ -37,7 +29,6 @@ export const addQuestions = ({ add }: Operations, parts: HttpParts): void => {
     },
     async ({ c, body, signal }) => {
       const tenantId = c.get('tenant').id;
-      await knownSources(core, tenantId, body.sources);
       const { passages, timingsMs } = await core.search(
         tenantId,
         { query: body.query, limit: body.limit, ...defined({ sources: body.sources }) },
@@ -63,7 +54,6 @@ export const addQuestions = ({ add }: Operations, parts: HttpParts): void => {
     },
     async ({ c, body, signal }) => {
       const tenantId = c.get('tenant').id;
-      await knownSources(core, tenantId, body.sources);
       const input: AskInput = {
         question: body.question,
         platform: 'api',
@@ -90,8 +80,6 @@ export const addQuestions = ({ add }: Operations, parts: HttpParts): void => {
     },
     async ({ c, body, signal }) => {
       const tenantId = c.get('tenant').id;
-      await knownSources(core, tenantId, body.sources);
-      for (const id of body.documents ?? []) found(await core.documents.get(tenantId, id), 'document');
       const { summary, citations, usage } = await core.summarize(tenantId, defined(body), signal);
       return c.json({ summary, citations: citations.map(renderCitation), usage });
     },

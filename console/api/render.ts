@@ -1,4 +1,4 @@
-import type { Core, GenerationView } from '../../core/core.ts';
+import type { GenerationView } from '../../core/core.ts';
 import type {
   ApiKey,
   Citation,
@@ -166,11 +166,4 @@ export const serverTiming = (timingsMs: Readonly<Record<string, number>>): strin
 export const found = <T>(value: T | null, what: string): T => {
   if (value === null) throw new AppError('not-found', `There is no such ${what}.`);
   return value;
-};
-
-/** Ids inside a body are checked like ids in a path. */
-export const knownSources = async (core: Core, tenantId: string, ids: readonly string[] | undefined): Promise<void> => {
-  if (ids === undefined || ids.length === 0) return;
-  const own = new Set((await core.sources.list(tenantId)).map((source) => source.id));
-  if (!ids.every((id) => own.has(id))) throw new AppError('not-found', 'There is no such source.');
 };

@@ -1,7 +1,7 @@
 import { reservedSlugs } from '../../core/text/slug.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
-import { found, knownSources, renderKey, renderTenant } from './render.ts';
+import { found, renderKey, renderTenant } from './render.ts';
 import * as schemas from './schemas.ts';
 
 const base = '/api/v1/tenants';
@@ -62,7 +62,6 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
     },
     async ({ c, body }) => {
       const { channels, ...settings } = body.settings ?? {};
-      await knownSources(core, c.get('tenant').id, channels?.sources);
       const patch = {
         ...defined({ name: body.name }),
         ...(body.settings === undefined

@@ -1,8 +1,7 @@
 import type { Core, EffectiveRules } from '../core.ts';
 import type { ChannelRules, PlatformName, Tenant } from '../domain.ts';
-import { AppError } from '../errors.ts';
 import type { StateStore } from '../ports/state.ts';
-import { requireTenant } from './tenants.ts';
+import { requireSources, requireTenant } from './tenants.ts';
 
 const defaults = {
   enabled: true,
@@ -51,15 +50,4 @@ export const createChannels = (state: StateStore): Pick<Core['channels'], 'rules
       return rules(tenantId, platform, channelId);
     },
   };
-};
-
-/** Throws AppError `not-found` when one of the ids is not a source of this tenant. */
-export const requireSources = async (
-  state: StateStore,
-  tenantId: string,
-  sourceIds: readonly string[],
-): Promise<void> => {
-  const known = new Set((await state.sources.list(tenantId)).map(({ id }) => id));
-  if (!sourceIds.every((id) => known.has(id)))
-    throw new AppError('not-found', 'One of the sources does not exist.', { at: 'sources' });
 };

@@ -42,6 +42,8 @@ export const createTenants = (parts: {
     bySlug: (slug) => state.tenants.bySlug(slug),
     list: (page) => state.tenants.list(page),
     update: async (tenantId, patch, rev) => {
+      const sources = patch.settings?.channels?.sources;
+      if (sources !== undefined) await requireSources(state, tenantId, sources);
       // Without a rev the caller means "whatever stands now": read and try again until nobody came between.
       for (let attempt = 0; attempt < attempts; attempt += 1) {
         const current = await requireTenant(state, tenantId);
@@ -73,4 +75,15 @@ export const requireTenant = async (state: StateStore, tenantId: TenantId): Prom
   const tenant = await state.tenants.get(tenantId);
   if (tenant === null) throw new AppError('not-found', 'There is no such tenant.');
   return tenant;
+};
+
+/** Throws AppError `not-found` when one of the ids is not a source of this tenant. */
+export const requireSources = async (
+  state: StateStore,
+  tenantId: string,
+  sourceIds: readonly string[],
+): Promise<void> => {
+  const known = new Set((await state.sources.list(tenantId)).map(({ id }) => id));
+  if (!sourceIds.every((id) => known.has(id)))
+    throw new AppError('not-found', 'One of the sources does not exist.', { at: 'sources' });
 };

@@ -122,6 +122,12 @@ export const createFakeCore = (): FakeCore => {
       }));
   };
 
+  /** Ids that come inside a body are checked by the door, and not by those who knock. */
+  const requireSources = (tenantId: string, ids: readonly string[] = []): void => {
+    const own = of(sources, tenantId).map(({ id }) => id);
+    if (!ids.every((id) => own.includes(id))) throw new AppError('not-found', 'One of the sources does not exist.');
+  };
+
   const compose = (tenantId: string, input: AskInput): Receipt => {
     const retrieved = passagesFor(tenantId, input.question, input.sources);
     const used = retrieved.slice(0, 2);
@@ -212,6 +218,7 @@ export const createFakeCore = (): FakeCore => {
     },
     receive: async () => ({ outcome: 'stored' }),
     async ask(tenantId, input, hooks) {
+      requireSources(tenantId, input.sources);
       if (input.conversationId !== undefined && conversations.get(input.conversationId) !== tenantId)
         throw new AppError('not-found', 'There is no such conversation.');
       const receipt = await core.script(input, compose(tenantId, input), hooks);
@@ -220,12 +227,15 @@ export const createFakeCore = (): FakeCore => {
       return receipt;
     },
     async search(tenantId, { query, limit, sources: ids }) {
+      requireSources(tenantId, ids);
       return {
         passages: passagesFor(tenantId, query, ids).slice(0, limit),
         timingsMs: { search_text: 1.25, total: 1.5 },
       };
     },
-    async summarize() {
+    async summarize(tenantId, input) {
+      requireSources(tenantId, input.sources);
+      for (const id of input.documents ?? []) need(await core.documents.get(tenantId, id));
       return {
         summary: 'All of it, in short. [1]',
         citations: [],
@@ -256,6 +266,7 @@ export const createFakeCore = (): FakeCore => {
       list: async (page) => paged([...tenants.values()], page),
       async update(tenantId, patch) {
         const current = need(tenants.get(tenantId) ?? null);
+        requireSources(tenantId, patch.settings?.channels?.sources);
         const settings = Object.entries({ ...current.settings, ...patch.settings }).filter(
           ([, value]) => value !== null,
         );
@@ -481,6 +492,7 @@ export const createFakeCore = (): FakeCore => {
     channels: {
       rules: async (tenantId, platform, channelId) => effective(tenantId, platform, channelId),
       async put(tenantId, platform, channelId, rules) {
+        requireSources(tenantId, rules.sources);
         channels.set(`${tenantId}|${platform}|${channelId}`, rules);
         return effective(tenantId, platform, channelId);
       },
