@@ -79,9 +79,9 @@ export const createJobWorker = (
     stop.abort();
   };
 
-  const runJob = async ({ job, lease }: LeasedJob, control: AbortController): Promise<void> => {
+  const runJob = async ({ job, lease }: LeasedJob, control: AbortController, claimedAt: number): Promise<void> => {
     let progress = nothingYet;
-    let heldUntil = clock.now() + limits.leaseForMs;
+    let heldUntil = claimedAt + limits.leaseForMs;
     const lost = (): AppError => new AppError('lease-lost', 'Another worker has taken over.');
     const over = new AbortController();
     const beat = async (): Promise<void> => {
@@ -120,7 +120,6 @@ export const createJobWorker = (
           progress = next;
         },
       });
-      await finish('done', progress.errors);
     } catch (error) {
       const problem = toAppError(error);
       if (problem.code === 'lease-lost') return log.warn('job.lease-lost', { jobId: job.id, tenantId: job.tenantId });
@@ -133,15 +132,17 @@ export const createJobWorker = (
       }
       log.error('job.failed', { jobId: job.id, tenantId: job.tenantId, code: problem.code, error: causeOf(error) });
       metrics.count('errors_total', { code: problem.code });
-      await finish('failed', [...progress.errors, { problem: problem.message }]);
+      return finish('failed', [...progress.errors, { problem: problem.message }]);
     } finally {
       over.abort();
     }
+    // Outside of the above: a store that does not take the end of a job does not make it a failed one.
+    await finish('done', progress.errors);
   };
 
-  const begin = (leased: LeasedJob): void => {
+  const begin = (leased: LeasedJob, claimedAt: number): void => {
     const control = new AbortController();
-    const done = runJob(leased, control)
+    const done = runJob(leased, control, claimedAt)
       .catch((error: unknown) =>
         log.error('job.unfinished', { jobId: leased.job.id, error: toAppError(error).message }),
       )
@@ -157,11 +158,13 @@ export const createJobWorker = (
   const claimAll = async (stop: AbortSignal): Promise<void> => {
     while (!stop.aborted) {
       let leased: LeasedJob | null = null;
+      // An answer that was long in coming has used up a part of the lease.
+      const now = clock.now();
       try {
         if (running.size < limits.atOnce) {
           leased = await state.jobs.claim({
             owner,
-            now: clock.now(),
+            now,
             leaseForMs: limits.leaseForMs,
             perTenant: limits.perTenant,
           });
@@ -169,7 +172,7 @@ export const createJobWorker = (
       } catch (error) {
         log.warn('job.claim-failed', { code: toAppError(error).code });
       }
-      if (leased !== null) begin(leased);
+      if (leased !== null) begin(leased, now);
       else await changed(limits.pollEveryMs, stop);
     }
   };

@@ -266,6 +266,29 @@ describe('a sync run', () => {
     expect(await bench.find('rope')).toEqual(['the rope of run 2']);
   });
 
+  it('is done again, and not called failed, when the store did not take its end', async () => {
+    let refusals = 0;
+    const source = await openScript(
+      async function* () {
+        yield upsert('a', 'the rope');
+        yield { type: 'complete' };
+      },
+      {
+        wrapState: (state) => ({
+          ...state,
+          jobs: {
+            ...state.jobs,
+            finish: async (...args) => {
+              if (++refusals > 1) return state.jobs.finish(...args);
+              throw new AppError('store-unavailable', 'The store is away.', { retryable: true });
+            },
+          },
+        }),
+      },
+    );
+    expect(await synced(source)).toMatchObject({ state: 'done', attempts: 2, errors: [] });
+  });
+
   it('is shared by two processes: each source runs once, both are at work', async () => {
     let running = 0;
     let most = 0;
