@@ -67,8 +67,10 @@ const run = async (work: Work, flights: Flights): Promise<Receipt> => {
 
   const meaning = await understand(work);
   if (typeof meaning !== 'string') return finish(work, meaning, { charge: false });
-  // Whoever sends a file asks about that file: nobody else's question is the same.
-  if ((request.attached?.length ?? 0) > 0) return receiptOf(work, meaning, await find(work, meaning));
+  // Whoever sends a file asks about that file: nobody else's question is the same. And where no text is kept there is
+  // no answer to share, so that those who ask the same at the same time would only wait for each other.
+  if ((request.attached?.length ?? 0) > 0 || request.tenant.settings.keepText === false)
+    return receiptOf(work, meaning, await find(work, meaning));
   const key = cacheKeyOf({
     tenant: request.tenant,
     // Without a model a follow-up may lean on the last answered turn: then that is part of what was asked.

@@ -19,6 +19,13 @@ const mostBatches = 12;
 const leadSentences = 6;
 const mostLookedAt = 60;
 const summaryTokens = 700;
+/** What a prompt holds besides the passages. */
+const promptFrame = 600;
+
+/** Of a passage with its heading in the prompt. */
+const tokensOf = (text: string): number => estimateTokens(text) + 40;
+const tooMuch = (): AppError =>
+  new AppError('too-large', 'This is too much text to summarise at once. Please choose fewer documents.');
 
 /**
  * A summary with footnotes: what is too long for one prompt is summarised in parts and then as a whole. Without a model,
@@ -34,11 +41,11 @@ export const summarize = async (
 ): Promise<Summary> => {
   const answerId = `s_${parts.runtime.random.hex(12)}`;
   const account = createAccount(parts.metering, parts.runtime, { tenant, answerId, attempt: 1, platform: 'api' });
-  const passages = await collect(parts, tenant, input, signal);
-  if (passages.length === 0)
-    throw new AppError('invalid', 'There is nothing to summarise: give documents, sources or texts.');
   const deadline = startDeadline(parts.runtime.clock, settings.answerWithinMs, signal);
   try {
+    const passages = await collect(parts, settings, tenant, input, deadline.signal);
+    if (passages.length === 0)
+      throw new AppError('invalid', 'There is nothing to summarise: give documents, sources or texts.');
     const { markdown, citations } =
       parts.chat === null
         ? await quoteLeads(account, passages)
@@ -55,7 +62,8 @@ export const summarize = async (
 // ── what is to be summarised ────────────────────────────────────────────────────────────────────────────────────────
 
 const collect = async (
-  { state, chunks }: AnsweringParts,
+  { state, chunks, chat }: AnsweringParts,
+  settings: AnswerSettings,
   tenant: Tenant,
   input: SummarizeInput,
   signal: AbortSignal,
@@ -72,9 +80,15 @@ const collect = async (
   if (ids.length > mostDocuments)
     throw new AppError('too-large', `At most ${mostDocuments} documents can be summarised at once.`);
   const passages: Passage[] = [];
+  // More is not read than can be used: two hundred documents may be a library.
+  const perDocument = chat === null ? mostLookedAt : Number.POSITIVE_INFINITY;
+  let room = mostBatches * (settings.promptTokens - promptFrame);
   for (const id of ids) {
     const own: readonly Chunk[] = await chunks.documentChunks(ref, id, signal);
-    passages.push(...own.map((chunk) => toPassage({ chunk, score: 0 })));
+    for (const chunk of own.slice(0, perDocument)) passages.push(toPassage({ chunk, score: 0 }));
+    if (chat === null) continue;
+    for (const { text } of own) room -= tokensOf(text);
+    if (room < 0) throw tooMuch();
   }
   for (const [index, text] of (input.texts ?? []).entries()) passages.push(...textPassages(text, index + 1));
   return passages;
@@ -177,13 +191,12 @@ type Numbered = { readonly number: number; readonly passage: Passage };
 
 const write = async (writing: Writing, passages: readonly Passage[]): Promise<Written> => {
   const { settings, account, chat } = writing;
-  const batches = batch(passages, settings.promptTokens - 600);
-  if (batches.length > mostBatches)
-    throw new AppError('too-large', 'This is too much text to summarise at once. Please choose fewer documents.');
+  const batches = batch(passages, settings.promptTokens - promptFrame);
+  if (batches.length > mostBatches) throw tooMuch();
   const calls = batches.length === 1 ? 1 : batches.length + 1;
   await hold(account, {
     model: chat.name,
-    promptTokens: calls * (settings.promptTokens + 600),
+    promptTokens: calls * (settings.promptTokens + promptFrame),
     completionTokens: calls * summaryTokens,
   });
   if (batches.length === 1)
@@ -197,7 +210,7 @@ const batch = (passages: readonly Passage[], budget: number): readonly (readonly
   const batches: Numbered[][] = [[]];
   let used = 0;
   passages.forEach((passage, index) => {
-    const tokens = estimateTokens(passage.text) + 40;
+    const tokens = tokensOf(passage.text);
     if (used + tokens > budget && used > 0) {
       batches.push([]);
       used = 0;

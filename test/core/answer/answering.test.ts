@@ -1,10 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { withSubject } from '../../../core/answer/condense.ts';
 import { AppError } from '../../../core/errors.ts';
+import type { ChunkStore } from '../../../core/ports/chunks.ts';
 import type { ChatModel, ChatRequest, Embedder } from '../../../core/ports/model.ts';
 import { collapse } from '../../../core/text/sentences.ts';
 import { echo, hashedVector, obey, sourcesIn } from '../../fakes/model-server.ts';
-import { chunksOf } from './memory-chunks.ts';
+import { chunksOf, createMemoryChunks } from './memory-chunks.ts';
 import { createScriptedChat, createWorld, tenant, turnsOf } from './world.ts';
 
 const handbook = [
@@ -512,6 +513,23 @@ describe('the cache', () => {
     expect(world.till.settled).toHaveLength(20);
   });
 
+  it('answers identical questions side by side where no text is kept, for there is no answer to share', async () => {
+    const open: (() => void)[] = [];
+    const chat = createScriptedChat((request) => echo(promptOf(request)));
+    const held: ChatModel = {
+      ...chat,
+      async *stream(request, options) {
+        await new Promise<void>((go) => open.push(go));
+        yield* chat.stream(request, options);
+      },
+    };
+    const world = createWorld(handbook, { chat: held });
+    const asked = [1, 2].map(() => world.ask(question, { tenant: { ...tenant, settings: { keepText: false } } }));
+    await vi.waitFor(() => expect(open).toHaveLength(2), { timeout: 10_000 });
+    for (const go of open) go();
+    expect((await Promise.all(asked)).map(({ kind }) => kind)).toEqual(['answered', 'answered']);
+  });
+
   it('lets the next in line try when the first one fails', async () => {
     let calls = 0;
     const chat = createScriptedChat((request) => {
@@ -618,6 +636,40 @@ describe('search and summaries', () => {
     );
     expect(chat.requests.length).toBeGreaterThan(2);
     expect(new Set(summary.citations.map((citation) => citation.documentId)).size).toBe(8);
+  });
+
+  it('reads no more documents than a summary can hold, and not for ever', async () => {
+    const wall = Array.from({ length: 50 }, () => 'The river rose during the storm. '.repeat(40));
+    let read = 0;
+    const memory = createMemoryChunks(chunksOf('Report', wall));
+    const chunks: ChunkStore = {
+      ...memory,
+      documentChunks: async (...args) => {
+        read += 1;
+        return memory.documentChunks(...args);
+      },
+    };
+    const documents = Array.from({ length: 200 }, () => chunksOf('Report', wall)[0]?.documentId ?? '');
+    const chat = createScriptedChat(() => 'Never asked.');
+    const world = createWorld([], { chat, chunks, settings: { promptTokens: 2_000 } });
+    const refused = world.answering.summarize(tenant, { documents }, new AbortController().signal);
+    await expect(refused).rejects.toMatchObject({ code: 'too-large' });
+    expect(read).toBeLessThan(5);
+
+    const stuck: ChunkStore = {
+      ...memory,
+      documentChunks: (_ref, _id, signal) =>
+        new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+    };
+    const slow = createWorld([], { chat, chunks: stuck, settings: { answerWithinMs: 1_000 } });
+    const waiting = slow.answering.summarize(
+      tenant,
+      { documents: documents.slice(0, 1) },
+      new AbortController().signal,
+    );
+    waiting.catch(() => undefined);
+    for (let second = 0; second < 3; second += 1) await slow.runtime.clock.advance(1_000);
+    await expect(waiting).rejects.toMatchObject({ code: 'model-timeout' });
   });
 });
 
