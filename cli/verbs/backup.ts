@@ -20,8 +20,7 @@ export const backup: Verb = {
     const door = await call.open();
     const progress = createProgress(call.terminal);
     progress.show('Copying the stores …');
-    await door.backup(folder, call.terminal.signal);
-    progress.clear();
+    await door.backup(folder, call.terminal.signal).finally(progress.clear);
     const files = await describe(folder);
     // Written last: a folder without it is a backup that was cut short.
     const manifest = { format: 1, takenAt: new Date().toISOString(), files };

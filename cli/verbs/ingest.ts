@@ -41,10 +41,17 @@ export const ingest: Verb = {
     const tenant = await tenantOf(call, door.core);
     const counts: Counts = { seen: 0, upserted: 0, unchanged: 0, removed: 0, failed: 0 };
     const problems: Problem[] = [];
-    for (const target of call.args) {
-      const report = { counts, problems };
-      if (/^https?:\/\//i.test(target)) await ingestSite(call, door.core, tenant.id, target, report);
-      else await ingestPath(call, door.core, tenant.id, target, report);
+    const report = { counts, problems };
+    const worksHere = call.args.some(isAddress);
+    if (worksHere) door.core.reindex.workHere();
+    try {
+      for (const target of call.args) {
+        if (isAddress(target)) await ingestSite(call, door.core, tenant.id, target, report);
+        else await ingestPath(call, door.core, tenant.id, target, report);
+      }
+    } finally {
+      // Once, at the very end: what has drained reads nothing more.
+      if (worksHere) await door.core.drain(drainForMs);
     }
     if (call.json) call.terminal.out(renderJson({ ...counts, errors: problems }));
     else {
@@ -57,6 +64,8 @@ export const ingest: Verb = {
     return counts.failed > 0 ? 1 : 0;
   },
 };
+
+const isAddress = (target: string): boolean => /^https?:\/\//i.test(target);
 
 type Report = { readonly counts: Counts; readonly problems: Problem[] };
 
@@ -74,34 +83,37 @@ const ingestPath = async (
   const progress = createProgress(call.terminal);
   const include = call.texts('include');
   const exclude = call.texts('exclude');
-  for await (const file of findFiles(path, {
-    include,
-    exclude,
-    includeNodeModules: call.flag('include-node-modules'),
-    signal,
-  })) {
-    files.push(file);
-    progress.show(`Looking: ${files.length} files`);
-  }
-  report.counts.seen += files.length;
-  const sourceId = await sourceNamed(core, tenantId, call.text('source') ?? path);
-  let done = 0;
-  for (const batch of batchesOf(files, report)) {
-    signal.throwIfAborted();
-    progress.show(`${done} of ${files.length}  ${batch[0]?.externalId ?? ''}`);
-    const documents = await Promise.all(batch.map(readDocument(report)));
-    const readable = documents.filter((document) => document !== null);
-    const result = await core.documents.putBatch(tenantId, sourceId, readable, signal);
-    report.counts.upserted += result.upserted;
-    report.counts.unchanged += result.unchanged;
-    report.counts.failed += result.failed.length;
-    report.problems.push(...result.failed);
-    done += batch.length;
-  }
-  progress.clear();
-  if (call.flag('prune')) {
-    const present = new Set(files.map(({ externalId }) => externalId));
-    report.counts.removed += await prune(core, tenantId, sourceId, present, signal);
+  try {
+    for await (const file of findFiles(path, {
+      include,
+      exclude,
+      includeNodeModules: call.flag('include-node-modules'),
+      signal,
+    })) {
+      files.push(file);
+      progress.show(`Looking: ${files.length} files`);
+    }
+    report.counts.seen += files.length;
+    const sourceId = await sourceNamed(core, tenantId, call.text('source') ?? path);
+    let done = 0;
+    for (const batch of batchesOf(files, report)) {
+      signal.throwIfAborted();
+      progress.show(`${done} of ${files.length}  ${batch[0]?.externalId ?? ''}`);
+      const documents = await Promise.all(batch.map(readDocument(report)));
+      const readable = documents.filter((document) => document !== null);
+      const result = await core.documents.putBatch(tenantId, sourceId, readable, signal);
+      report.counts.upserted += result.upserted;
+      report.counts.unchanged += result.unchanged;
+      report.counts.failed += result.failed.length;
+      report.problems.push(...result.failed);
+      done += batch.length;
+    }
+    if (call.flag('prune')) {
+      const present = new Set(files.map(({ externalId }) => externalId));
+      report.counts.removed += await prune(core, tenantId, sourceId, present, signal);
+    }
+  } finally {
+    progress.clear();
   }
 };
 
@@ -180,7 +192,6 @@ const ingestSite = async (
 ): Promise<void> => {
   const { signal } = call.terminal;
   const progress = createProgress(call.terminal);
-  core.reindex.workHere();
   try {
     const job = await core.sources.sync(tenantId, await siteNamed(call, core, tenantId, address));
     let last = job;
@@ -198,7 +209,6 @@ const ingestSite = async (
     fail(report, address, error.message);
   } finally {
     progress.clear();
-    await core.drain(drainForMs);
   }
 };
 

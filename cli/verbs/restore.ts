@@ -44,15 +44,16 @@ export const restore: Verb = {
 
     const progress = createProgress(call.terminal);
     const { signal } = call.terminal;
-    const isOnServer = await main.restoreServerState(config, {
-      folder,
-      signal,
-      log: createLog({ level: 'silent' }),
-      progress: (collection, documents) => progress.show(`${collection}: ${documents}`),
-    });
+    const isOnServer = await main
+      .restoreServerState(config, {
+        folder,
+        signal,
+        log: createLog({ level: 'silent' }),
+        progress: (collection, documents) => progress.show(`${collection}: ${documents}`),
+      })
+      .finally(progress.clear);
     const files = manifest.files.filter(({ path }) => isWanted(path, config, isOnServer));
     if (dataDir !== null) await copyFiles(folder, files, dataDir, signal);
-    progress.clear();
 
     // Opening the stores checks every file; a damaged one ends here with its sentence.
     const { core } = await call.open();

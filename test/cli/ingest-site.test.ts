@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
@@ -33,11 +33,27 @@ it('reads a website, and again only what changed', async () => {
   site.remove('/a');
   const second = await ingest([`${site.origin}/`]);
   expect(second.out).toBe('1 seen: 0 new or changed, 1 unchanged, 1 removed\n');
-}, 30_000);
+}, 180_000);
 
 it('refuses a private address and says so', async () => {
   const { code, err } = await ingest([`${site.origin}/`], '');
   expect(code).toBe(1);
   expect(err).toContain(`${site.origin}/: address not allowed`);
   expect(site.visits).toEqual([]);
-}, 30_000);
+}, 180_000);
+
+it('reads two sites and a folder in one call', async () => {
+  site.set('/', { body: pageOf('Home', 'hello to all', []) });
+  const other = await openWebSite();
+  try {
+    other.set('/', { body: pageOf('Elsewhere', 'hello from afar', []) });
+    const notes = join(folder, 'notes');
+    await mkdir(notes);
+    await writeFile(join(notes, 'a.md'), 'The anchor is heavy.');
+    const { code, out } = await ingest([`${site.origin}/`, `${other.origin}/`, notes], `${site.host},${other.host}`);
+    expect(out).toBe('3 seen: 3 new or changed, 0 unchanged\n');
+    expect(code).toBe(0);
+  } finally {
+    await other.close();
+  }
+}, 180_000);
