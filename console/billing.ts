@@ -8,9 +8,6 @@ import { decimalOf } from '../core/text/decimal.ts';
 
 export type Range = { readonly from: number; readonly to: number };
 
-/** The tenant's own price table names its currency; the built-in prices are in US dollars. */
-export const currencyOf = (tenant: Tenant): string => tenant.settings.prices?.[0]?.currency ?? 'USD';
-
 /** Dates or times, UTC; absent: the beginning of this month, now. Throws `invalid`. */
 export const rangeOf = (query: { from?: string | undefined; to?: string | undefined }, now: number): Range => {
   const today = new Date(now);

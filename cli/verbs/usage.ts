@@ -1,5 +1,6 @@
 import type { UsageGroup, UsageRow } from '../../core/domain.ts';
 import { csvLine } from '../../core/text/csv.ts';
+import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
 import { renderTable } from '../text.ts';
 import { renderJson, tenantOf, tenantOption, UsageError, type Verb } from '../verb.ts';
@@ -28,7 +29,7 @@ export const usage: Verb = {
     const tenant = await tenantOf(call, core);
     const rows = await core.usage.report(tenant.id, { from, to }, group);
     const cells = rows.map(cellsOf);
-    if (call.json) call.terminal.out(renderJson({ rows: rows.map((row) => rowOf(row)) }));
+    if (call.json) call.terminal.out(renderJson({ rows: rows.map((row) => rowOf(row, currencyOf(tenant))) }));
     else if (call.flag('csv')) call.terminal.out([head, ...cells].map(csvLine).join(''));
     else call.terminal.out(rows.length === 0 ? 'Nothing was asked in that time.\n' : renderTable(head, cells));
     return 0;
@@ -47,9 +48,9 @@ const dayOf = (text: string, option: string): number => {
 
 const costOf = (row: UsageRow): string => (row.costUnknown ? 'unknown' : decimalOf(row.costNanos));
 /** As the API renders it: money with its currency, an unknown cost as null and never as 0. */
-const rowOf = ({ costNanos, costUnknown, currency = 'USD', ...row }: UsageRow) => ({
+const rowOf = ({ costNanos, costUnknown, currency, ...row }: UsageRow, tenantCurrency: string) => ({
   ...row,
-  cost: costUnknown && costNanos === 0 ? null : { amount: decimalOf(costNanos), currency },
+  cost: costUnknown && costNanos === 0 ? null : { amount: decimalOf(costNanos), currency: currency ?? tenantCurrency },
   costIncomplete: costUnknown,
 });
 const cellsOf = (row: UsageRow): string[] => [

@@ -1,17 +1,9 @@
 import type { QuotaState } from '../../core/core.ts';
 import type { QuotaLimit, Tenant } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
+import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf, nanosOf } from '../../core/text/decimal.ts';
-import {
-  asDownload,
-  currencyOf,
-  ledgerText,
-  rangeOf,
-  renderFigures,
-  renderUsageCsv,
-  streamOf,
-  sumOf,
-} from '../billing.ts';
+import { asDownload, ledgerText, rangeOf, renderFigures, renderUsageCsv, streamOf, sumOf } from '../billing.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { iso } from './render.ts';

@@ -1,8 +1,9 @@
 import type { Child } from 'hono/jsx';
 import type { QuotaState, Tally } from '../../core/core.ts';
 import type { AnswerKind, Connection, Job, Source, Tenant, UsageRow } from '../../core/domain.ts';
+import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
-import { costsOf, currencyOf, sumOf } from '../billing.ts';
+import { costsOf, sumOf } from '../billing.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { answersPath } from './answer-view.tsx';
 import { askPath } from './ask.tsx';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Price, QuotaLimit } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
+import { currencyOf } from '../../core/text/currency.ts';
 import { nanosOf } from '../../core/text/decimal.ts';
-import { currencyOf } from '../billing.ts';
 import { texts } from '../texts.ts';
 import type { Pages } from './pages.tsx';
 import { emptyForm, formWith } from './parts/form.tsx';

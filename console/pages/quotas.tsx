@@ -1,7 +1,7 @@
 import type { QuotaState } from '../../core/core.ts';
 import type { Price, Tenant } from '../../core/domain.ts';
+import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
-import { currencyOf } from '../billing.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';

@@ -1,6 +1,7 @@
 import type { UsageGroup } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
-import { asDownload, currencyOf, ledgerText, type Range, renderUsageCsv, streamOf } from '../billing.ts';
+import { currencyOf } from '../../core/text/currency.ts';
+import { asDownload, ledgerText, type Range, renderUsageCsv, streamOf } from '../billing.ts';
 import type { PageRequest, Pages } from './pages.tsx';
 import { LedgerPage, StatementPage, UsagePage, usageGroups } from './usage.tsx';
 

@@ -14,9 +14,10 @@ import type {
 import { AppError } from '../errors.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore } from '../ports/state.ts';
+import { currencyOf } from '../text/currency.ts';
 import { type Allowance, allowancesFor, amountOf } from './allowances.ts';
 import { costNanosOf } from './money.ts';
-import { currencyOf, priceFor } from './prices.ts';
+import { priceFor } from './prices.ts';
 import { refusalOf, unpricedRefusal } from './refusals.ts';
 import { bucketOf, unitOfBucket, windowOf } from './windows.ts';
 

@@ -1,14 +1,9 @@
 import { createRequire } from 'node:module';
 import type { calcPrice as CalcPrice } from '@pydantic/genai-prices';
 import type { Price, Tenant } from '../domain.ts';
+import { builtInCurrency } from '../text/currency.ts';
 import { parseDecimal } from './money.ts';
 import { dayOf } from './windows.ts';
-
-/** The currency of the built-in table. */
-const builtInCurrency = 'USD';
-
-/** Money limits are in this currency: that of the tenant's own prices, or of the built-in table. */
-export const currencyOf = (tenant: Tenant): string => tenant.settings.prices?.[0]?.currency ?? builtInCurrency;
 
 /**
  * The price that was valid for a model at that time: the tenant's newest that had begun, or the built-in one. Null:
