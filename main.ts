@@ -18,6 +18,7 @@ import { createWebsiteSource } from './core/drivers/sources/website/website.ts';
 import { createLog } from './core/observe/log.ts';
 import { createMetrics } from './core/observe/metrics.ts';
 import { systemClock, systemRandom } from './core/observe/system.ts';
+import { timeState } from './core/observe/time-state.ts';
 import type { Runtime } from './core/ports/runtime.ts';
 import { createGuardedFetch } from './core/security/guarded-fetch.ts';
 import { createSealer } from './core/security/seal.ts';
@@ -60,7 +61,8 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
   const metrics = createMetrics();
   const logText = config.LOG_TEXT === 'on';
   const stores = await openStores(config, { clock: systemClock, random: systemRandom, log });
-  const { state, chunks, secretKey, dataDir } = stores;
+  const { chunks, secretKey, dataDir } = stores;
+  const state = timeState(stores.state, metrics);
   const runtime: Runtime = { clock: stores.clock, random: systemRandom, log, metrics, logText };
   const core = createCore({
     state,
@@ -94,9 +96,12 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
     core,
     metricsText: async () => {
       // Asked at the scrape: a queue that nobody works on would not measure itself.
-      const { ready, oldestMs } = await state.inbox.depth(systemClock.now());
-      metrics.set('inbox_ready', ready);
-      metrics.set('inbox_oldest_seconds', oldestMs / 1000);
+      const depth = await state.inbox.depth(runtime.clock.now()).catch(() => null);
+      // While the store is away all the other numbers are wanted most; these stand as they last were.
+      if (depth !== null) {
+        metrics.set('inbox_ready', depth.ready);
+        metrics.set('inbox_oldest_seconds', depth.oldestMs / 1000);
+      }
       return metrics.text();
     },
     openAuth,

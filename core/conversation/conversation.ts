@@ -198,15 +198,10 @@ export const createConversations = (parts: ConversationParts): Conversations => 
 
   const claimLoop = async (): Promise<void> => {
     let failures = 0;
-    let measuredAt = Number.NEGATIVE_INFINITY;
     while (!stopping.signal.aborted) {
       let next: 'claimed' | 'nothing' = 'nothing';
       bell.silence();
       try {
-        if (clock.now() - measuredAt >= 5000) {
-          measuredAt = clock.now();
-          await measure();
-        }
         next = await claimSome();
         if (failures > 0) log.info('inbox-reachable-again', { failures });
         failures = 0;
@@ -225,12 +220,6 @@ export const createConversations = (parts: ConversationParts): Conversations => 
     }
   };
   const jittered = (ms: number): number => ms * (0.8 + runtime.random.float() * 0.4);
-
-  const measure = async (): Promise<void> => {
-    const { ready, oldestMs } = await state.inbox.depth(clock.now());
-    metrics.set('inbox_ready', ready);
-    metrics.set('inbox_oldest_seconds', oldestMs / 1000);
-  };
 
   return {
     receive,
