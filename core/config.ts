@@ -285,7 +285,7 @@ export const parseConfig = (env: Readonly<Record<string, string | undefined>>): 
     else problems.push(`${name}: ${parsed.error.issues[0]?.message ?? 'does not fit'}`);
   }
   for (const [name, what] of Object.entries(notYet)) {
-    if (readVariable(env, name, []) !== undefined)
+    if (readVariable(env, name, problems) !== undefined)
       problems.push(`${name}: ${what} is not part of this version; remove the variable`);
   }
   problems.push(...contradictions(values));

@@ -9,6 +9,8 @@ export type Sealer = {
 };
 
 const version = 'v1';
+/** Said on both sides: a tag that was cut short is otherwise taken for what is left of it. */
+const authTagLength = 16;
 
 /** AES-256-GCM; `v1.<key id>.<iv>.<tag>.<cipher text>`, base64url. `key` is 32 bytes. */
 export const createSealer = (key: Uint8Array): Sealer => {
@@ -16,7 +18,7 @@ export const createSealer = (key: Uint8Array): Sealer => {
   return {
     seal: (plain, context) => {
       const iv = randomBytes(12);
-      const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(context));
+      const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength }).setAAD(Buffer.from(context));
       const text = Buffer.concat([cipher.update(plain, 'utf8'), cipher.final()]);
       return [version, keyId, ...[iv, cipher.getAuthTag(), text].map((part) => part.toString('base64url'))].join('.');
     },
@@ -32,7 +34,7 @@ export const createSealer = (key: Uint8Array): Sealer => {
         );
       }
       try {
-        const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'))
+        const decipher = createDecipheriv('aes-256-gcm', key, Buffer.from(iv, 'base64url'), { authTagLength })
           .setAAD(Buffer.from(context))
           .setAuthTag(Buffer.from(tag, 'base64url'));
         return Buffer.concat([decipher.update(Buffer.from(text, 'base64url')), decipher.final()]).toString('utf8');

@@ -48,10 +48,13 @@ describe('the configuration', () => {
       parseConfig({ FOOTNOTE_ADMIN_TOKEN_FILE: path, FOOTNOTE_ADMIN_TOKEN: 'another-token-entirely' }),
     ).toThrow('not both');
     expect(() => parseConfig({ FOOTNOTE_ADMIN_TOKEN_FILE: `${path}.absent` })).toThrow('cannot be read');
+    expect(() => parseConfig({ OCR_URL_FILE: `${path}.absent` })).toThrow('OCR_URL_FILE: the file cannot be read');
   });
 
   it.each([
     [{ CHAT_MODEL: 'm' }, 'CHAT_MODEL: needs'],
+    [{ RERANK_URL: 'http://127.0.0.1' }, 'RERANK_URL: reranking is not part of this version; remove the variable'],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1' }, 'OTEL_EXPORTER_OTLP_ENDPOINT: traces is not part'],
     [{ OPENAI_API_KEY: 'k' }, 'neither CHAT_MODEL nor EMBEDDING_MODEL'],
     [{ EMBEDDING_MODEL: 'm' }, 'EMBEDDING_MODEL: needs'],
     [{ SLACK_BOT_TOKEN: 'xoxb-1', SLACK_SIGNING_SECRET: 's' }, 'needs DEFAULT_TENANT'],

@@ -80,7 +80,10 @@ async function* tries<T>(
   const until = clock.now() + endpoint.limits.totalMs;
   for (let attempt = 1; ; attempt += 1) {
     const permit = await endpoint.limiter.acquire(call.tenantId, call.tokens, call.signal, until - clock.now());
-    const pass = await endpoint.breaker.enter();
+    const pass = await endpoint.breaker.enter().catch((error: unknown) => {
+      permit.correct(0);
+      throw error;
+    });
     const watch = startWatch(clock, endpoint.limits, until, call.signal);
     let handedOn = false;
     let ended = false;

@@ -127,8 +127,15 @@ const readManifest = async (folder: string): Promise<MongoBackupManifest> => {
   const text = await readFile(join(folder, 'manifest.json'), 'utf8').catch(() => {
     throw new AppError('invalid', 'The folder holds no backup of a MongoDB state: manifest.json is missing.');
   });
-  const manifest = JSON.parse(text) as Partial<MongoBackupManifest>;
-  if (manifest.format !== 'footnote-mongodb' || manifest.version !== 1 || manifest.collections === undefined)
-    throw new AppError('invalid', 'manifest.json cannot be read. Was it made by a newer version?');
+  const unreadable = (): AppError =>
+    new AppError('invalid', 'manifest.json cannot be read. Was it cut short, or made by a newer version?');
+  let manifest: Partial<MongoBackupManifest> | null;
+  try {
+    manifest = JSON.parse(text) as typeof manifest;
+  } catch {
+    throw unreadable();
+  }
+  if (manifest?.format !== 'footnote-mongodb' || manifest.version !== 1 || manifest.collections === undefined)
+    throw unreadable();
   return manifest as MongoBackupManifest;
 };

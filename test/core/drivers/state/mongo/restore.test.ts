@@ -112,6 +112,12 @@ if (mongodbUri === undefined) {
 
     it('refuses a folder that is no such backup', async () => {
       await expect(restoreMongoState({ uri: fresh(), folder, log, signal })).rejects.toMatchObject({ code: 'invalid' });
+      const copy = await backup();
+      await writeFile(join(copy, 'manifest.json'), '{"format":"footnote-mo');
+      await expect(restoreMongoState({ uri: fresh(), folder: copy, log, signal })).rejects.toMatchObject({
+        code: 'invalid',
+        message: expect.stringContaining('cut short') as string,
+      });
     });
 
     it('the time is the server’s, however wrong the clock of this machine is', async () => {
