@@ -21,13 +21,7 @@ export const reindex: Verb = {
     const { core } = await call.open();
     const named = call.flag('all') ? await everyTenant(core) : [await tenantOf(call, core)];
     const tenants = call.flag('lost') ? await withoutIndex(core, named, call.terminal.signal) : named;
-    core.reindex.workHere();
-    const outcomes: Outcome[] = [];
-    try {
-      for (const tenant of tenants) outcomes.push(await reindexOne(call, core, tenant));
-    } finally {
-      await core.drain(drainForMs);
-    }
+    const outcomes = await reindexEach(call, core, tenants);
     const failed = outcomes.some(({ problem }) => problem !== null);
     if (call.json) call.terminal.out(renderJson({ tenants: outcomes }));
     return failed ? 1 : 0;
@@ -64,8 +58,20 @@ export const everyTenant = async (core: Core): Promise<readonly Tenant[]> => {
   return tenants;
 };
 
+/** One after the other, in this process; after that the core is drained. */
+export const reindexEach = async (call: Call, core: Core, tenants: readonly Tenant[]): Promise<readonly Outcome[]> => {
+  core.reindex.workHere();
+  const outcomes: Outcome[] = [];
+  try {
+    for (const tenant of tenants) outcomes.push(await reindexOne(call, core, tenant));
+  } finally {
+    await core.drain(drainForMs);
+  }
+  return outcomes;
+};
+
 /** One tenant's trouble is told and does not keep the next one waiting. */
-export const reindexOne = async (call: Call, core: Core, tenant: Tenant): Promise<Outcome> => {
+const reindexOne = async (call: Call, core: Core, tenant: Tenant): Promise<Outcome> => {
   const progress = createProgress(call.terminal);
   const { signal } = call.terminal;
   try {

@@ -8,7 +8,7 @@ import { createLog } from '../../core/observe/log.ts';
 import { createProgress } from '../progress.ts';
 import { type Call, renderJson, UsageError, type Verb } from '../verb.ts';
 import { manifestName } from './backup.ts';
-import { everyTenant, type Outcome, reindexOne, withoutIndex } from './reindex.ts';
+import { everyTenant, type Outcome, reindexEach, withoutIndex } from './reindex.ts';
 
 const stagingName = '.restoring';
 /** What tells the two kinds of state apart, and passages that a file store can take as they are. */
@@ -16,8 +16,6 @@ const fileState = 'state.sqlite';
 const serverState = 'manifest.json';
 const passages = 'chunks/';
 const key = 'secret.key';
-
-const drainForMs = 5_000;
 
 const manifestSchema = z.object({
   format: z.literal(1),
@@ -75,15 +73,7 @@ export const restore: Verb = {
 /** Passages are derived data: whatever index is gone, or does not match the restored documents, is built from their kept texts. */
 const rebuildIndexes = async (call: Call, core: Core): Promise<readonly Outcome[]> => {
   const tenants = await withoutIndex(core, await everyTenant(core), call.terminal.signal);
-  if (tenants.length === 0) return [];
-  core.reindex.workHere();
-  const outcomes: Outcome[] = [];
-  try {
-    for (const tenant of tenants) outcomes.push(await reindexOne(call, core, tenant));
-  } finally {
-    await core.drain(drainForMs);
-  }
-  return outcomes;
+  return tenants.length === 0 ? [] : reindexEach(call, core, tenants);
 };
 
 const refuseOtherKind = ({ files }: Manifest, { MONGODB_URI }: Config): void => {

@@ -1,5 +1,4 @@
-import type { WhyNot } from '../core.ts';
-import type { Connection, TenantId } from '../domain.ts';
+import type { Core } from '../core.ts';
 import type { InboxRow, StateStore } from '../ports/state.ts';
 
 /** Answers that are looked through for places that a link does not tell. */
@@ -12,16 +11,8 @@ const placesTried = 40;
  * tenant's messages are answered like ones that nobody heard of.
  */
 export const createWhyNot =
-  ({ state }: { readonly state: Pick<StateStore, 'connections' | 'inbox' | 'receipts'> }) =>
-  async (
-    tenantId: TenantId,
-    message: {
-      readonly platform: Connection['platform'];
-      readonly channelId: string;
-      readonly messageId: string;
-      readonly workspaceId?: string;
-    },
-  ): Promise<readonly WhyNot[]> => {
+  ({ state }: { readonly state: Pick<StateStore, 'connections' | 'inbox' | 'receipts'> }): Core['answers']['whyNot'] =>
+  async (tenantId, message) => {
     const { platform, messageId } = message;
     const own = new Set(
       (await state.connections.list(tenantId))
