@@ -45,7 +45,7 @@ export const proveTakeover = async (
       const unfulfilled: typeof documents = [];
       const pushing = Promise.all(documents.map((wish) => wish.send().catch(() => void unfulfilled.push(wish))));
       const inTheMiddle = (): readonly Instance[] => instances.filter((instance) => answering(cluster, instance) >= 2);
-      await until(() => inTheMiddle().length > 0, 20_000, 'somebody to be in the middle of answers');
+      await until(() => inTheMiddle().length > 0, 60_000, 'somebody to be in the middle of answers');
       const victim = chance.pick(inTheMiddle() as readonly [Instance, ...Instance[]]);
       orphans += questionsOf(world) - countAnswers(world);
       await victim.kill();

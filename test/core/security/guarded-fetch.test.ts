@@ -12,7 +12,7 @@ import { createGuardedFetch, isPublicAddress } from '../../../core/security/guar
 let server: Server;
 let port: number;
 let hits: string[] = [];
-const signal = AbortSignal.timeout(20_000);
+const { signal } = new AbortController();
 
 beforeAll(async () => {
   server = createServer((request, response) => {
