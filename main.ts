@@ -64,17 +64,19 @@ export const openCore = async (env: Environment = process.env): Promise<Opened> 
   const { chunks, secretKey, dataDir } = stores;
   const state = timeState(stores.state, metrics);
   const runtime: Runtime = { clock: stores.clock, random: systemRandom, log, metrics, logText };
+  const fetch = createGuardedFetch({ allow: config.FETCH_ALLOW });
   const core = createCore({
     state,
     chunks,
     ...(await modelsFrom(config, runtime)),
     sources: [
-      createWebsiteSource({ fetch: createGuardedFetch({ allow: config.FETCH_ALLOW }), clock: stores.clock }),
+      createWebsiteSource({ fetch, clock: stores.clock }),
       pushSource,
       uploadSource,
       createFolderSource({ roots: config.FOLDER_ROOTS, forbidden: dataDir === null ? [] : [dataDir] }),
     ],
     sealer: createSealer(secretKey),
+    fetch,
     runtime,
     ...(config.FOOTNOTE_ADMIN_TOKEN === undefined ? {} : { operatorToken: config.FOOTNOTE_ADMIN_TOKEN }),
     ...(config.DEFAULT_TENANT === undefined ? {} : { defaultTenant: config.DEFAULT_TENANT }),
@@ -150,6 +152,7 @@ const modelsFrom = async (config: Config, runtime: Runtime): Promise<Pick<CorePa
             apiKey: config.OPENAI_API_KEY,
             model: CHAT_MODEL,
             smallModel: CHAT_MODEL_SMALL,
+            others: config.CHAT_MODELS,
             rpm: config.CHAT_RPM,
             tpm: config.CHAT_TPM,
             runtime,

@@ -61,6 +61,7 @@ const sheets = [
   'people',
   'chat',
   'operator',
+  'settings',
   'narrow',
 ] as const;
 const styleSheet = (): Buffer => Buffer.concat(sheets.map((name) => readFileSync(pathOf(`css/${name}.css`))));

@@ -8,7 +8,9 @@ import { operator } from './texts/operator.ts';
 import { overview } from './texts/overview.ts';
 import { people } from './texts/people.ts';
 import { settings } from './texts/settings.ts';
+import { settingsMore } from './texts/settings-more.ts';
 import { sources } from './texts/sources.ts';
+import { webhooks } from './texts/webhooks.ts';
 
 /** Every sentence of the console, in one place; what belongs to one group of pages stands in a file of its own. */
 export const texts = {
@@ -24,7 +26,9 @@ export const texts = {
   overview,
   people,
   settings,
+  settingsMore,
   sources,
+  webhooks,
   nav: {
     label: 'Main',
     folded: 'Menu',
@@ -49,6 +53,7 @@ export const texts = {
       quotas: 'Quotas',
       prices: 'Prices',
       settings: 'Settings',
+      webhooks: 'Webhooks',
       keys: 'API keys',
       audit: 'Audit log',
       members: 'Members',

@@ -1,9 +1,10 @@
 import type { Answering } from './answer/answering.ts';
 import { allowedSources, memberInChannel, readersOf, requestedSources } from './conversation/allowed-sources.ts';
-import { asKept, logFieldsOf } from './conversation/receipts.ts';
+import { asKept, happeningOf, logFieldsOf, turnsAsKept } from './conversation/receipts.ts';
 import type { AskHooks, AskInput } from './core.ts';
 import type { Receipt, Tenant, TenantId } from './domain.ts';
-import { AppError } from './errors.ts';
+import { AppError, toAppError } from './errors.ts';
+import type { Tell } from './ports/notices.ts';
 import type { Runtime } from './ports/runtime.ts';
 import type { StateStore } from './ports/state.ts';
 import { effectiveRules } from './tenancy/channels.ts';
@@ -14,9 +15,14 @@ const turnsKept = 12;
 
 /** A question that waits for its answer on the line (API, console, command line), outside the inbox. */
 export const createAsk =
-  (parts: { readonly state: StateStore; readonly answering: Answering; readonly runtime: Runtime }) =>
+  (parts: {
+    readonly state: StateStore;
+    readonly answering: Answering;
+    readonly runtime: Runtime;
+    readonly happened: Tell;
+  }) =>
   async (tenantId: TenantId, input: AskInput, hooks: AskHooks): Promise<Receipt> => {
-    const { state, answering, runtime } = parts;
+    const { state, answering, runtime, happened } = parts;
     const tenant = await requireTenant(state, tenantId);
     if (input.sources !== undefined) await requireSources(state, tenantId, input.sources);
     const { sourceIds, instructions, language } = await settingsFor(state, tenant, input);
@@ -33,7 +39,10 @@ export const createAsk =
     const answerId = `a_${runtime.random.hex(16)}`;
     const askedAt = runtime.clock.now();
     let shown = '';
-    const receipt = await answering.answer(
+    /** What was answered stands, whether or not anybody can be told of it now. */
+    const quietly = (work: Promise<void>): Promise<void> =>
+      work.catch((error: unknown) => runtime.log.warn('ask.untold', { tenantId, code: toAppError(error).code }));
+    const answered = answering.answer(
       {
         tenant,
         answerId,
@@ -60,11 +69,32 @@ export const createAsk =
         beforeCharge: (receipt) => state.receipts.put(asKept(tenant, receipt)),
       },
     );
+    const receipt = await answered.catch(async (thrown: unknown) => {
+      const { code } = toAppError(thrown);
+      if (code !== 'cancelled')
+        await quietly(
+          happened({
+            id: answerId,
+            tenantId,
+            event: 'question.failed',
+            at: runtime.clock.now(),
+            data: { answerId, conversationId, platform: input.platform, reason: code },
+          }),
+        );
+      throw thrown;
+    });
     await state.receipts.put(asKept(tenant, receipt));
-    await state.conversations.append(tenantId, conversationId, answerId, [
-      { role: 'user', text: input.question, at: askedAt },
-      { role: 'assistant', text: receipt.answer, at: receipt.at, answerId },
-    ]);
+    await state.conversations.append(
+      tenantId,
+      conversationId,
+      answerId,
+      turnsAsKept(tenant, [
+        { role: 'user', text: input.question, at: askedAt },
+        { role: 'assistant', text: receipt.answer, at: receipt.at, answerId },
+      ]),
+    );
+    const happening = happeningOf(tenant, receipt);
+    if (happening !== null) await quietly(happened(happening));
     runtime.metrics.observe('answer_seconds', (runtime.clock.now() - askedAt) / 1000, {
       platform: input.platform,
       outcome: receipt.kind,
@@ -75,7 +105,7 @@ export const createAsk =
       tenantId,
       reason: receipt.reasonCode,
       workedMs: runtime.clock.now() - askedAt,
-      ...logFieldsOf(receipt, runtime),
+      ...logFieldsOf(asKept(tenant, receipt), runtime),
     });
     return receipt;
   };

@@ -132,6 +132,10 @@ export const environment = {
     schema: z.string().min(1).optional(),
     about: 'smaller model for condensing follow-ups and other light work',
   },
+  CHAT_MODELS: {
+    schema: list.prefault(''),
+    about: 'comma-separated further models of the same endpoint that a tenant may choose in its settings',
+  },
   CHAT_RPM: { schema: count.optional(), about: "the provider's requests per minute" },
   CHAT_TPM: { schema: count.optional(), about: "the provider's tokens per minute" },
   EMBEDDING_MODEL: {
@@ -339,6 +343,8 @@ const contradictions = (values: Readonly<Record<string, unknown>>): string[] => 
   const oidc = ['OIDC_ISSUER', 'OIDC_CLIENT_ID', 'OIDC_CLIENT_SECRET'] as const;
   if (oidc.some(has) && !oidc.every(has))
     problems.push('OIDC_ISSUER, OIDC_CLIENT_ID and OIDC_CLIENT_SECRET: set all three or none');
+  if ((values.CHAT_MODELS as readonly string[] | undefined)?.length && !has('CHAT_MODEL'))
+    problems.push('CHAT_MODELS: needs CHAT_MODEL, the one that answers where nothing is chosen');
   if (has('CHAT_MODEL_SMALL') && !has('CHAT_MODEL')) problems.push('CHAT_MODEL_SMALL: needs CHAT_MODEL');
   if (
     has('EMBEDDING_MODEL') &&

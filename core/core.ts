@@ -15,11 +15,13 @@ import type {
   KeyScope,
   LedgerEntry,
   Membership,
+  Notice,
   Passage,
   PlatformName,
   QuotaLimit,
   ReasonCode,
   Receipt,
+  RetentionRun,
   Role,
   Source,
   Tenant,
@@ -28,6 +30,8 @@ import type {
   TokenUsage,
   UsageGroup,
   UsageRow,
+  Webhook,
+  WebhookEvent,
 } from './domain.ts';
 import type { GenerationView } from './ingest/manage-reindex.ts';
 import type { SettingsField } from './ingest/settings-fields.ts';
@@ -188,7 +192,15 @@ export type Core = {
 
   readonly quotas: {
     get(tenantId: TenantId): Promise<readonly QuotaState[]>;
-    put(tenantId: TenantId, limits: readonly QuotaLimit[]): Promise<readonly QuotaState[]>;
+    /**
+     * Replaces them. What was used before in the running day or month counts, also for limits that are new. Throws `conflict`
+     * when `expected` is given and other limits stand by now.
+     */
+    put(
+      tenantId: TenantId,
+      limits: readonly QuotaLimit[],
+      expected?: readonly QuotaLimit[],
+    ): Promise<readonly QuotaState[]>;
   };
   readonly usage: {
     report(
@@ -235,6 +247,27 @@ export type Core = {
     heard(connection: Connection): Promise<void>;
   };
 
+  readonly webhooks: {
+    list(tenantId: TenantId): Promise<readonly Webhook[]>;
+    get(tenantId: TenantId, webhookId: string): Promise<Webhook | null>;
+    /** The secret is given this once. Throws `invalid`, and `conflict` for a name that is taken or one too many. */
+    create(tenantId: TenantId, input: WebhookInput): Promise<{ readonly webhook: Webhook; readonly secret: string }>;
+    /** Throws `not-found`, `invalid`, `conflict`. */
+    update(tenantId: TenantId, webhookId: string, input: Partial<WebhookInput>, rev?: number): Promise<Webhook>;
+    pause(tenantId: TenantId, webhookId: string): Promise<Webhook>;
+    resume(tenantId: TenantId, webhookId: string): Promise<Webhook>;
+    /** The one before is good no longer. */
+    newSecret(tenantId: TenantId, webhookId: string): Promise<string>;
+    remove(tenantId: TenantId, webhookId: string): Promise<void>;
+    /** Sent at once and once, also while it is paused; look for its outcome among the deliveries. */
+    test(tenantId: TenantId, webhookId: string): Promise<Notice>;
+    /** Newest first. Throws `not-found`. */
+    deliveries(tenantId: TenantId, webhookId: string, page: Page): Promise<Paged<Notice>>;
+    delivery(tenantId: TenantId, noticeId: string): Promise<Notice | null>;
+  };
+  /** Days on which the tenant's retention ran, and what went; newest first. */
+  retentionRuns(tenantId: TenantId): Promise<readonly RetentionRun[]>;
+
   /** Counts one request against a shared window; `resetsAt` in milliseconds. */
   hit(key: string, limit: number, windowMs: number): Promise<{ readonly ok: boolean; readonly resetsAt: number }>;
   audit(tenantId: TenantId | null, actor: string, action: string, subject?: string): Promise<void>;
@@ -269,7 +302,12 @@ export type Core = {
   /** Problems that keep this instance from serving, in words; empty when ready. */
   problems(signal: AbortSignal): Promise<readonly string[]>;
   /** Model setup in words, for pages and doctor. */
-  readonly modes: { readonly chatModel: string | null; readonly embeddingModel: string | null };
+  readonly modes: {
+    readonly chatModel: string | null;
+    readonly embeddingModel: string | null;
+    /** Chat models that a tenant may choose from, the deployment's own first; absent: no choice. */
+    readonly chatModels?: readonly string[];
+  };
   /** Begins claiming work and lets the platforms hear. */
   start(platforms: readonly Platform[]): Promise<void>;
   /** Not ready from now on; stops claiming, finishes what runs within the time, releases leases. Still accepts events. */
@@ -423,6 +461,12 @@ export type BatchResult = {
   readonly failed: readonly { readonly id: string; readonly problem: string }[];
 };
 
+export type WebhookInput = {
+  readonly name: string;
+  readonly url: string;
+  readonly events: readonly WebhookEvent[];
+  readonly text: boolean;
+};
 export type QuotaState = QuotaLimit & { readonly used: number; readonly resetsAt: number };
 export type EffectiveRules = {
   readonly [K in keyof Required<ChannelRules>]: {

@@ -3,6 +3,7 @@ import { createAsk } from './ask.ts';
 import { createChannelViews } from './channel-views.ts';
 import { requestedSources } from './conversation/allowed-sources.ts';
 import { type Conversations, createConversations } from './conversation/conversation.ts';
+import { commentAsKept, feedbackHappening } from './conversation/receipts.ts';
 import type { Core } from './core.ts';
 import { createDeployment } from './deployment.ts';
 import { AppError } from './errors.ts';
@@ -12,6 +13,10 @@ import { createGaps } from './insight/gaps.ts';
 import { createWhyNot } from './insight/why-not.ts';
 import { createLead } from './lead.ts';
 import { createMetering, type Metering } from './metering/metering.ts';
+import { createDeliverer } from './notices/deliver.ts';
+import { createNotices } from './notices/notices.ts';
+import { createWarn } from './notices/warn.ts';
+import { createWebhooks } from './notices/webhooks.ts';
 import type { ChunkStore } from './ports/chunks.ts';
 import type { ChatModel, Embedder } from './ports/model.ts';
 import type { Platform } from './ports/platform.ts';
@@ -19,9 +24,11 @@ import type { Runtime } from './ports/runtime.ts';
 import type { SourceDriver } from './ports/source.ts';
 import type { StateStore } from './ports/state.ts';
 import { type About, createPresence } from './presence.ts';
+import type { GuardedFetch } from './security/guarded-fetch.ts';
 import type { Sealer } from './security/seal.ts';
 import { createChannels, effectiveRules } from './tenancy/channels.ts';
 import { createConnections } from './tenancy/connections.ts';
+import { createGreeting } from './tenancy/greeting.ts';
 import { createKeys } from './tenancy/keys.ts';
 import { createMembers } from './tenancy/members.ts';
 import { createPeople } from './tenancy/people.ts';
@@ -36,6 +43,8 @@ export type CoreParts = {
   readonly embedder: Embedder | null;
   readonly sources: readonly SourceDriver[];
   readonly sealer: Sealer;
+  /** For webhooks; absent: they wait. */
+  readonly fetch?: GuardedFetch;
   readonly runtime: Runtime;
   /** FOOTNOTE_ADMIN_TOKEN; absent: the operator API is off. */
   readonly operatorToken?: string;
@@ -55,10 +64,16 @@ const channelRulesForMs = 3_000;
 
 export const createCore = (parts: CoreParts): Core => {
   const { state, chunks, chat, embedder, sources, sealer, runtime, owner } = parts;
-  const metering: Metering = createMetering({ state, runtime });
-  const ingest: Ingest = createIngest({ state, chunks, embedder, metering, sources, runtime });
+  const notices = createNotices({ state, runtime });
+  const { tell: happened } = notices;
+  const deliverer = createDeliverer({ state, runtime, sealer, notices, fetch: parts.fetch });
+  const metering: Metering = createMetering({ state, runtime, warn: createWarn(notices, runtime.clock) });
+  const ingest: Ingest = createIngest({ state, chunks, embedder, metering, sources, runtime, happened });
   const answering: Answering = createAnswering({ state, ...ingest.forQuestions, chat, metering, runtime });
-  const connections = createConnections({ state, sealer, runtime });
+  const connections: Core['connections'] = {
+    ...createConnections({ state, sealer, runtime, happened }),
+    greeting: createGreeting({ state, defaultTenant: parts.defaultTenant }),
+  };
   const people = createPeople({ state, runtime });
   const channels = rememberChannels(state.channels, runtime.clock, channelRulesForMs);
   const conversations: Conversations = createConversations({
@@ -66,6 +81,7 @@ export const createCore = (parts: CoreParts): Core => {
     answering,
     runtime,
     owner,
+    happened,
     workspaces: connections,
     people,
     readFile: ingest.readFile,
@@ -79,7 +95,12 @@ export const createCore = (parts: CoreParts): Core => {
     rules: async (tenant, platform, channelId) =>
       effectiveRules(tenant, await channels.get(tenant.id, platform, channelId)),
   });
-  const tenants = createTenants({ state, ingest, runtime });
+  const tenants = createTenants({
+    state,
+    ingest,
+    runtime,
+    chatModels: chat === null ? [] : [chat.name, ...(chat.others ?? [])],
+  });
   const presence = createPresence({ leases: state.leases, runtime, owner, about: parts.about });
   const stopping = new AbortController();
   let hearing: readonly Platform[] = [];
@@ -104,7 +125,7 @@ export const createCore = (parts: CoreParts): Core => {
 
   return {
     receive: conversations.receive,
-    ask: createAsk({ state, answering, runtime }),
+    ask: createAsk({ state, answering, runtime, happened }),
     search: async (tenantId, { query, limit, sources: requested }, signal) => {
       const tenant = await requireTenant(state, tenantId);
       if (requested !== undefined) await requireSources(state, tenantId, requested);
@@ -176,23 +197,25 @@ export const createCore = (parts: CoreParts): Core => {
       whyNot: createWhyNot({ state }),
       tally: (tenantId, range) => state.receipts.tally(tenantId, range),
       feedback: async (tenantId, answerId, { rating, comment, user }) => {
+        const tenant = await requireTenant(state, tenantId);
         const feedback = {
           rating,
           at: runtime.clock.now(),
-          ...(comment === undefined ? {} : { comment }),
+          ...(comment === undefined ? {} : { comment: commentAsKept(tenant, comment) }),
           ...(user === undefined ? {} : { user }),
         };
         if (!(await state.receipts.addFeedback(tenantId, answerId, feedback)))
           throw new AppError('not-found', 'There is no such answer.');
         runtime.metrics.count('feedback_total', { rating });
+        await happened(feedbackHappening(tenant, answerId, feedback));
       },
     },
     gaps: createGaps({ state, runtime }),
     quotas: {
       get: (tenantId) => metering.limits(tenantId),
-      put: async (tenantId, limits) => {
+      put: async (tenantId, limits, expected) => {
         await requireTenant(state, tenantId);
-        await metering.putLimits(tenantId, limits);
+        await metering.putLimits(tenantId, limits, expected);
         return metering.limits(tenantId);
       },
     },
@@ -206,6 +229,8 @@ export const createCore = (parts: CoreParts): Core => {
       ...createChannelViews(state),
     },
     connections,
+    webhooks: createWebhooks({ state, runtime, sealer, notices }),
+    retentionRuns: (tenantId) => state.maintenance.retentionRuns(tenantId),
     hit: (key, limit, windowMs) => state.metering.hit(key, limit, windowMs, runtime.clock.now()),
     auditTrail: (tenantId, filter, page) => state.audit.list(tenantId, filter, page),
     audit: (tenantId, actor, action, subject) =>
@@ -229,10 +254,15 @@ export const createCore = (parts: CoreParts): Core => {
           : [],
       );
     },
-    modes: { chatModel: chat?.name ?? null, embeddingModel: embedder?.name ?? null },
+    modes: {
+      chatModel: chat?.name ?? null,
+      embeddingModel: embedder?.name ?? null,
+      ...(chat?.others === undefined ? {} : { chatModels: [chat.name, ...chat.others] }),
+    },
     start: async (platforms) => {
       ingest.start();
       conversations.start(platforms);
+      deliverer.start(platforms);
       sweeping = sweep();
       living = presence.live(stopping.signal);
       hearing = platforms;
@@ -243,7 +273,13 @@ export const createCore = (parts: CoreParts): Core => {
       if (stopping.signal.aborted) return;
       stopping.abort();
       runtime.metrics.set('up', 0);
-      await Promise.allSettled([conversations.stop(forMs), ingest.stop(forMs), sweeping, living]);
+      await Promise.allSettled([
+        conversations.stop(forMs),
+        ingest.stop(forMs),
+        deliverer.stop(forMs),
+        sweeping,
+        living,
+      ]);
       await Promise.allSettled(hearing.map((platform) => platform.stop()));
     },
     backup: async (folder, signal) => {

@@ -33,6 +33,49 @@ export type TenantSettings = {
   readonly prices?: readonly Price[];
   /** What every channel of the tenant inherits unless it says otherwise. */
   readonly channels?: ChannelRules;
+  /** The bot's own sentences, by language (`en`, `de`); what is absent is said in our words. */
+  readonly messages?: Readonly<Record<string, MessageTexts>>;
+  /** One of the models that the deployment offers; absent, or not offered any more: its first. */
+  readonly chatModel?: string;
+  readonly retrieval?: RetrievalSettings;
+  readonly masking?: Masking;
+  readonly quotaWarnings?: QuotaWarnings;
+};
+
+/** Sentences that the bot says by itself and that a tenant may word. */
+export type MessageName = 'notFound' | 'quota' | 'failed' | 'greeting' | 'thinking' | 'noSources' | 'empty' | 'tooLong';
+export type MessageTexts = { readonly [K in MessageName]?: string };
+
+/** How passages are found and chosen; absent values are ours. */
+export type RetrievalSettings = {
+  /** Handed on to the model, 3 to 20 (default 10). */
+  readonly passages?: number;
+  /** How near a passage must come before it is used at all (default `balanced`). */
+  readonly floor?: 'open' | 'balanced' | 'strict';
+  /** Weight of the search by meaning against the search by words, 0.1 to 0.9 (default 0.5). Without an embedder: unused. */
+  readonly meaning?: number;
+};
+
+export type MaskedKind = 'email' | 'phone' | 'card' | 'iban';
+/** Personal data that is made unreadable in whatever is kept of a question and its answer. */
+export type Masking = {
+  readonly kinds: readonly MaskedKind[];
+  /** In the question before it is searched for and before the model reads it, too. */
+  readonly beforeModel?: boolean;
+};
+
+/** Who is told by a chat message when so much of a limit is used. */
+export type QuotaWarnings = {
+  /** Whole percentages of the limit, ascending. */
+  readonly at: readonly number[];
+  readonly to: readonly Receiver[];
+};
+/** A channel or a person of a workspace; exactly one of the two ids. */
+export type Receiver = {
+  readonly platform: Connection['platform'];
+  readonly workspaceId: string;
+  readonly channelId?: string;
+  readonly userId?: string;
 };
 
 export type KeyScope = 'ask' | 'ingest' | 'billing' | 'admin';
@@ -442,6 +485,18 @@ export type QuotaLimit = {
   readonly per: 'day' | 'month';
   /** Tokens, questions, or nanos of the tenant's currency. */
   readonly limit: number;
+  readonly grace?: Grace;
+};
+
+/**
+ * What may be used beyond a limit before anybody is refused. `percent` alone: so much more, always. `until` alone: nothing
+ * is refused before that moment. Both: so much more before that moment, nothing more after it. Warnings, the ledger and
+ * what is shown as used know no grace.
+ */
+export type Grace = {
+  /** Of the limit, 1 to 100. */
+  readonly percent?: number;
+  readonly until?: number;
 };
 
 export type LedgerKind = 'question' | 'chat' | 'condense' | 'embedding' | 'rerank' | 'summarize';
@@ -489,4 +544,74 @@ export type AuditEntry = {
   readonly actor: string;
   readonly action: string;
   readonly subject?: string;
+};
+
+// ── telling others ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What a tenant can be told of at an address of its own. `webhook.test` is sent on demand, whatever is chosen. */
+export type WebhookEvent =
+  | 'question.answered'
+  | 'question.not_found'
+  | 'question.refused'
+  | 'question.failed'
+  | 'feedback.given'
+  | 'sync.finished'
+  | 'sync.failed'
+  | 'quota.warning'
+  | 'connection.lost'
+  | 'webhook.test';
+
+export type Webhook = {
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly url: string;
+  /** What it is for, in the words of whoever made it. */
+  readonly name: string;
+  readonly events: readonly WebhookEvent[];
+  /** Questions, answers and comments go along; otherwise ids and figures only. */
+  readonly text: boolean;
+  /** Sealed by core/security/seal.ts. */
+  readonly sealedSecret: string;
+  readonly createdAt: number;
+  /** Nothing is sent, and nothing is kept to be sent later. */
+  readonly paused?: { readonly at: number; readonly by: 'people' | 'failures'; readonly why?: string };
+  /** Of the first failure since the last success. */
+  readonly failingSince?: number;
+  readonly lastDeliveredAt?: number;
+  /** Optimistic lock of what people change. */
+  readonly rev: number;
+};
+
+/** One thing to be told to one receiver: a webhook's id, or `chat`. Kept until it was taken, then as a line of the log. */
+export type Notice = {
+  /** Deterministic: the same happening is one notice to each receiver. */
+  readonly id: string;
+  readonly tenantId: TenantId;
+  readonly receiver: string;
+  readonly event: WebhookEvent;
+  /** What is sent, as JSON; gone once it was taken or given up. */
+  readonly body?: string;
+  /** Whose words are in it. */
+  readonly memberId?: string;
+  readonly state: 'waiting' | 'delivered' | 'failed';
+  readonly attempts: number;
+  readonly createdAt: number;
+  /** Waiting: when it is tried again. */
+  readonly nextAt: number;
+  readonly lastAt?: number;
+  /** What the receiver answered by HTTP. */
+  readonly status?: number;
+  /** Why it was not taken, for people. */
+  readonly problem?: string;
+  readonly tookMs?: number;
+};
+
+/** What a tenant's retention removed on one day. */
+export type RetentionRun = {
+  /** `yyyy-mm-dd`, UTC. */
+  readonly day: string;
+  /** When it last ran on that day. */
+  readonly at: number;
+  readonly receipts: number;
+  readonly turns: number;
 };

@@ -56,8 +56,9 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   ingest: [...path, 'metering', 'core?'],
   conversation: [...path, 'answer', 'metering?', 'core?'],
   insight: [...path, 'metering', 'core?'],
+  notices: [...path, 'security', 'metering?', 'core?'],
   tenancy: [...path, 'security', 'ingest?', 'metering?', 'core?'],
-  core: [...path, 'security', 'metering', 'answer', 'ingest', 'conversation', 'insight', 'tenancy'],
+  core: [...path, 'security', 'metering', 'answer', 'ingest', 'conversation', 'insight', 'tenancy', 'notices'],
   drivers: [...nouns, 'ports', 'security', 'observe'],
   // platforms.ts picks what the configuration sets up.
   bots: [...edges, 'config?'],
@@ -78,6 +79,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'conversation',
     'insight',
     'tenancy',
+    'notices',
     ...edges,
   ],
 };

@@ -8,7 +8,7 @@ import { noPreviews } from './messages.ts';
 const onceADayMs = 24 * 3_600_000;
 
 /** Manners: a hello where the bot was invited, a suggestion where a conversation begins. Once, and never worth a failure. */
-export const createCourtesies = (clock: Clock) => {
+export const createCourtesies = (clock: Clock, greetingIn?: (team: string) => Promise<string | null>) => {
   const done = new Map<string, number>();
   const isFirst = (key: string): boolean => {
     const before = done.get(key);
@@ -30,14 +30,21 @@ export const createCourtesies = (clock: Clock) => {
       });
       return;
     }
-    await api.call('chat.postMessage', { channel: courtesy.channel, ...hello, ...noPreviews });
+    const own = (await greetingIn?.(courtesy.team)) ?? null;
+    await api.call('chat.postMessage', {
+      channel: courtesy.channel,
+      ...hello(own === null ? words : escaped(own)),
+      ...noPreviews,
+    });
   };
 };
 
 const words = `Hello! Mention me with a question, or type \`${askCommand} your question\`, and I will answer from our documents and say where it stands. \`${ownCommand} help\` tells more.`;
 /** Labelled, so that it is never taken for the beginning of an answer. */
-const hello = {
-  text: words,
-  blocks: [{ type: 'section', text: { type: 'mrkdwn', text: words } }],
+const hello = (text: string) => ({
+  text,
+  blocks: [{ type: 'section', text: { type: 'mrkdwn', text } }],
   metadata: { event_type: 'footnote_hello', event_payload: {} },
-};
+});
+/** Nobody is called by a greeting. */
+const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');

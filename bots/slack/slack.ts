@@ -73,7 +73,10 @@ export const createSlack = (options: SlackOptions): Platform => {
   });
   const respond = createRespond(options.apiUrl, settings.timeoutMs);
   const people = createPeople(runtime.clock);
-  const courtesies = createCourtesies(runtime.clock);
+  const courtesies = createCourtesies(
+    runtime.clock,
+    async (team) => (await connections?.greeting?.('slack', team)) ?? null,
+  );
   /** Workspaces where streaming does not work, until when that is believed. */
   const streamsOff = new Map<string, number>();
   let receiver: ((event: InboundEvent) => Promise<Received>) | null = null;

@@ -35,7 +35,7 @@ export type TeamsOptions = {
   readonly metadataUrl?: string;
   /** Posts without a token are heard from this machine. */
   readonly unauthenticated?: boolean;
-  readonly connections?: Pick<Workspaces, 'byWorkspace' | 'failed'>;
+  readonly connections?: Pick<Workspaces, 'byWorkspace' | 'failed' | 'greeting'>;
   readonly guardedFetch: GuardedFetch;
   readonly runtime: Runtime;
   readonly settings?: Partial<TeamsSettings>;
@@ -92,10 +92,15 @@ export const createTeams = (options: TeamsOptions): Platform => {
   const stopping = new AbortController();
   let receiver: ((event: InboundEvent) => Promise<Received>) | null = null;
 
+  const helloIn = async ({ workspaceId }: InboundEvent): Promise<string> =>
+    (await options.connections?.greeting?.('teams', workspaceId)) ?? hello;
+
   const greet = async (event: InboundEvent): Promise<void> => {
     const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(30_000)]);
     try {
-      await api.post(places.of(teamsHandle.parse(event.handle)), messageActivity({ text: hello }), { signal });
+      await api.post(places.of(teamsHandle.parse(event.handle)), messageActivity({ text: await helloIn(event) }), {
+        signal,
+      });
     } catch (thrown) {
       runtime.log.debug('teams-greeting-failed', { code: isAppError(thrown) ? thrown.code : 'internal' });
     }

@@ -9,6 +9,7 @@ import { addAnswers, addQuestions } from './questions.ts';
 import { addReindex } from './reindex.ts';
 import { addJobs, addSources } from './sources.ts';
 import { addTenants } from './tenants.ts';
+import { addWebhooks } from './webhooks.ts';
 
 /** Registers every operation of `/api/v1` on the app. */
 export const addApi = (app: OpenAPIHono<Env>, parts: Doors, declared: DeclaredRoute[]): void => {
@@ -24,6 +25,7 @@ export const addApi = (app: OpenAPIHono<Env>, parts: Doors, declared: DeclaredRo
   addChannels(operations, parts);
   addQuotas(operations, parts);
   addUsage(operations, parts);
+  addWebhooks(operations, parts);
 };
 
 export const openApiDocument = (app: OpenAPIHono<Env>, publicUrl: string) => {

@@ -1,5 +1,5 @@
 import type { QuotaState } from '../../core/core.ts';
-import type { QuotaLimit, Tenant } from '../../core/domain.ts';
+import type { Grace, QuotaLimit, Tenant } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf, nanosOf } from '../../core/text/decimal.ts';
@@ -43,7 +43,7 @@ export const addQuotas = ({ add }: Operations, { core }: HttpParts): void => {
       const tenant = c.get('tenant');
       const seen = new Set<string>();
       const limits = body.limits.map((limit, index): QuotaLimit => {
-        const { scope, id, unit, per } = limit;
+        const { scope, id, unit, per, grace } = limit;
         const name = JSON.stringify([scope, id ?? null, unit, per]);
         if (seen.has(name))
           throw new AppError('invalid', 'The same limit is given twice; only one of them can hold.', {
@@ -55,6 +55,7 @@ export const addQuotas = ({ add }: Operations, { core }: HttpParts): void => {
           ...defined({ id }),
           unit,
           per,
+          ...(grace === undefined ? {} : { grace: graceOf(grace) }),
           limit: limit.unit === 'money' ? moneyOf(limit.limit, currencyOf(tenant)) : limit.limit,
         };
       });
@@ -126,16 +127,30 @@ const moneyOf = (input: MoneyInput, currency: string): number => {
   return nanos;
 };
 
+const graceOf = ({
+  percent,
+  until,
+}: {
+  readonly percent?: number | undefined;
+  readonly until?: string | undefined;
+}): Grace => ({
+  ...(percent === undefined ? {} : { percent }),
+  ...(until === undefined ? {} : { until: Date.parse(until) }),
+});
+
 const renderQuotas = (tenant: Tenant, states: readonly QuotaState[]) => {
   const amount = (unit: QuotaLimit['unit'], value: number) =>
     unit === 'money' ? { amount: decimalOf(value), currency: currencyOf(tenant) } : value;
   return {
-    limits: states.map(({ scope, id, unit, per, limit, used, resetsAt }) => ({
+    limits: states.map(({ scope, id, unit, per, limit, grace, used, resetsAt }) => ({
       scope,
       ...defined({ id }),
       unit,
       per,
       limit: amount(unit, limit),
+      ...(grace === undefined
+        ? {}
+        : { grace: { ...grace, ...(grace.until === undefined ? {} : { until: iso(grace.until) }) } }),
       used: amount(unit, used),
       resetsAt: iso(resetsAt),
     })),

@@ -1,4 +1,7 @@
 import { z } from '@hono/zod-openapi';
+import { webhookEvents } from '../../core/ports/notices.ts';
+import { maskedKinds } from '../../core/text/mask.ts';
+import { longestMessage } from '../../core/text/messages.ts';
 import { slugSentence } from '../../core/text/slug.ts';
 
 /** What goes in and out of the API. Unknown fields of a request are ignored, never applied. */
@@ -30,6 +33,7 @@ export const jobPath = tenantPath.extend({ job: id });
 export const generationPath = tenantPath.extend({ generation: z.coerce.number().int().min(0).max(1e9) });
 export const answerPath = tenantPath.extend({ answer: id });
 export const connectionPath = tenantPath.extend({ connection: id });
+export const webhookPath = tenantPath.extend({ webhook: id });
 export const channelPath = tenantPath.extend({
   platform: z.enum(['slack', 'discord', 'teams', 'api', 'console']),
   channel: id,
@@ -90,6 +94,38 @@ const tenantSettings = z.object({
   retentionDays: z.int().min(1).max(36_500).optional(),
   prices: z.array(price).max(200).optional(),
   channels: rulesInput.optional().openapi({ description: 'What every channel inherits unless it says otherwise' }),
+  messages: z
+    .record(z.string().regex(/^[a-z]{2,3}$/), z.record(z.string().max(40), z.string().max(longestMessage)))
+    .nullish()
+    .openapi({ description: 'The bot’s own sentences, by language and name; null: all in our words again' }),
+  chatModel: z.string().max(200).nullish().openapi({ description: 'One of CHAT_MODELS; null: the deployment’s own' }),
+  retrieval: z
+    .object({
+      passages: z.int().min(3).max(20).optional(),
+      floor: z.enum(['open', 'balanced', 'strict']).optional(),
+      meaning: z.number().min(0.1).max(0.9).optional(),
+    })
+    .nullish(),
+  masking: z
+    .object({ kinds: z.array(z.enum(maskedKinds)).max(10), beforeModel: z.boolean().optional() })
+    .nullish()
+    .openapi({ description: 'Personal data that is masked in what is kept, and before the model if so chosen' }),
+  quotaWarnings: z
+    .object({
+      at: z.array(z.int().min(1).max(100)).min(1).max(5),
+      to: z
+        .array(
+          z.object({
+            platform: z.enum(['slack', 'discord', 'teams']),
+            workspaceId: z.string().min(1).max(200),
+            channelId: z.string().min(1).max(200).optional(),
+            userId: z.string().min(1).max(200).optional(),
+          }),
+        )
+        .max(20),
+    })
+    .nullish()
+    .openapi({ description: 'Percentages of a limit, and who is told by a chat message when they are reached' }),
 });
 export const tenantInput = z.object({ slug, name });
 export const tenantPatch = z.object({ name: name.optional(), settings: tenantSettings.optional() });
@@ -375,7 +411,19 @@ export const rules = z
 
 const decimal = z.string().regex(/^\d{1,9}(\.\d{1,9})?$/, 'a decimal number as text, like "12.50"');
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-const limitBase = { scope: z.enum(['tenant', 'channel', 'member']), id: id.optional(), per: z.enum(['day', 'month']) };
+const grace = z
+  .object({ percent: z.int().min(1).max(100).optional(), until: time.optional() })
+  .optional()
+  .openapi({
+    description:
+      'What may be used beyond the limit: `percent` alone so much more always, `until` alone everything before that moment, both so much more before it',
+  });
+const limitBase = {
+  scope: z.enum(['tenant', 'channel', 'member']),
+  id: id.optional(),
+  per: z.enum(['day', 'month']),
+  grace,
+};
 export const quotaInput = z.object({
   limits: z
     .array(
@@ -447,4 +495,56 @@ export const ledger = z.object({
       answerId: z.string().nullable(),
     }),
   ),
+});
+
+// ── webhooks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const webhookShape = {
+  name,
+  url: webUrl,
+  events: z.array(z.enum(webhookEvents)).min(1).max(webhookEvents.length),
+  text: z.boolean().openapi({ description: 'Whether questions, answers and comments go along' }),
+};
+export const webhookInput = z.object({ ...webhookShape, text: webhookShape.text.default(false) });
+export const webhookPatch = z
+  .object({ ...webhookShape, paused: z.boolean() })
+  .partial()
+  .openapi({ description: '`paused: true` stops it, `false` lets it go on' });
+const webhookFields = {
+  id: z.string(),
+  ...webhookShape,
+  createdAt: time,
+  paused: z
+    .object({ at: time, by: z.enum(['people', 'failures']), why: z.string().nullable() })
+    .nullable()
+    .openapi({ description: 'By failures: nothing could be delivered for three days' }),
+  failingSince: time.nullable(),
+  lastDeliveredAt: time.nullable(),
+};
+export const webhook = z.object(webhookFields).openapi('Webhook');
+export const newWebhook = z
+  .object({ ...webhookFields, secret: z.string().openapi({ description: 'Shown this once.' }) })
+  .openapi('NewWebhook');
+export const newSecret = z.object({ secret: z.string().openapi({ description: 'Shown this once.' }) });
+export const webhooks = z.object({ webhooks: z.array(webhook), nextCursor });
+const delivery = z
+  .object({
+    id: z.string().openapi({ description: 'Also the `webhook-id` of every try' }),
+    event: z.string(),
+    state: z.enum(['waiting', 'delivered', 'failed']),
+    attempts: z.int(),
+    createdAt: time,
+    lastAt: time.nullable(),
+    nextAt: time.nullable(),
+    status: z.int().nullable().openapi({ description: 'What the receiver answered by HTTP' }),
+    problem: z.string().nullable(),
+    tookMs: z.number().nullable(),
+  })
+  .openapi('Delivery');
+export const deliveryStarted = z.object({ delivery: z.object({ id: z.string() }) });
+export const deliveries = z.object({ deliveries: z.array(delivery), nextCursor });
+
+export const retention = z.object({
+  days: z.int().nullable().openapi({ description: 'null: kept for ever' }),
+  runs: z.array(z.object({ day: z.iso.date(), at: time, answers: z.int(), turns: z.int() })),
 });

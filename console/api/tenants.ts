@@ -1,3 +1,4 @@
+import type { TenantSettingsPatch } from '../../core/core.ts';
 import { reservedSlugs } from '../../core/text/slug.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
@@ -61,12 +62,27 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
       answers: { 200: schemas.tenant },
     },
     async ({ c, body }) => {
-      const { channels, ...settings } = body.settings ?? {};
+      const { channels, messages, retrieval, masking, quotaWarnings, ...settings } = body.settings ?? {};
       const patch = {
         ...defined({ name: body.name }),
         ...(body.settings === undefined
           ? {}
-          : { settings: { ...defined(settings), ...(channels === undefined ? {} : { channels: defined(channels) }) } }),
+          : {
+              settings: {
+                ...defined(settings),
+                ...(channels === undefined ? {} : { channels: defined(channels) }),
+                // Each is replaced as a whole; null takes it away.
+                ...(defined({
+                  messages,
+                  retrieval: retrieval === null ? null : retrieval && defined(retrieval),
+                  masking: masking === null ? null : masking && defined(masking),
+                  quotaWarnings: quotaWarnings && {
+                    at: quotaWarnings.at,
+                    to: quotaWarnings.to.map((receiver) => defined(receiver)),
+                  },
+                }) as TenantSettingsPatch),
+              },
+            }),
       };
       return c.json(renderTenant(await core.tenants.update(c.get('tenant').id, patch)));
     },

@@ -46,6 +46,7 @@ export const navigation = [
     entries: [
       { name: 'members', path: 'members', rule: 'admin' },
       { name: 'settings', path: 'settings', rule: 'admin' },
+      { name: 'webhooks', path: 'webhooks', rule: 'admin' },
       { name: 'keys', path: 'keys', rule: 'admin' },
       { name: 'audit', path: 'audit', rule: 'admin' },
     ],

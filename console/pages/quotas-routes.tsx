@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import type { Price, QuotaLimit } from '../../core/domain.ts';
+import type { Grace, Price, QuotaLimit, QuotaWarnings, Receiver } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { nanosOf } from '../../core/text/decimal.ts';
 import { texts } from '../texts.ts';
-import type { Pages } from './pages.tsx';
-import { emptyForm, formWith } from './parts/form.tsx';
-import { nameOfLimit, PricesPage, pricesPath, QuotasPage, quotasPath } from './quotas.tsx';
+import type { PageRequest, Pages } from './pages.tsx';
+import { emptyForm, type FormState, formWith } from './parts/form.tsx';
+import { nameOfLimit, nameOfReceiver, PricesPage, pricesPath, QuotasPage, quotasPath, seenLimits } from './quotas.tsx';
 
 const words = texts.billing;
 
@@ -16,7 +16,42 @@ const limitForm = z.object({
   unit: z.enum(['questions', 'tokens', 'money']),
   per: z.enum(['day', 'month']),
   limit: z.string(),
+  gracePercent: z
+    .string()
+    .regex(/^\d{1,3}$/, words.notPercent)
+    .transform(Number)
+    .refine((percent) => percent >= 1 && percent <= 100, words.notPercent)
+    .optional(),
+  graceUntil: z.iso.date().optional(),
+  seen: z.string().optional(),
 });
+
+const thresholdsForm = z.object({
+  at: z
+    .string()
+    .transform((text) => text.split(/[\s,;%]+/).filter((part) => part !== ''))
+    .refine(
+      (parts) =>
+        parts.length > 0 &&
+        parts.length <= 5 &&
+        new Set(parts).size === parts.length &&
+        parts.every((part) => /^\d{1,3}$/.test(part) && Number(part) >= 1 && Number(part) <= 100),
+      words.notThresholds,
+    )
+    .transform((parts) => parts.map(Number).sort((a, b) => a - b)),
+  rev: z.coerce.number().int(),
+});
+
+const receiverForm = z.object({
+  platform: z.enum(['slack', 'discord', 'teams']),
+  workspaceId: z.string().max(200),
+  kind: z.enum(['channel', 'person']),
+  receiverId: z.string().max(200),
+  rev: z.coerce.number().int(),
+});
+
+const mostReceivers = 20;
+const dayMs = 86_400_000;
 
 const priceForm = z.object({
   model: z.string().max(200),
@@ -34,60 +69,124 @@ const priceForm = z.object({
 export const addQuotaPages = (pages: Pages): void => {
   const { core } = pages.doors;
 
-  pages.get('/console/{tenant}/quotas', 'session:billing', async (request) =>
-    request.show(
+  type Forms = { readonly limit?: FormState; readonly warnings?: FormState; readonly receiver?: FormState };
+
+  const page = async (request: PageRequest, forms: Forms = {}) => {
+    const { tenant } = request;
+    const connections = await core.connections.list(tenant.id);
+    const [only] = connections;
+    const receiver = connections.length === 1 && only !== undefined ? only : undefined;
+    return (
       <QuotasPage
         shell={await request.shell('quotas')}
-        limits={await core.quotas.get(request.tenant.id)}
-        state={formWith({ scope: 'tenant', unit: 'questions', per: 'month' })}
-      />,
-    ),
-  );
+        limits={await core.quotas.get(tenant.id)}
+        state={forms.limit ?? formWith({ scope: 'tenant', unit: 'questions', per: 'month' })}
+        warnings={forms.warnings ?? formWith({ at: (tenant.settings.quotaWarnings?.at ?? usualThresholds).join(', ') })}
+        receiver={
+          forms.receiver ??
+          formWith({ platform: receiver?.platform, workspaceId: receiver?.workspaceId, kind: 'channel' })
+        }
+        workspaces={connections.map(
+          ({ platform, workspaceId }) => `${texts.connections.platforms[platform]}: ${workspaceId}`,
+        )}
+      />
+    );
+  };
+
+  pages.get('/console/{tenant}/quotas', 'session:billing', async (request) => request.show(await page(request)));
 
   /** Limits are replaced as a whole; nothing but the limit itself is taken over. */
-  const kept = async (tenantId: string): Promise<readonly QuotaLimit[]> =>
-    (await core.quotas.get(tenantId)).map(({ used: _used, resetsAt: _resetsAt, ...limit }) => limit);
+  const kept = async (tenantId: string, seen: string | undefined): Promise<readonly QuotaLimit[]> => {
+    const limits = (await core.quotas.get(tenantId)).map(({ used: _used, resetsAt: _resetsAt, ...limit }) => limit);
+    if (seen !== undefined && seen !== seenLimits(limits)) throw new AppError('conflict', words.quotasChanged);
+    return limits;
+  };
 
   pages.post('/console/{tenant}/quotas', 'session:admin', async (request) =>
     request.submit(limitForm, {
-      save: async ({ scope, id, unit, per, limit: text }) => {
+      save: async ({ scope, id, unit, per, limit: text, gracePercent, graceUntil, seen }) => {
         const amount = unit === 'money' ? nanosOf(text) : /^\d{1,15}$/.test(text) ? Number(text) : null;
         if (amount === null)
           throw new AppError('invalid', unit === 'money' ? words.notMoney : words.notANumber, { at: 'limit' });
+        const grace: Grace = {
+          ...(gracePercent === undefined ? {} : { percent: gracePercent }),
+          ...(graceUntil === undefined ? {} : { until: Date.parse(graceUntil) + dayMs }),
+        };
         const limit: QuotaLimit = {
           scope,
           ...(id === undefined || scope === 'tenant' ? {} : { id }),
           unit,
           per,
           limit: amount,
+          ...(Object.keys(grace).length === 0 ? {} : { grace }),
         };
-        const limits = await kept(request.tenant.id);
+        const limits = await kept(request.tenant.id, seen);
         if (limits.some((other) => nameOfLimit(asState(other)) === nameOfLimit(asState(limit))))
           throw new AppError('conflict', words.quotaSame, { at: 'scope' });
-        await core.quotas.put(request.tenant.id, [...limits, limit]);
+        await core.quotas.put(request.tenant.id, [...limits, limit], limits);
         await request.audit('quotas.put');
         return request.to(quotasPath(request.tenant), 'saved');
       },
-      again: async (state) => (
-        <QuotasPage
-          shell={await request.shell('quotas')}
-          limits={await core.quotas.get(request.tenant.id)}
-          state={state}
-        />
-      ),
+      again: (limit) => page(request, { limit: withoutSeen(limit) }),
     }),
   );
 
-  pages.post('/console/{tenant}/quotas/remove', 'session:admin', async (request) => {
-    const name = String((await request.form()).get('limit') ?? '');
-    const limits = await kept(request.tenant.id);
-    await core.quotas.put(
-      request.tenant.id,
-      limits.filter((limit) => nameOfLimit(asState(limit)) !== name),
-    );
-    await request.audit('quotas.put');
-    return request.to(quotasPath(request.tenant), 'saved');
-  });
+  pages.post('/console/{tenant}/quotas/remove', 'session:admin', async (request) =>
+    request.submit(z.object({ limit: z.string().max(1000), seen: z.string().optional() }), {
+      save: async ({ limit: name, seen }) => {
+        const limits = await kept(request.tenant.id, seen);
+        const left = limits.filter((limit) => nameOfLimit(asState(limit)) !== name);
+        await core.quotas.put(request.tenant.id, left, limits);
+        await request.audit('quotas.put');
+        return request.to(quotasPath(request.tenant), 'saved');
+      },
+      again: ({ problem }) => page(request, { limit: problem === undefined ? emptyForm : { ...emptyForm, problem } }),
+    }),
+  );
+
+  const saveWarnings = async (request: PageRequest, change: Partial<QuotaWarnings>, rev: number): Promise<Response> => {
+    const { tenant } = request;
+    const before = tenant.settings.quotaWarnings ?? { at: usualThresholds, to: [] };
+    await core.tenants.update(tenant.id, { settings: { quotaWarnings: { ...before, ...change } } }, rev);
+    await request.audit('quotas.warnings');
+    return request.to(quotasPath(tenant), 'saved');
+  };
+
+  pages.post('/console/{tenant}/quotas/warnings', 'session:admin', async (request) =>
+    request.submit(thresholdsForm, {
+      save: ({ at, rev }) => saveWarnings(request, { at }, rev),
+      again: (warnings) => page(request, { warnings }),
+    }),
+  );
+
+  pages.post('/console/{tenant}/quotas/warnings/receivers', 'session:admin', async (request) =>
+    request.submit(receiverForm, {
+      save: async ({ platform, workspaceId, kind, receiverId, rev }) => {
+        const to = request.tenant.settings.quotaWarnings?.to ?? [];
+        const receiver: Receiver = {
+          platform,
+          workspaceId,
+          ...(kind === 'channel' ? { channelId: receiverId } : { userId: receiverId }),
+        };
+        if (to.some((other) => nameOfReceiver(other) === nameOfReceiver(receiver)))
+          throw new AppError('conflict', words.receiverSame, { at: 'receiverId' });
+        if (to.length >= mostReceivers) throw new AppError('invalid', words.receiverMost);
+        return saveWarnings(request, { to: [...to, receiver] }, rev);
+      },
+      again: (receiver) => page(request, { receiver }),
+    }),
+  );
+
+  pages.post('/console/{tenant}/quotas/warnings/remove', 'session:admin', async (request) =>
+    request.submit(z.object({ receiver: z.string().max(1000), rev: z.coerce.number().int() }), {
+      save: ({ receiver, rev }) => {
+        const to = request.tenant.settings.quotaWarnings?.to ?? [];
+        return saveWarnings(request, { to: to.filter((other) => nameOfReceiver(other) !== receiver) }, rev);
+      },
+      again: ({ problem }) =>
+        page(request, { receiver: problem === undefined ? emptyForm : { ...emptyForm, problem } }),
+    }),
+  );
 
   pages.get('/console/{tenant}/prices', 'session:billing', async (request) => {
     const { tenant } = request;
@@ -112,11 +211,7 @@ export const addQuotaPages = (pages: Pages): void => {
         const [first] = prices;
         if (first !== undefined && first.currency !== price.currency)
           throw new AppError('invalid', words.priceCurrencyDiffers(first.currency), { at: 'currency' });
-        await core.tenants.update(
-          tenant.id,
-          { settings: { ...tenant.settings, prices: sorted([...prices, price]) } },
-          rev,
-        );
+        await core.tenants.update(tenant.id, { settings: { prices: sorted([...prices, price]) } }, rev);
         await request.audit('prices.put', price.model);
         return request.to(pricesPath(tenant), 'saved');
       },
@@ -132,7 +227,7 @@ export const addQuotaPages = (pages: Pages): void => {
     return request.submit(z.object({ model: z.string(), from: z.string(), rev: z.coerce.number().int() }), {
       save: async ({ model, from, rev }) => {
         const left = prices.filter((price) => price.model !== model || price.from !== from);
-        await core.tenants.update(tenant.id, { settings: { ...tenant.settings, prices: left } }, rev);
+        await core.tenants.update(tenant.id, { settings: { prices: left } }, rev);
         await request.audit('prices.put', model);
         return request.to(pricesPath(tenant), 'saved');
       },
@@ -147,6 +242,11 @@ export const addQuotaPages = (pages: Pages): void => {
     });
   });
 };
+
+/** A form that comes again goes by the limits that it is shown with. */
+const withoutSeen = ({ values: { seen: _seen, ...values }, ...state }: FormState): FormState => ({ ...state, values });
+
+const usualThresholds: readonly number[] = [80, 95, 100];
 
 const asState = (limit: QuotaLimit) => ({ ...limit, used: 0, resetsAt: 0 });
 

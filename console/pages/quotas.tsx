@@ -1,5 +1,6 @@
 import type { QuotaState } from '../../core/core.ts';
-import type { Price, Tenant } from '../../core/domain.ts';
+import type { Price, QuotaLimit, Receiver, Tenant } from '../../core/domain.ts';
+import { hashOf } from '../../core/ids.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
 import { texts } from '../texts.ts';
@@ -28,10 +29,19 @@ export const QuotasPage = ({
   shell,
   limits,
   state,
+  warnings,
+  receiver,
+  workspaces,
 }: {
   shell: TenantShell;
   limits: readonly QuotaState[];
   state: FormState;
+  /** The form of thresholds. */
+  warnings: FormState;
+  /** The form that adds a receiver. */
+  receiver: FormState;
+  /** Ids of connected workspaces, to choose from. */
+  workspaces: readonly string[];
 }) => {
   const mayEdit = mayPass(shell.roles ?? [], 'admin');
   const currency = currencyOf(shell.tenant);
@@ -74,6 +84,7 @@ export const QuotasPage = ({
                   </>
                 ),
             },
+            { head: words.grace, cell: (one) => graceOf(one) ?? <span class="muted">{words.graceNone}</span> },
             { head: words.resets, cell: (one) => <Time at={one.resetsAt} /> },
             ...(mayEdit
               ? [
@@ -83,7 +94,7 @@ export const QuotasPage = ({
                       <ActionButton
                         action={`${path}/remove`}
                         label={words.remove}
-                        fields={{ limit: nameOfLimit(one) }}
+                        fields={{ limit: nameOfLimit(one), seen: seenLimits(limits) }}
                         kind="quiet"
                       />
                     ),
@@ -115,12 +126,153 @@ export const QuotasPage = ({
               autocomplete="off"
               maxlength={25}
             />
+            <TextField
+              state={state}
+              name="gracePercent"
+              label={words.gracePercent}
+              hint={words.gracePercentHint}
+              inputmode="numeric"
+              maxlength={3}
+            />
+            <TextField
+              state={state}
+              name="graceUntil"
+              type="date"
+              label={words.graceUntil}
+              hint={words.graceUntilHint}
+            />
+            <p class="hint">{words.graceCounts}</p>
+            <input type="hidden" name="seen" value={seenLimits(limits)} />
           </FormBox>
         </section>
       )}
+      <Warnings shell={shell} warnings={warnings} receiver={receiver} workspaces={workspaces} mayEdit={mayEdit} />
     </Layout>
   );
 };
+
+const Warnings = ({
+  shell,
+  warnings,
+  receiver,
+  workspaces,
+  mayEdit,
+}: {
+  shell: TenantShell;
+  warnings: FormState;
+  receiver: FormState;
+  workspaces: readonly string[];
+  mayEdit: boolean;
+}) => {
+  const path = quotasPath(shell.tenant);
+  const { rev, settings } = shell.tenant;
+  const to = settings.quotaWarnings?.to ?? [];
+  return (
+    <section class="part">
+      <h2>{words.warningsTitle}</h2>
+      <p class="muted">{words.warningsLead}</p>
+      {to.length === 0 ? (
+        <p class="muted">{words.receiversNone}</p>
+      ) : (
+        <Table
+          caption={words.receivers}
+          rows={to}
+          columns={[
+            { head: words.receiverPlatform, cell: ({ platform }) => texts.connections.platforms[platform] },
+            { head: words.receiverWorkspace, cell: ({ workspaceId }) => workspaceId },
+            {
+              head: words.receivers,
+              cell: ({ channelId, userId }) =>
+                channelId === undefined
+                  ? `${words.receiverKinds.person} ${userId}`
+                  : `${words.receiverKinds.channel} ${channelId}`,
+            },
+            ...(mayEdit
+              ? [
+                  {
+                    head: words.remove,
+                    cell: (one: Receiver) => (
+                      <ActionButton
+                        action={`${path}/warnings/remove`}
+                        label={words.remove}
+                        fields={{ receiver: nameOfReceiver(one), rev: String(rev) }}
+                        kind="quiet"
+                      />
+                    ),
+                  },
+                ]
+              : []),
+          ]}
+        />
+      )}
+      {mayEdit && (
+        <div class="side-by-side">
+          <FormBox state={warnings} action={`${path}/warnings`} submit={texts.settings.save} rev={rev}>
+            <TextField
+              state={warnings}
+              name="at"
+              label={words.warnAt}
+              hint={words.warnAtHint}
+              required
+              maxlength={40}
+            />
+          </FormBox>
+          <FormBox state={receiver} action={`${path}/warnings/receivers`} submit={words.receiverAdd} rev={rev}>
+            <SelectField
+              state={receiver}
+              name="platform"
+              label={words.receiverPlatform}
+              options={(['slack', 'discord', 'teams'] as const).map((value) => ({
+                value,
+                label: texts.connections.platforms[value],
+              }))}
+            />
+            <TextField
+              state={receiver}
+              name="workspaceId"
+              label={words.receiverWorkspace}
+              hint={workspaces.length === 0 ? words.receiverWorkspaceHint : workspaces.join(', ')}
+              required
+              maxlength={200}
+              autocomplete="off"
+            />
+            <SelectField
+              state={receiver}
+              name="kind"
+              label={words.receiverKind}
+              options={Object.entries(words.receiverKinds).map(([value, label]) => ({ value, label }))}
+            />
+            <TextField
+              state={receiver}
+              name="receiverId"
+              label={words.receiverId}
+              hint={words.receiverIdHint}
+              required
+              maxlength={200}
+              autocomplete="off"
+            />
+          </FormBox>
+        </div>
+      )}
+    </section>
+  );
+};
+
+export const nameOfReceiver = ({ platform, workspaceId, channelId, userId }: Receiver): string =>
+  JSON.stringify([platform, workspaceId, channelId ?? null, userId ?? null]);
+
+/** Which limits somebody has seen: another text, other limits. What is used grows meanwhile and does not count. */
+export const seenLimits = (limits: readonly QuotaLimit[]): string =>
+  hashOf(JSON.stringify(limits.map(({ scope, id, unit, per, limit, grace }) => [scope, id, unit, per, limit, grace])));
+
+const graceOf = ({ grace }: QuotaState): string | null =>
+  grace === undefined
+    ? null
+    : words.graceInWords(
+        grace.percent,
+        // The last day of it.
+        grace.until === undefined ? undefined : new Date(grace.until - 1).toISOString().slice(0, 10),
+      );
 
 export const PricesPage = ({
   shell,

@@ -22,10 +22,14 @@ import { addOverviewPage } from './overview-routes.tsx';
 import { createPages } from './pages.tsx';
 import { addQuotaPages } from './quotas-routes.tsx';
 import { addResetPages } from './reset-routes.tsx';
+import { addAnsweringSettings } from './settings-answering-routes.tsx';
+import { addMessageSettings } from './settings-messages-routes.tsx';
+import { addPrivacySettings } from './settings-privacy-routes.tsx';
 import { addSettingsPages } from './settings-routes.tsx';
 import { addLinkPages, addSignInPages } from './sign-in-routes.tsx';
 import { addSourcePages } from './sources-routes.tsx';
 import { addUsagePages } from './usage-routes.tsx';
+import { addWebhookPages } from './webhooks-routes.tsx';
 
 /** Registers the pages, group by group. */
 export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, declared: DeclaredRoute[]): void => {
@@ -48,6 +52,10 @@ export const addPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets, de
   addQuotaPages(pages);
   addMemberPages(pages);
   addSettingsPages(pages);
+  addAnsweringSettings(pages);
+  addMessageSettings(pages);
+  addPrivacySettings(pages);
+  addWebhookPages(pages);
   addKeyPages(pages);
   addAuditPages(pages);
   addOperatorTenantPages(pages);

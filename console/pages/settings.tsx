@@ -1,22 +1,38 @@
 import type { Tenant } from '../../core/domain.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell } from './layout.tsx';
-import { ActionButton, CheckField, FormBox, type FormState, TextArea, TextField } from './parts/form.tsx';
+import { ActionButton, FormBox, type FormState, TextArea, TextField } from './parts/form.tsx';
+import { Tabs } from './parts/tabs.tsx';
 
 const words = texts.settings;
+const tabNames = ['general', 'answering', 'messages', 'privacy'] as const;
+export type SettingsTab = (typeof tabNames)[number];
+export type TenantShell = Shell & { readonly tenant: Tenant };
 
-export const settingsPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/settings`;
+export const settingsPath = (tenant: Tenant, tab: SettingsTab = 'general'): string => {
+  const path = `/console/${encodeURIComponent(tenant.slug)}/settings`;
+  return tab === 'general' ? path : `${path}/${tab}`;
+};
+
+export const SettingsTabs = ({ tenant, active }: { tenant: Tenant; active: SettingsTab }) => (
+  <Tabs
+    label={texts.settingsMore.tabs}
+    active={active}
+    tabs={tabNames.map((name) => ({
+      name,
+      label: texts.settingsMore.tab[name],
+      href: settingsPath(tenant, name),
+    }))}
+  />
+);
 
 export const SettingsPage = ({
   shell,
   state,
-  forget,
   isOwner,
 }: {
-  shell: Shell & { readonly tenant: Tenant };
+  shell: TenantShell;
   state: FormState;
-  /** The form that names a person to forget. */
-  forget: FormState;
   /** Deleting the organisation is its owner's, or an operator's. */
   isOwner: boolean;
 }) => {
@@ -25,6 +41,7 @@ export const SettingsPage = ({
     <Layout shell={shell} title={words.title}>
       <h1>{words.title}</h1>
       <p class="lead">{words.lead}</p>
+      <SettingsTabs tenant={shell.tenant} active="general" />
       <FormBox state={state} action={path} submit={words.save} rev={shell.tenant.rev}>
         <TextField state={state} name="name" label={words.name} required maxlength={200} />
         <TextArea
@@ -35,35 +52,16 @@ export const SettingsPage = ({
           maxlength={4000}
         />
         <TextField state={state} name="language" label={words.language} hint={words.languageHint} maxlength={35} />
-        <CheckField state={state} name="keepText" label={words.keepText} hint={words.keepTextHint} />
-        <TextField
-          state={state}
-          name="retentionDays"
-          label={words.retention}
-          hint={words.retentionHint}
-          inputmode="numeric"
-          maxlength={5}
-        />
       </FormBox>
-      <section class="part">
-        <h2>{words.danger}</h2>
-        <FormBox state={forget} action={`${path}/forget`} submit={words.forgetButton}>
-          <TextField
-            state={forget}
-            name="member"
-            label={words.forget}
-            hint={words.forgetHint}
-            required
-            maxlength={200}
-            autocomplete="off"
-          />
-        </FormBox>
-        {isOwner && (
+      {isOwner && (
+        <section class="part">
+          <h2>{words.delete}</h2>
+          <p class="muted">{words.deleteHint}</p>
           <p class="bar-row">
             <ActionButton action={`${path}/delete`} label={words.delete} kind="danger" />
           </p>
-        )}
-      </section>
+        </section>
+      )}
     </Layout>
   );
 };

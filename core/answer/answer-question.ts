@@ -1,5 +1,6 @@
 import type { Receipt } from '../domain.ts';
 import { isAppError, toAppError } from '../errors.ts';
+import { maskFor } from '../text/mask.ts';
 import { createAccount } from './account.ts';
 import type { AnswerHooks, AnsweringParts, AnswerRequest, AnswerSettings } from './answering.ts';
 import { rankAttached, termsOfAttached } from './attached.ts';
@@ -32,13 +33,15 @@ export const answerQuestion = async (
     Math.min(settings.answerWithinMs, request.withinMs ?? settings.answerWithinMs),
     hooks.signal,
   );
-  const question = cleanCharacters(request.question).trim();
+  const asked = cleanCharacters(request.question).trim();
+  const { masking } = request.tenant.settings;
+  const question = masking?.beforeModel === true ? (maskFor(masking)?.(asked) ?? asked) : asked;
   const work: Work = {
     parts,
     settings,
     request,
     question,
-    texts: textsFor(question, request.language ?? request.tenant.settings.language),
+    texts: textsFor(request.tenant, question, request.language),
     steps: createSteps(runtime),
     account: createAccount(parts.metering, runtime, request),
     hooks,
@@ -152,7 +155,7 @@ const understand = async (work: Work): Promise<string | Outcome> => {
 
 const find = async (work: Work, meaning: string): Promise<Outcome> => {
   const { parts, settings, texts, hooks, steps } = work;
-  hooks.status?.('Searching the documents…');
+  hooks.status?.(texts.thinking ?? 'Searching the documents…');
   const attached = rankAttached(meaning, work.request.attached ?? []);
   const found = await relevant(work, meaning);
   if (found === null && attached.length === 0)

@@ -7,6 +7,7 @@ import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore } from '../ports/state.ts';
 import { answerQuestion } from './answer-question.ts';
 import { createFlights } from './cache.ts';
+import { withChosenModel, withChosenRetrieval } from './chosen.ts';
 import { searchPassages } from './search.ts';
 import { summarize } from './summarize.ts';
 
@@ -95,6 +96,10 @@ export type AnswerSettings = {
   readonly candidates: number;
   readonly passages: number;
   readonly perDocument: number;
+  /** Weight of the search by meaning against that by words, 0 to 1; 0.5 is both alike. */
+  readonly meaning: number;
+  /** Added to the log odds that the relevance floor asks for: above 0 is stricter. */
+  readonly floorShift: number;
   /** Characters. */
   readonly maxQuestion: number;
   /** Turns of the thread that are looked at. */
@@ -111,6 +116,8 @@ const defaults: AnswerSettings = {
   candidates: 40,
   passages: 10,
   perDocument: 4,
+  meaning: 0.5,
+  floorShift: 0,
   maxQuestion: 8_000,
   turns: 6,
   answerWithinMs: 58_000,
@@ -129,8 +136,16 @@ export const createAnswering = (
   const settings = { ...defaults, ...given.settings };
   const flights = createFlights();
   return {
-    answer: (request, hooks) => answerQuestion(parts, settings, flights, request, hooks),
-    search: (tenant, input, signal) => searchPassages(parts, settings, tenant, input, signal),
-    summarize: (tenant, input, signal) => summarize(parts, settings, tenant, input, signal),
+    answer: (request, hooks) =>
+      answerQuestion(
+        withChosenModel(parts, request.tenant),
+        withChosenRetrieval(settings, request.tenant),
+        flights,
+        request,
+        hooks,
+      ),
+    search: (tenant, input, signal) =>
+      searchPassages(parts, withChosenRetrieval(settings, tenant), tenant, input, signal),
+    summarize: (tenant, input, signal) => summarize(withChosenModel(parts, tenant), settings, tenant, input, signal),
   };
 };

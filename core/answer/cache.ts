@@ -1,5 +1,6 @@
 import type { Receipt, Tenant } from '../domain.ts';
 import { hashOf } from '../ids.ts';
+import { retrievalKey } from './chosen.ts';
 
 export type CacheKeyParts = {
   readonly tenant: Tenant;
@@ -25,6 +26,7 @@ export const cacheKeyOf = (parts: CacheKeyParts): string =>
     parts.tenant.name,
     parts.tenant.settings.instructions ?? '',
     parts.tenant.settings.language ?? '',
+    retrievalKey(parts.tenant.settings.retrieval),
     parts.sourceIds === undefined ? 'all' : `only ${[...new Set(parts.sourceIds)].sort().join(' ')}`,
     parts.instructions ?? '',
     parts.language ?? '',

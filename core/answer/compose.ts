@@ -26,7 +26,7 @@ export const compose = async (work: Work, meaning: string, found: readonly Passa
   const refusal = await reserve(work, prompt.tokens, settings.maxTokens);
   if (refusal !== null) return refusal;
 
-  hooks.status?.('Writing the answer…');
+  hooks.status?.(texts.thinking ?? 'Writing the answer…');
   const writer = createWriter({
     passages: prompt.passages,
     question: `${question} ${meaning}`,

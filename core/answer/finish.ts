@@ -1,5 +1,6 @@
 import type { Receipt, TokenUsage } from '../domain.ts';
 import { toAppError } from '../errors.ts';
+import { maskFor } from '../text/mask.ts';
 import { forCache } from './cache.ts';
 import { promptVersion } from './prompt.ts';
 import { type Outcome, reserve, type Work } from './work.ts';
@@ -74,7 +75,8 @@ export const fromCache = async (work: Work, kept: Receipt): Promise<Receipt> => 
   const outcome: Outcome = {
     kind: kept.kind,
     reasonCode: kept.kind === 'answered' ? 'answered-from-cache' : kept.reasonCode,
-    answer: kept.answer,
+    // A sentence of ours is said in today's words.
+    answer: kept.kind === 'not-found' ? work.texts.notFound : kept.answer,
     citations: kept.citations,
     retrieved: kept.retrieved,
     inPrompt: kept.inPrompt,
@@ -85,6 +87,9 @@ export const fromCache = async (work: Work, kept: Receipt): Promise<Receipt> => 
 
 /** A cache that cannot be written is no reason to lose an answer that is already paid for. */
 export const keep = async ({ parts, request, settings, steps }: Work, key: string, receipt: Receipt): Promise<void> => {
+  // The cache gives others what it holds: not a word that must be masked.
+  const mask = maskFor(request.tenant.settings.masking);
+  if (mask !== null && mask(receipt.answer) !== receipt.answer) return;
   if (request.tenant.settings.keepText === false || receipt.timingsMs.keywords_only === 1) return;
   const { clock, log } = parts.runtime;
   await steps

@@ -19,6 +19,8 @@ const looked = 5;
 export type FloorMode = {
   /** A chat model reads what passes and can still say "not there": the floor then only keeps out what is hopeless. */
   readonly chat: boolean;
+  /** Log odds asked for beyond the usual; a tenant may want it stricter, or more open. */
+  readonly shift?: number;
 };
 
 export type Verdict = {
@@ -33,12 +35,14 @@ export type Verdict = {
 const lenient = -2.5;
 /** How far the nearest passage must stand out from the crowd of the nearest, on the way to identity. */
 const standsOut = { strict: 0.3, lenient: 0.15 };
+/** What a shift of one log odd is on the way by meaning. */
+const cosinePerShift = 0.06;
 const leastCosine = { strict: 0.4, lenient: 0.25 };
 
-export const judge = (retrieval: Retrieval, { chat }: FloorMode): Verdict => {
+export const judge = (retrieval: Retrieval, { chat, shift = 0 }: FloorMode): Verdict => {
   const { keywordScore, coverage } = scoreKeywords(retrieval);
-  const byKeywords = keywordScore >= (chat ? lenient : 0);
-  return { passes: byKeywords || standsOutByMeaning(retrieval, chat), keywordScore, coverage };
+  const byKeywords = keywordScore >= (chat ? lenient : 0) + shift;
+  return { passes: byKeywords || standsOutByMeaning(retrieval, chat, shift), keywordScore, coverage };
 };
 
 const scoreKeywords = ({
@@ -103,12 +107,13 @@ function* neighbourhoods(
  * Cosines of different models live on different scales, so the nearest passage is compared with the tail of its own
  * list. Chosen from the published habits of common models, not calibrated on one: none can be run here.
  */
-const standsOutByMeaning = ({ topCosine, candidates }: Retrieval, chat: boolean): boolean => {
+const standsOutByMeaning = ({ topCosine, candidates }: Retrieval, chat: boolean, shift: number): boolean => {
   if (topCosine === null) return false;
   const cosines = candidates.flatMap(({ cosine }) => cosine ?? []).sort((a, b) => b - a);
   const tail = cosines.slice(Math.floor(cosines.length / 2));
   const crowd = tail.reduce((sum, value) => sum + value, 0) / Math.max(1, tail.length);
   const margin = cosines.length < 4 ? topCosine : (topCosine - crowd) / Math.max(0.05, 1 - crowd);
   const level = chat ? 'lenient' : 'strict';
-  return topCosine >= leastCosine[level] && margin >= standsOut[level];
+  const nearer = shift * cosinePerShift;
+  return topCosine >= leastCosine[level] + nearer && margin >= standsOut[level] + nearer;
 };

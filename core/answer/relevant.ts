@@ -10,8 +10,8 @@ import type { Work } from './work.ts';
  * subject too is preferred to one that holds its words alone.
  */
 export const relevant = async (work: Work, meaning: string): Promise<Retrieval | null> => {
-  const { parts, request } = work;
-  const mode = { chat: parts.chat !== null };
+  const { parts, request, settings } = work;
+  const mode = { chat: parts.chat !== null, shift: settings.floorShift };
   const found = await search(work, meaning);
   const passes = judge(found, mode).passes;
   // A condensed question holds its subject already.
@@ -59,6 +59,7 @@ const search = async (work: Work, query: string): Promise<Retrieval> => {
     ref: { tenantId: request.tenant.id, generation: request.tenant.activeGeneration },
     query,
     limit: settings.candidates,
+    meaning: settings.meaning,
     sourceIds: request.sourceIds,
     embedWithinMs: settings.embedWithinMs,
     signal,

@@ -38,6 +38,8 @@ export type RetrieveRequest = {
   readonly ref: IndexRef;
   readonly query: string;
   readonly limit: number;
+  /** Weight of the search by meaning against that by words, 0 to 1 (default: 0.5, both alike). */
+  readonly meaning?: number;
   readonly sourceIds?: readonly string[] | undefined;
   /** After this the question is searched for by its words alone. */
   readonly embedWithinMs: number;
@@ -45,7 +47,7 @@ export type RetrieveRequest = {
   readonly steps: Steps;
 };
 
-/** Reciprocal rank fusion as published: 1 / (60 + rank), both lists alike. */
+/** Reciprocal rank fusion as published: 1 / (60 + rank), both lists alike unless a tenant weighs them otherwise. */
 const rankConstant = 60;
 const depth = 100;
 
@@ -66,15 +68,17 @@ export const retrieve = async (parts: RetrieveParts, request: RetrieveRequest): 
       ? []
       : await steps.time('search_vector', () => parts.chunks.searchVector(ref, embedded.vector, options));
 
+  const byMeaning = 2 * (request.meaning ?? 0.5);
+  const byWords = 2 - byMeaning;
   const fused = new Map<string, { chunk: Chunk; score: number; matched: readonly number[]; cosine?: number }>();
   text.hits.forEach((hit, rank) => {
     // Alone, keywords keep their own scores; fused, only ranks are comparable.
-    const score = nearest.length === 0 ? hit.score : 1 / (rankConstant + rank + 1);
+    const score = nearest.length === 0 ? hit.score : byWords / (rankConstant + rank + 1);
     fused.set(hit.chunk.id, { chunk: hit.chunk, score, matched: hit.matched });
   });
   nearest.forEach((hit, rank) => {
     const known = fused.get(hit.chunk.id);
-    const score = (known?.score ?? 0) + 1 / (rankConstant + rank + 1);
+    const score = (known?.score ?? 0) + byMeaning / (rankConstant + rank + 1);
     fused.set(hit.chunk.id, { chunk: hit.chunk, score, matched: known?.matched ?? [], cosine: hit.score });
   });
   const ranked = [...fused.values()].sort((a, b) => b.score - a.score || (a.chunk.id < b.chunk.id ? -1 : 1));

@@ -17,6 +17,7 @@ export const searchPassages = async (
     ref: { tenantId: tenant.id, generation: tenant.activeGeneration },
     query: cleanCharacters(input.query).slice(0, settings.maxQuestion),
     limit: input.limit,
+    meaning: settings.meaning,
     sourceIds: input.sourceIds,
     embedWithinMs: settings.embedWithinMs,
     signal,

@@ -1,58 +1,84 @@
+import type { MessageName, Tenant } from '../domain.ts';
 import { guessLanguage } from '../text/analyse.ts';
+import { isReworded, sayMessage } from '../text/messages.ts';
 
-/** The few sentences that we say ourselves, in the languages we can say them in; English where we cannot. */
+/** The few sentences that we say ourselves: the tenant's, or ours in the languages we can say them in, or English. */
 export type Texts = {
   readonly quoted: string;
   readonly notFound: string;
   readonly empty: string;
   readonly tooLong: string;
+  readonly noSources: string;
+  readonly greeting: string;
   /** Said when stop was pressed before there was a word. */
   readonly stopped: string;
+  /** Present: said instead of what is being done. */
+  readonly thinking?: string;
+  /** `until`: milliseconds. */
+  quota(reason: string, until?: number): string;
+  /** `reason`: a sentence for people; absent: ours does not say more than that it went wrong. */
+  failed(reason?: string): string;
+  /** The tenant's own words for it, if it has some. */
+  reworded(name: 'empty' | 'tooLong' | 'noSources'): string | undefined;
   /** Said after an answer of each file that came with the question and was not read. */
   unread(name: string, reason: string): string;
 };
 
-const texts: Readonly<Record<string, Texts>> = {
+type Own = Pick<Texts, 'quoted' | 'stopped' | 'unread'>;
+
+const own: Readonly<Record<string, Own>> & { readonly en: Own } = {
   en: {
     quoted: 'Quoted from your documents:',
-    notFound: 'I could not find an answer to this in your documents.',
-    empty: 'There was no question in this message. Ask me anything about your documents.',
-    tooLong: 'This question is too long for me. Please ask it in at most 8,000 characters.',
     stopped: 'Stopped.',
     unread: (name, reason) => `I could not read ${name}: ${reason}`,
   },
   de: {
     quoted: 'Aus Ihren Dokumenten zitiert:',
-    notFound: 'Dazu habe ich in Ihren Dokumenten nichts gefunden.',
-    empty: 'In dieser Nachricht war keine Frage. Fragen Sie mich etwas zu Ihren Dokumenten.',
-    tooLong: 'Diese Frage ist zu lang für mich. Bitte stellen Sie sie in höchstens 8.000 Zeichen.',
     stopped: 'Angehalten.',
     unread: (name, reason) => `Nicht gelesen habe ich ${name}: ${reason}`,
   },
   fr: {
     quoted: 'Extrait de vos documents :',
-    notFound: 'Je n’ai rien trouvé à ce sujet dans vos documents.',
-    empty: 'Il n’y avait pas de question dans ce message. Posez-moi une question sur vos documents.',
-    tooLong: 'Cette question est trop longue pour moi. Posez-la en 8 000 caractères au plus.',
     stopped: 'Arrêté.',
     unread: (name, reason) => `Je n’ai pas pu lire ${name}: ${reason}`,
   },
   es: {
     quoted: 'Citado de sus documentos:',
-    notFound: 'No he encontrado nada sobre esto en sus documentos.',
-    empty: 'No había ninguna pregunta en este mensaje. Pregúnteme algo sobre sus documentos.',
-    tooLong: 'Esta pregunta es demasiado larga para mí. Hágala en 8.000 caracteres como máximo.',
     stopped: 'Detenido.',
     unread: (name, reason) => `No he podido leer ${name}: ${reason}`,
   },
 };
 
+const wentWrong = 'Something went wrong on my side, so I could not answer. Please ask again in a moment.';
+const characters = '8,000';
+
 /** By the wish of channel or tenant (`de`, `de-AT`, `German`), else by the question's own language. */
-export const textsFor = (question: string, language?: string): Texts => {
-  const wished =
-    language === undefined ? undefined : (names[language.toLowerCase()] ?? language.toLowerCase().slice(0, 2));
-  return texts[wished ?? guessLanguage(question)] ?? (texts.en as Texts);
+export const textsFor = (tenant: Pick<Tenant, 'name' | 'settings'>, question: string, wish?: string): Texts => {
+  const { messages } = tenant.settings;
+  const language = languageOf(wish ?? tenant.settings.language) ?? guessLanguage(question);
+  const say = (name: MessageName, values: Readonly<Record<string, string>> = {}): string =>
+    sayMessage(messages, name, language, { organisation: tenant.name, ...values });
+  return {
+    ...(own[language] ?? own.en),
+    notFound: say('notFound'),
+    empty: say('empty'),
+    tooLong: say('tooLong', { characters }),
+    noSources: say('noSources'),
+    greeting: say('greeting'),
+    ...(isReworded(messages, 'thinking', language) ? { thinking: say('thinking') } : {}),
+    quota: (reason, until) => say('quota', { reason, ...(until === undefined ? {} : { until: momentInWords(until) }) }),
+    failed: (reason) =>
+      reason === undefined && !isReworded(messages, 'failed', language)
+        ? wentWrong
+        : say('failed', { reason: reason ?? '' }),
+    reworded: (name) => (isReworded(messages, name, language) ? say(name, { characters }) : undefined),
+  };
 };
+
+const momentInWords = (at: number): string => `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
+
+const languageOf = (wish: string | undefined): string | undefined =>
+  wish === undefined ? undefined : (names[wish.toLowerCase()] ?? wish.toLowerCase().slice(0, 2));
 
 const names: Readonly<Record<string, string>> = {
   english: 'en',

@@ -47,5 +47,8 @@ export const reserve = async (work: Work, promptTokens: number, completionTokens
   );
   return verdict.outcome === 'held'
     ? null
-    : { ...says('refused', 'quota', verdict.sentence), retryAt: verdict.retryAt };
+    : {
+        ...says('refused', 'quota', work.texts.quota(verdict.sentence, verdict.retryAt)),
+        retryAt: verdict.retryAt,
+      };
 };

@@ -3,6 +3,7 @@ import type { EffectiveRules, People } from '../core.ts';
 import type { InboundEvent, PlatformName, Tenant } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import { inboxIdOf } from '../ids.ts';
+import { type Tell, tellNobody } from '../ports/notices.ts';
 import type { Platform, Received, Workspaces } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { InboxRow, Lease, StateStore } from '../ports/state.ts';
@@ -48,6 +49,7 @@ export type ConversationParts = {
   readonly workspaces: Workspaces;
   readonly people: People;
   readonly readFile: ReadFile;
+  readonly happened?: Tell;
   readonly runtime: Runtime;
   /** This process among all that share the store; unique per start. */
   readonly owner: string;
@@ -87,6 +89,7 @@ export const createConversations = (parts: ConversationParts): Conversations => 
     rules: parts.rules,
     workspaces: parts.workspaces,
     people: parts.people,
+    happened: parts.happened ?? tellNobody,
     readFile: parts.readFile,
     stopHere: (deliveryId) => {
       for (const work of running.values()) work.stop(deliveryId);

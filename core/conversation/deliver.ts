@@ -5,7 +5,7 @@ import { conversationIdOf, hashOf } from '../ids.ts';
 import type { AnswerSink, FinishedAnswer, Offer } from '../ports/platform.ts';
 import type { Books } from '../ports/state.ts';
 import type { Assignment, Delivered, Delivering, Final } from './assignment.ts';
-import { asKept, isSentence, withoutText } from './receipts.ts';
+import { asKept, isSentence, turnsAsKept, withoutText } from './receipts.ts';
 import { backOff, causeOf, sentenceFinal, writeFinal } from './write-final.ts';
 
 /** The pair of turns that a question leaves, the same for the question and all its edits. */
@@ -139,7 +139,7 @@ const markSent = async (
 };
 
 const turnsOf = (
-  { event, conversationId }: Assignment,
+  { tenant, event, conversationId }: Assignment,
   { receipt }: Final,
   context: readonly Turn[],
 ): NonNullable<Books['turns']> | null =>
@@ -148,11 +148,11 @@ const turnsOf = (
     : {
         conversationId,
         id: pairIdOf(event),
-        pair: [
+        pair: turnsAsKept(tenant, [
           ...context,
           { role: 'user', text: event.text, at: receipt.at, ...(event.author.isBot ? { bot: true } : {}) },
           { role: 'assistant', text: receipt.answer, at: receipt.at, answerId: receipt.answerId },
-        ],
+        ]),
       };
 
 /** What was said in the conversation so far; a sentence of ours is said without looking. */

@@ -1,3 +1,4 @@
+import { textsFor } from '../answer/texts.ts';
 import type { Connection, InboundEvent, Tenant } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import type { Platform } from '../ports/platform.ts';
@@ -15,12 +16,16 @@ type Order = {
   readonly signal: AbortSignal;
 };
 
-const help =
-  'Ask me a question, and I answer it from the documents of your organisation, with footnotes. In a thread that I answered in, just go on asking.\n' +
+const commands =
   '- `settings`: how I behave in this channel\n' +
   '- `link`: make your accounts on several platforms one person\n' +
   '- `forget-me`: I forget what you asked\n' +
   '- `connect`, `check-up`: for those who manage this workspace';
+
+const help = async (parts: Handling, { event, tenant }: Order): Promise<string> => {
+  const { language } = await parts.rules(tenant, event.platform, event.channelId);
+  return `${textsFor(tenant, event.text, language.value ?? 'en').greeting}\n${commands}`;
+};
 
 const onlyManagers = 'Only somebody who manages this channel or workspace can do that.';
 
@@ -140,8 +145,8 @@ const forgetMe = async ({ people }: Handling, { event, tenant, text }: Order): P
 };
 
 const answers: Readonly<Record<Command['name'], (parts: Handling, order: Order) => Promise<string>>> = {
-  ask: async () => help,
-  help: async () => help,
+  ask: help,
+  help,
   settings,
   connect: async (parts, { platform, event, signal }) =>
     (await mayManage(parts, platform, event, signal))

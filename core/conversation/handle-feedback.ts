@@ -1,7 +1,7 @@
 import type { Feedback, InboundEvent, Tenant } from '../domain.ts';
 import { AppError } from '../errors.ts';
 import { type Handled, type Handling, settle } from './handling.ts';
-import { memberIdOf } from './receipts.ts';
+import { commentAsKept, feedbackHappening, memberIdOf } from './receipts.ts';
 
 /** A receipt is written a moment after its answer stands: whoever is quicker than that waits this long for it. */
 const patienceMs = 15_000;
@@ -43,7 +43,7 @@ export const tooSoonOr = ({ runtime }: Handling, tenant: Tenant, event: InboundE
  * called, and a second press does not take away the reason. False: there is no such answer.
  */
 export const judge = async (
-  { state, runtime }: Handling,
+  { state, runtime, happened }: Handling,
   tenant: Tenant,
   event: InboundEvent,
   answerId: string,
@@ -52,14 +52,17 @@ export const judge = async (
   const user = memberIdOf(event);
   const receipt = await state.receipts.get(tenant.id, answerId);
   if (receipt === null) return false;
+  const { comment } = verdict;
+  const given = comment === undefined ? verdict : { ...verdict, comment: commentAsKept(tenant, comment) };
   const before = receipt.feedback.find((each) => each.user === user && each.rating === verdict.rating);
   const stored = await state.receipts.addFeedback(tenant.id, answerId, {
     ...(before?.mark === undefined ? {} : { mark: before.mark }),
     ...(before?.comment === undefined ? {} : { comment: before.comment }),
-    ...verdict,
+    ...given,
     user,
     at: event.receivedAt,
   });
+  if (stored) await happened(feedbackHappening(tenant, answerId, { ...given, user, at: event.receivedAt }));
   if (stored && before === undefined) runtime.metrics.count('feedback_total', { rating: verdict.rating });
   return stored;
 };

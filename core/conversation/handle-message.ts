@@ -1,5 +1,6 @@
+import { textsFor } from '../answer/texts.ts';
 import type { EffectiveRules } from '../core.ts';
-import type { InboundEvent, Tenant } from '../domain.ts';
+import type { InboundEvent, ReasonCode, Tenant } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import { answerIdOf } from '../ids.ts';
 import type { Manner, Platform } from '../ports/platform.ts';
@@ -8,7 +9,7 @@ import { allowedSources, readersOf } from './allowed-sources.ts';
 import type { Assignment } from './assignment.ts';
 import { conversationOf, deliverAnswer, keepReceiptOfDeleted, pairIdOf } from './deliver.ts';
 import { deliveriesOf, type Handled, type Handling, type Hold, isDeleted, settle } from './handling.ts';
-import { memberIdOf } from './receipts.ts';
+import { asKept, happeningOf, memberIdOf } from './receipts.ts';
 import { decideReply, maxBotsInARow } from './reply-policy.ts';
 import { bounded } from './tell.ts';
 
@@ -96,7 +97,7 @@ const reply = async (
     ...(person === null ? {} : { person }),
     deliveryId: row.id,
     answerId,
-    ...(say === null ? {} : { say: { reason: say.reason, sentence: say.sentence } }),
+    ...(say === null ? {} : { say: { reason: say.reason, sentence: worded(tenant, event, rules, say) } }),
     ...(sourceIds === undefined ? {} : { sourceIds }),
     manner: mannerOf(platform, event, isPrivate),
     replaces,
@@ -109,9 +110,13 @@ const reply = async (
   try {
     const delivered = await deliverAnswer(parts, assignment);
     if (delivered.outcome === 'later') return delivered;
+    // Before the row is settled: what a crash leaves out is told when the row is worked on again, and it is told once.
+    const happening = delivered.receipt === null ? null : happeningOf(tenant, delivered.receipt);
+    if (happening !== null) await parts.happened(happening);
     return settle(delivered.reason, tenant, {
       answerId,
-      ...(delivered.receipt === null ? {} : { receipt: delivered.receipt }),
+      // From here on it is only counted and logged.
+      ...(delivered.receipt === null ? {} : { receipt: asKept(tenant, delivered.receipt) }),
     });
   } catch (thrown) {
     if (!isDeleted(thrown)) throw thrown;
@@ -153,6 +158,23 @@ const noSources = {
   sentence:
     'There are no documents that I may use for an answer here. Somebody who manages this channel can say which ones I may, or you can ask me in a direct message.',
 } as const;
+
+/** Sentences that a tenant may have worded itself. */
+const rewordable: Partial<Record<ReasonCode, 'empty' | 'tooLong' | 'noSources'>> = {
+  empty: 'empty',
+  'too-long': 'tooLong',
+  'no-sources': 'noSources',
+};
+const worded = (
+  tenant: Tenant,
+  event: InboundEvent,
+  rules: EffectiveRules,
+  { reason, sentence }: { readonly reason: ReasonCode; readonly sentence: string },
+): string => {
+  const name = rewordable[reason];
+  if (name === undefined) return sentence;
+  return textsFor(tenant, event.text, rules.language.value).reworded(name) ?? sentence;
+};
 
 const isCalled = ({ addressed, author }: InboundEvent): boolean =>
   !author.isBot && (addressed === 'mention' || addressed === 'dm' || addressed === 'command');

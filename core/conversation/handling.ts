@@ -1,6 +1,7 @@
 import type { EffectiveRules, People } from '../core.ts';
 import type { InboundEvent, PlatformName, ReasonCode, Receipt, Tenant } from '../domain.ts';
 import { AppError } from '../errors.ts';
+import type { Tell } from '../ports/notices.ts';
 import type { Platform, Workspaces } from '../ports/platform.ts';
 import type { OutboxRecord } from '../ports/state.ts';
 import type { Delivering } from './assignment.ts';
@@ -12,6 +13,8 @@ export type Handling = Delivering & {
   rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
   readonly workspaces: Workspaces;
   readonly people: People;
+  /** For whoever wants to be told elsewhere. */
+  readonly happened: Tell;
   /** Stops a delivery that this process is writing; elsewhere the holder finds out at its next heartbeat. */
   stopHere(deliveryId: string): void;
 };

@@ -1,6 +1,8 @@
-import type { InboundEvent, ReasonCode, Receipt, Tenant } from '../domain.ts';
-import { attachedSourceId } from '../ids.ts';
+import type { Feedback, InboundEvent, ReasonCode, Receipt, Tenant, Turn, WebhookEvent } from '../domain.ts';
+import { attachedSourceId, hashOf } from '../ids.ts';
+import type { Happening } from '../ports/notices.ts';
 import type { LogFields, Runtime } from '../ports/runtime.ts';
+import { maskFor } from '../text/mask.ts';
 
 /** Outcomes that are one honest sentence instead of an answer. */
 const sentences: ReadonlySet<ReasonCode> = new Set([
@@ -59,9 +61,89 @@ export const sentenceReceipt = (parts: {
 
 export const memberIdOf = (event: InboundEvent): string => `${event.platform}:${event.author.id}`;
 
-/** What a tenant that keeps no text keeps: numbers, ids and reasons. */
+/** As the tenant keeps it: without text only numbers, ids and reasons; masked where it wants personal data masked. */
 export const asKept = (tenant: Tenant, receipt: Receipt): Receipt =>
-  tenant.settings.keepText === false ? withoutText(receipt) : withoutFiles(receipt);
+  tenant.settings.keepText === false ? withoutText(receipt) : masked(tenant, withoutFiles(receipt));
+
+const masked = (tenant: Tenant, receipt: Receipt): Receipt => {
+  const mask = maskFor(tenant.settings.masking);
+  if (mask === null) return receipt;
+  const { condensedQuestion } = receipt;
+  return {
+    ...receipt,
+    question: mask(receipt.question),
+    ...(condensedQuestion === undefined ? {} : { condensedQuestion: mask(condensedQuestion) }),
+    answer: mask(receipt.answer),
+    citations: receipt.citations.map((each) => ({ ...each, quote: mask(each.quote) })),
+    retrieved: receipt.retrieved.map((each) => ({ ...each, text: mask(each.text) })),
+  };
+};
+
+/** The same for the turns of a conversation, which follow-ups are read with. */
+export const turnsAsKept = (tenant: Tenant, turns: readonly Turn[]): readonly Turn[] => {
+  const mask = maskFor(tenant.settings.masking);
+  return mask === null ? turns : turns.map((turn) => ({ ...turn, text: mask(turn.text) }));
+};
+
+/** And for what people say about an answer. */
+export const commentAsKept = (tenant: Tenant, comment: string): string =>
+  maskFor(tenant.settings.masking)?.(comment) ?? comment;
+
+/** For webhooks: as it is kept, so that nobody outside reads more than what can be read here. Null: nobody is told. */
+export const happeningOf = (tenant: Tenant, given: Receipt): Happening | null => {
+  const event = eventOf(given);
+  if (event === null) return null;
+  const receipt = asKept(tenant, given);
+  const { answerId, conversationId, platform, channelId, memberId, kind, reasonCode } = receipt;
+  return {
+    id: answerId,
+    tenantId: tenant.id,
+    event,
+    at: receipt.at,
+    ...(memberId === undefined ? {} : { memberId }),
+    data: {
+      answerId,
+      conversationId,
+      platform,
+      ...(channelId === undefined ? {} : { channelId }),
+      ...(memberId === undefined ? {} : { memberId }),
+      kind,
+      reason: reasonCode,
+      cached: receipt.cached,
+      citations: receipt.citations.map(({ n, documentId, externalId }) => ({ n, documentId, externalId })),
+      usage: receipt.usage,
+    },
+    text: { question: receipt.question, answer: receipt.answer },
+  };
+};
+
+/** A verdict by the same person in the same words is the same one, however often it is pressed. */
+export const feedbackHappening = (tenant: Tenant, answerId: string, verdict: Feedback): Happening => {
+  const { rating, mark, user, comment, at } = verdict;
+  return {
+    id: hashOf(answerId, user ?? '', rating, mark ?? '', comment ?? ''),
+    tenantId: tenant.id,
+    event: 'feedback.given',
+    at,
+    ...(user === undefined ? {} : { memberId: user }),
+    data: {
+      answerId,
+      rating,
+      ...(mark === undefined ? {} : { mark }),
+      ...(user === undefined ? {} : { memberId: user }),
+    },
+    ...(comment === undefined || tenant.settings.keepText === false ? {} : { text: { comment } }),
+  };
+};
+
+const failures: ReadonlySet<ReasonCode> = new Set(['failed', 'model-failed']);
+
+const eventOf = ({ kind, reasonCode }: Receipt): WebhookEvent | null => {
+  if (failures.has(reasonCode)) return 'question.failed';
+  if (kind === 'answered') return 'question.answered';
+  if (kind === 'not-found') return 'question.not_found';
+  return reasonCode === 'cancelled' ? null : 'question.refused';
+};
 
 /** A person's own file was read for one question, and is kept nowhere. */
 const withoutFiles = (receipt: Receipt): Receipt => {

@@ -28,12 +28,13 @@ export const writeFinal = async (
   const outageMs = begunAt - work.event.receivedAt;
   if (work.claims > parts.patience.claims + outageMs / 30_000)
     return sentence('failed', 'I tried several times to answer this and did not get through. Please ask again later.');
+  const texts = textsOf(work);
   // Not waited for: a sign of life must not make the answer later.
-  unheeded(sink.status('Reading the documents …'));
+  unheeded(sink.status(texts.thinking ?? 'Reading the documents …'));
   const stop = AbortSignal.any([work.stopped, sink.cancelled]);
   try {
     const files = work.event.attachments.length > 0;
-    if (files) unheeded(sink.status('Reading your files …'));
+    if (files) unheeded(sink.status(texts.thinking ?? 'Reading your files …'));
     const [attached, context] = await Promise.all([
       files ? readAttachments(parts, work) : nothingAttached,
       turns.length > 0 ? [] : readEarlier(parts, work),
@@ -52,12 +53,12 @@ export const writeFinal = async (
     const markdown = withUnread(work, receipt, attached.unread);
     // Stopped before a word was written: the whole answer is that it was stopped.
     const wasStopped = receipt.reasonCode === 'cancelled' && receipt.kind !== 'refused';
-    const shown = wasStopped ? `${markdown}\n\n_${textsOf(work).stopped}_` : markdown;
+    const shown = wasStopped ? `${markdown}\n\n_${texts.stopped}_` : markdown;
     return { final: { markdown: shown, receipt, reason: receipt.reasonCode }, context };
   } catch (thrown) {
     // The thread was lost, the question deleted or the process is stopping: that is for the caller to know.
     if (work.signal.aborted) throw work.signal.reason;
-    if (stop.aborted) return sentence('cancelled', textsOf(work).stopped);
+    if (stop.aborted) return sentence('cancelled', texts.stopped);
     const error = toAppError(thrown);
     parts.runtime.metrics.count('errors_total', { code: error.code });
     if (error.code === 'internal')
@@ -66,7 +67,7 @@ export const writeFinal = async (
       return { outcome: 'later', afterMs: error.retryAfterMs ?? backOff(parts, attempt), error };
     return sentence(
       error.code.startsWith('model') || error.code === 'rate-limited' ? 'model-failed' : 'failed',
-      sentenceOf(error),
+      texts.failed(error.code === 'internal' ? undefined : lowerFirst(error.message)),
     );
   }
 };
@@ -103,8 +104,7 @@ const requestOf = (
   };
 };
 
-const textsOf = ({ event, rules, tenant }: Assignment): Texts =>
-  textsFor(event.text, rules.language.value ?? tenant.settings.language);
+const textsOf = ({ event, rules, tenant }: Assignment): Texts => textsFor(tenant, event.text, rules.language.value);
 
 const nothingAttached: Attached = { passages: [], unread: [] };
 
@@ -159,11 +159,7 @@ const isWorthAnotherTry = (
 export const backOff = (parts: Delivering, attempt: number): number =>
   Math.round(Math.min(60_000, 1000 * 3 ** (attempt - 1)) * (0.875 + parts.runtime.random.float() / 4));
 
-/** An `internal` error's words are for the operator; everything else was written for people. */
-const sentenceOf = (error: AppError): string =>
-  error.code === 'internal'
-    ? 'Something went wrong on my side, so I could not answer. Please ask again in a moment.'
-    : `I could not answer: ${lowerFirst(error.message)} Nothing was charged; please ask again in a moment.`;
+/** An `internal` error's words are for the operator; everything else was written for people, and stands within a sentence. */
 const lowerFirst = (text: string): string =>
   /^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 

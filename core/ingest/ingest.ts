@@ -5,6 +5,7 @@ import { attachedSourceId, documentIdOf } from '../ids.ts';
 import type { Metering } from '../metering/metering.ts';
 import type { ChunkStore } from '../ports/chunks.ts';
 import type { Embedder } from '../ports/model.ts';
+import type { Tell } from '../ports/notices.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { SourceDriver } from '../ports/source.ts';
 import type { StateStore } from '../ports/state.ts';
@@ -76,6 +77,8 @@ export type IngestParts = {
     /** Threads that read documents. Default: one a core, at most four. */
     readonly parseWorkers?: number;
   };
+  /** For whoever wants to be told elsewhere that a sync ended. */
+  readonly happened?: Tell;
   /** For tests: told before a re-index goes on past a named point. */
   reached?(step: ReindexStep): void | Promise<void>;
 };
@@ -117,7 +120,12 @@ export const createIngest = (parts: IngestParts): Ingest => {
     const connector = await sources.syncing(source).open(source.settings);
     return runSync({ job, tenant, source, connector, state, indexer, runtime, ...context });
   };
-  const jobs = createJobWorker({ state, runtime }, { ...defaultJobLimits, ...parts.limits?.jobs }, work);
+  const jobs = createJobWorker(
+    { state, runtime },
+    { ...defaultJobLimits, ...parts.limits?.jobs },
+    work,
+    (job, result, progress) => tellOf(parts.happened, clock, job, result, progress),
+  );
 
   const reindexes = createReindexManager({ state, chunks, generations, runtime, wake: jobs.wake });
 
@@ -239,4 +247,28 @@ export const createIngest = (parts: IngestParts): Ingest => {
       await pool.end();
     },
   };
+};
+
+/** The end of a sync, for webhooks; the same end is told once. */
+const tellOf = async (
+  happened: Tell | undefined,
+  clock: Runtime['clock'],
+  { id, kind, tenantId, sourceId, attempts }: Job,
+  result: 'done' | 'failed',
+  { counts, errors }: Progress,
+): Promise<void> => {
+  if (kind !== 'sync' || happened === undefined) return;
+  await happened({
+    id: `${id}:${result}`,
+    tenantId,
+    event: result === 'done' ? 'sync.finished' : 'sync.failed',
+    at: clock.now(),
+    data: {
+      jobId: id,
+      sourceId,
+      attempts,
+      counts,
+      problem: result === 'failed' ? (errors.at(-1)?.problem ?? '') : null,
+    },
+  });
 };

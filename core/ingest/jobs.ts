@@ -50,6 +50,8 @@ export const createJobWorker = (
   parts: { readonly state: StateStore; readonly runtime: Runtime },
   limits: JobLimits,
   work: (job: Job, context: JobContext) => Promise<Progress>,
+  /** Told before a job's end is written down: repeated when that fails. */
+  ended: (job: Job, result: 'done' | 'failed', progress: Progress) => Promise<void> = async () => undefined,
 ): JobWorker => {
   const { state, runtime } = parts;
   const { clock, log, metrics } = runtime;
@@ -104,6 +106,7 @@ export const createJobWorker = (
       over.abort();
       await beating;
       if (control.signal.reason instanceof AppError && control.signal.reason.code === 'lease-lost') return;
+      await ended(job, result, { counts: progress.counts, errors });
       await state.jobs.finish(lease, clock.now(), { state: result, counts: progress.counts, errors });
     };
     try {

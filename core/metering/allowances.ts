@@ -1,5 +1,5 @@
 import type { Person } from '../core.ts';
-import type { Nanos, QuotaLimit, QuotaScope, QuotaUnit } from '../domain.ts';
+import type { Grace, Nanos, QuotaLimit, QuotaScope, QuotaUnit } from '../domain.ts';
 import { bucketOf, windowOf } from './windows.ts';
 
 /** One limit as it bears on one question: its counter and what the question would take from it. */
@@ -7,7 +7,11 @@ export type Allowance = {
   readonly scope: QuotaScope;
   readonly unit: QuotaUnit;
   readonly per: QuotaLimit['per'];
+  /** As it was set; warnings go by it. */
   readonly limit: number;
+  readonly grace?: Grace;
+  /** With what its grace allows beyond it: from here on is refused. */
+  readonly ceiling: number;
   readonly bucket: string;
   readonly endsAt: number;
   readonly amount: number;
@@ -51,12 +55,20 @@ export const allowancesFor = (limits: readonly QuotaLimit[], asked: Asked, at: n
         const chosen = own.length > 0 ? own : alike.filter((limit) => limit.id === undefined);
         if (chosen.length === 0) return [];
         const window = windowOf(per, at);
+        const [first, ...others] = chosen;
+        if (first === undefined) return [];
+        const tightest = others.reduce(
+          (least, other) => (ceilingOf(other, at) < ceilingOf(least, at) ? other : least),
+          first,
+        );
         return [
           {
             scope,
             unit,
             per,
-            limit: Math.min(...chosen.map((limit) => limit.limit)),
+            limit: tightest.limit,
+            ...(tightest.grace === undefined ? {} : { grace: tightest.grace }),
+            ceiling: ceilingOf(tightest, at),
             bucket: bucketOf(scope, scopeId, unit, window.name),
             endsAt: window.endsAt,
             amount: amountOf(unit, asked),
@@ -68,3 +80,13 @@ export const allowancesFor = (limits: readonly QuotaLimit[], asked: Asked, at: n
 
 export const amountOf = (unit: QuotaUnit, used: { readonly tokens: number; readonly costNanos: Nanos }): number =>
   ({ questions: 1, tokens: used.tokens, money: used.costNanos })[unit];
+
+/** No counter ever gets there. */
+const boundless = Number.MAX_SAFE_INTEGER;
+
+/** How far a limit can be used at a moment: itself, and what its grace adds. */
+export const ceilingOf = ({ limit, grace }: Pick<QuotaLimit, 'limit' | 'grace'>, at: number): number => {
+  if (grace === undefined || (grace.until !== undefined && at >= grace.until)) return limit;
+  if (grace.percent === undefined) return grace.until === undefined ? limit : boundless;
+  return Math.min(boundless, Math.floor(limit + (limit / 100) * grace.percent));
+};

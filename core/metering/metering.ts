@@ -11,7 +11,7 @@ import type {
   Tenant,
   TenantId,
 } from '../domain.ts';
-import { AppError } from '../errors.ts';
+import { AppError, toAppError } from '../errors.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore } from '../ports/state.ts';
 import { currencyOf } from '../text/currency.ts';
@@ -19,6 +19,8 @@ import { type Allowance, allowancesFor, amountOf } from './allowances.ts';
 import { costNanosOf } from './money.ts';
 import { priceFor } from './prices.ts';
 import { refusalOf, unpricedRefusal } from './refusals.ts';
+import { usedBefore } from './used-before.ts';
+import { type QuotaWarning, warningOf } from './warnings.ts';
 import { bucketOf, unitOfBucket, windowOf } from './windows.ts';
 
 /** The path of a token: reserve before the model call, heartbeat while it runs, settle after, release on failure. */
@@ -30,7 +32,11 @@ export type Metering = {
   /** Null: unknown, never 0. */
   priceOf(tenant: Tenant, model: string, at: number): Price | null;
   limits(tenantId: TenantId): Promise<readonly (QuotaLimit & { readonly used: number; readonly resetsAt: number })[]>;
-  putLimits(tenantId: TenantId, limits: readonly QuotaLimit[]): Promise<void>;
+  /**
+   * What was used before in the running day or month counts for limits that are new. Throws `conflict` when `expected` is
+   * given and other limits stand by now.
+   */
+  putLimits(tenantId: TenantId, limits: readonly QuotaLimit[], expected?: readonly QuotaLimit[]): Promise<void>;
 };
 
 export type ReserveRequest = {
@@ -105,11 +111,36 @@ const beatEveryMs = 10_000;
 export const createMetering = ({
   state,
   runtime,
+  warn,
 }: {
   readonly state: StateStore;
   readonly runtime: Runtime;
+  /** So much of a limit is used; may be called again for the same, which has the same id. */
+  warn?(warning: QuotaWarning): Promise<void>;
 }): Metering => {
   const { clock, log, metrics } = runtime;
+  /** Warnings that this process has handed on. */
+  const warned = new Set<string>();
+
+  /** Beside the answer: nobody waits for it. What a crash leaves out is noticed at the next question. */
+  const lookForWarnings = async (request: ReserveRequest, charged: readonly Allowance[]): Promise<void> => {
+    if (warn === undefined || charged.length === 0) return;
+    const now = clock.now();
+    const { tenant } = request;
+    const counters = await state.metering.counters(
+      tenant.id,
+      charged.map(({ bucket }) => bucket),
+      now,
+    );
+    const used = new Map(counters.map((counter) => [counter.id, counter.used]));
+    for (const allowance of charged) {
+      const warning = warningOf(tenant, allowance, used.get(allowance.bucket) ?? 0, now);
+      if (warning === null || warned.has(warning.id)) continue;
+      await warn(warning);
+      if (warned.size >= 10_000) warned.clear();
+      warned.add(warning.id);
+    }
+  };
 
   const allowances = async (request: ReserveRequest, at: number): Promise<readonly Allowance[]> =>
     allowancesFor(await state.metering.limits(request.tenant.id), { ...request, tenantId: request.tenant.id }, at);
@@ -117,7 +148,7 @@ export const createMetering = ({
   const take = (request: ReserveRequest, allowance: Allowance, now: number) =>
     state.metering.reserve(
       request.tenant.id,
-      { id: allowance.bucket, limit: allowance.limit, expiresAt: allowance.endsAt },
+      { id: allowance.bucket, limit: allowance.ceiling, expiresAt: allowance.endsAt },
       request.reservationId,
       allowance.amount,
       now,
@@ -189,6 +220,9 @@ export const createMetering = ({
       settle: async (actual) => {
         ended.abort();
         await settleAll(request, buckets, actual);
+        lookForWarnings(request, wanted).catch((error: unknown) =>
+          log.warn('quota.warning_failed', { tenantId: request.tenant.id, code: toAppError(error).code }),
+        );
       },
       release: async () => {
         ended.abort();
@@ -243,7 +277,17 @@ export const createMetering = ({
       }));
     },
 
-    putLimits: (tenantId, limits) => state.metering.putLimits(tenantId, limits),
+    putLimits: async (tenantId, limits, expected) => {
+      const before = expected ?? (await state.metering.limits(tenantId));
+      if (!(await state.metering.putLimits(tenantId, limits, expected)))
+        throw new AppError(
+          'conflict',
+          'Somebody else changed the limits meanwhile. They are shown as they stand now; repeat your change if it still fits.',
+        );
+      // After them: what is settled from here on counts by itself, and the ledger knows of all that was before.
+      for (const { id, expiresAt, used } of await usedBefore(state, tenantId, before, limits, clock.now()))
+        await state.metering.raise(tenantId, { id, expiresAt }, used);
+    },
   };
 };
 

@@ -17,19 +17,19 @@ const period = { day: 'for today', month: 'for this month' } as const;
 
 /** A refusal that says which limit, what is used of it, and until when. */
 export const refusalOf = (allowance: Allowance, state: CounterState, now: number, currency: string): Refusal => {
-  const { scope, unit, per, limit, amount, bucket, endsAt } = allowance;
+  const { scope, unit, per, limit, ceiling, amount, bucket, endsAt } = allowance;
   const words = (n: number) => amountInWords(unit, n, currency);
   const [subject, its] = who[scope];
   const refused = { outcome: 'refused', scope, unit, per, limit, used: state.used, bucket } as const;
   const until = `Ask again after ${untilInWords(endsAt, now)}.`;
-  if (amount > limit && state.used < limit) {
+  if (amount > ceiling && state.used < ceiling) {
     return {
       ...refused,
       retryAt: endsAt,
       sentence: `An answer may take up to ${words(amount)}, but ${whose[scope]} allowance ${period[per]} is ${words(limit)}. Ask an admin to raise it.`,
     };
   }
-  if (state.used + amount <= limit) {
+  if (state.used + amount <= ceiling) {
     return {
       ...refused,
       retryAt: Math.min(endsAt, now + busyForMs),
@@ -37,8 +37,8 @@ export const refusalOf = (allowance: Allowance, state: CounterState, now: number
     };
   }
   const sentence =
-    state.used >= limit
-      ? `${subject} used ${its} ${words(limit)} ${period[per]}. ${until}`
+    state.used >= ceiling
+      ? `${subject} used ${its} ${words(limit)} ${period[per]}${graceInWords(allowance, words)}. ${until}`
       : `${subject} used ${words(state.used)} of ${its} ${words(limit)} ${period[per]}, and what is left is too little for another answer. ${until}`;
   return { ...refused, retryAt: endsAt, sentence };
 };
@@ -56,9 +56,12 @@ export const unpricedRefusal = (allowance: Allowance, model: string | undefined)
   sentence: `There is a limit in money, but the price of ${model === undefined ? 'the model' : `the model ${model}`} is not known in its currency, so the limit could not be kept. Ask an admin to set the model's price, or to limit tokens instead.`,
 });
 
+const graceInWords = ({ limit, ceiling }: Allowance, words: (n: number) => string): string =>
+  ceiling > limit ? `, and the ${words(ceiling - limit)} that were allowed beyond it` : '';
+
 const numberInWords = (n: number): string => n.toString().replace(/\B(?=(\d{3})+$)/g, ',');
 
-const amountInWords = (unit: QuotaUnit, n: number | Nanos, currency: string): string => {
+export const amountInWords = (unit: QuotaUnit, n: number | Nanos, currency: string): string => {
   if (unit === 'money') {
     const { amount } = renderMoney(n, currency);
     return `${currency} ${amount}`;
@@ -83,7 +86,7 @@ const months = [
 ];
 
 /** Windows end at midnight UTC; the day is named unless it is the coming one. */
-const untilInWords = (endsAt: number, now: number): string => {
+export const untilInWords = (endsAt: number, now: number): string => {
   if (endsAt - now <= 24 * 3_600_000) return '00:00 UTC';
   const date = new Date(endsAt);
   return `${date.getUTCDate()} ${months[date.getUTCMonth()]}, 00:00 UTC`;

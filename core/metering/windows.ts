@@ -4,13 +4,16 @@ import type { QuotaLimit, QuotaScope, QuotaUnit } from '../domain.ts';
 
 export const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
 
-/** Name of the window and the instant at which the next one begins. */
-export const windowOf = (per: QuotaLimit['per'], at: number): { readonly name: string; readonly endsAt: number } => {
+/** Name of the window, its first instant, and that of the next one. */
+export const windowOf = (
+  per: QuotaLimit['per'],
+  at: number,
+): { readonly name: string; readonly startsAt: number; readonly endsAt: number } => {
   const date = new Date(at);
   const [year, month, day] = [date.getUTCFullYear(), date.getUTCMonth(), date.getUTCDate()];
   return per === 'day'
-    ? { name: dayOf(at), endsAt: Date.UTC(year, month, day + 1) }
-    : { name: dayOf(at).slice(0, 7), endsAt: Date.UTC(year, month + 1, 1) };
+    ? { name: dayOf(at), startsAt: Date.UTC(year, month, day), endsAt: Date.UTC(year, month, day + 1) }
+    : { name: dayOf(at).slice(0, 7), startsAt: Date.UTC(year, month, 1), endsAt: Date.UTC(year, month + 1, 1) };
 };
 
 /** `scope:scopeId:unit:window`, e.g. `member:slack:U1:tokens:2026-11-22`. */

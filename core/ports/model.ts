@@ -8,6 +8,8 @@ export type ChatRequest = {
   readonly temperature?: number;
   /** `small` uses the smaller model when one is configured (condensing and other light work). */
   readonly size?: 'main' | 'small';
+  /** One of `others`, in the place of both. */
+  readonly model?: string;
   /** For fairness between tenants in the queue before the provider's limits. */
   readonly tenantId: string;
 };
@@ -25,6 +27,8 @@ export type ChatEvent =
 
 export type ChatModel = {
   readonly name: string;
+  /** Further models of the same endpoint that may be asked for by name. */
+  readonly others?: readonly string[];
   /** Throws AppError `model-failed`, `model-timeout`, `rate-limited` (with retryAfterMs) or `cancelled`. */
   stream(request: ChatRequest, options: { readonly signal: AbortSignal }): AsyncIterable<ChatEvent>;
 };

@@ -106,6 +106,8 @@ export type Workspaces = {
     platform: Connection['platform'],
     workspaceId: string,
   ): Promise<{ readonly code: string; readonly expiresAt: number }>;
+  /** How the bot says hello in this workspace; null: in our words. */
+  greeting?(platform: Connection['platform'], workspaceId: string): Promise<string | null>;
   /** Kept for the check-up: what went wrong with this workspace, in words. Never rejects. */
   failed(connection: Connection, sentence: string): Promise<void>;
 };

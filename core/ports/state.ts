@@ -16,10 +16,12 @@ import type {
   LedgerEntry,
   Membership,
   Nanos,
+  Notice,
   PlatformName,
   QuotaLimit,
   ReasonCode,
   Receipt,
+  RetentionRun,
   Source,
   Tenant,
   TenantId,
@@ -27,6 +29,7 @@ import type {
   Turn,
   UsageGroup,
   UsageRow,
+  Webhook,
 } from '../domain.ts';
 import type { Finding } from './finding.ts';
 
@@ -62,6 +65,8 @@ export type StateStore = {
   readonly people: PeopleStore;
   readonly leases: LeaseStore;
   readonly audit: AuditStore;
+  readonly webhooks: WebhookStore;
+  readonly notices: NoticeStore;
   readonly maintenance: MaintenanceStore;
   /** What `footnote doctor` tells of the server. Failures are findings. */
   examine?(signal: AbortSignal): Promise<readonly Finding[]>;
@@ -482,7 +487,10 @@ export type MeteringStore = {
   release(tenantId: TenantId, counterIds: readonly string[], reservationId: string): Promise<void>;
   counters(tenantId: TenantId, ids: readonly string[], now: number): Promise<readonly CounterState[]>;
   limits(tenantId: TenantId): Promise<readonly QuotaLimit[]>;
-  putLimits(tenantId: TenantId, limits: readonly QuotaLimit[]): Promise<void>;
+  /** False when `expected` is given and other limits stand by now; then nothing is changed. */
+  putLimits(tenantId: TenantId, limits: readonly QuotaLimit[], expected?: readonly QuotaLimit[]): Promise<boolean>;
+  /** At least so much is used on this counter from now on: what the ledger knew of before there was a limit. */
+  raise(tenantId: TenantId, counter: Pick<Counter, 'id' | 'expiresAt'>, atLeast: number): Promise<void>;
   /** Fixed window: counts one and tells whether it was within the limit. Shared by all instances. */
   hit(
     key: string,
@@ -578,13 +586,56 @@ export type AuditStore = {
   list(tenantId: TenantId | null, filter: { readonly q?: string }, page: Page): Promise<Paged<AuditEntry>>;
 };
 
+export type WebhookStore = {
+  create(webhook: Webhook): Promise<void>;
+  get(tenantId: TenantId, webhookId: string): Promise<Webhook | null>;
+  /** Oldest first. */
+  list(tenantId: TenantId): Promise<readonly Webhook[]>;
+  update(tenantId: TenantId, webhookId: string, rev: number, patch: WebhookPatch): Promise<Webhook | 'stale' | null>;
+  /** How it fares, whatever its revision: a success ends the time of failing, the first failure begins it. */
+  note(tenantId: TenantId, webhookId: string, at: number, ok: boolean): Promise<Webhook | null>;
+  /** Its notices go with it. */
+  remove(tenantId: TenantId, webhookId: string): Promise<boolean>;
+};
+export type WebhookPatch = Partial<Pick<Webhook, 'name' | 'url' | 'events' | 'text' | 'sealedSecret'>> & {
+  /** Null: goes on, and is not failing. */
+  readonly paused?: NonNullable<Webhook['paused']> | null;
+};
+
+export type NoticeStore = {
+  /** Inserts those that there are none of by their id. Returns how many those were. */
+  add(tenantId: TenantId, notices: readonly Notice[]): Promise<number>;
+  /**
+   * The notice of a living tenant that is due for longest, one attempt further; nobody else gets it for `leaseForMs`.
+   * Receivers in `except` (`tenantId receiver`) are passed over, so that a slow one holds up nobody.
+   */
+  claim(options: {
+    readonly now: number;
+    readonly leaseForMs: number;
+    readonly except: readonly string[];
+  }): Promise<Notice | null>;
+  /** What came of this attempt; false when somebody is at a later one. The body goes with the end of waiting. */
+  settle(tenantId: TenantId, noticeId: string, attempt: number, outcome: NoticeOutcome): Promise<boolean>;
+  get(tenantId: TenantId, noticeId: string): Promise<Notice | null>;
+  /** Newest first. */
+  list(tenantId: TenantId, receiver: string, page: Page): Promise<Paged<Notice>>;
+};
+export type NoticeOutcome = Pick<Notice, 'state' | 'lastAt' | 'status' | 'problem' | 'tookMs'> & {
+  /** Waiting: the next try. */
+  readonly nextAt?: number;
+  /** It was no try: the count goes back by one. */
+  readonly uncounted?: true;
+};
+
 export type MaintenanceStore = {
   /**
    * Expired holds, cache rows, codes, windows; settled inbox rows and outbox records past their days; tenants' retention;
    * what processes left that ended long ago (leases named `instance:…`).
    */
   sweep(now: number): Promise<void>;
-  /** Receipts', turns' and inbox rows' text go; ledger lines get an id that cannot be linked. Idempotent. */
+  /** Days on which the tenant's retention ran, newest first, the last 60. */
+  retentionRuns(tenantId: TenantId): Promise<readonly RetentionRun[]>;
+  /** Receipts', turns', inbox rows' and waiting notices' text go; ledger lines get an id that cannot be linked. Idempotent. */
   forgetMember(tenantId: TenantId, memberId: string, pseudonym: string): Promise<void>;
   /** Consistent copy of everything into a folder. */
   backup(folder: string): Promise<void>;

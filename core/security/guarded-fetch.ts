@@ -17,6 +17,9 @@ export type GuardedFetch = (
   options: {
     readonly signal: AbortSignal;
     readonly headers?: Readonly<Record<string, string>>;
+    /** Default: GET. A redirect is not followed with a body: `redirects: 0` makes it the answer. */
+    readonly method?: 'GET' | 'POST';
+    readonly body?: string;
     /** Of the decompressed body. Default: 20 MB. */
     readonly maxBytes?: number;
     /** Redirects that are followed, at most five. With 0 a redirect is an answer like any other. */
@@ -77,7 +80,9 @@ export const createGuardedFetch = ({
     maxResponseSize: -1,
   });
 
-  return async (address, { signal, headers = {}, maxBytes = 20 * 1024 * 1024, redirects = maxRedirects, wants }) => {
+  return async (address, options) => {
+    const { signal, headers = {}, maxBytes = 20 * 1024 * 1024, redirects = maxRedirects, wants } = options;
+    const { method = 'GET', body } = options;
     const within = AbortSignal.any([signal, AbortSignal.timeout(withinMs)]);
     const first = parseAddress(address);
     let current = first;
@@ -86,6 +91,8 @@ export const createGuardedFetch = ({
         dispatcher,
         redirect: 'manual',
         signal: within,
+        // To the first address alone: what was meant for it is nobody else's.
+        ...(hop === 0 ? { method, ...(body === undefined ? {} : { body }) } : {}),
         headers: { 'user-agent': 'Footnote', ...(current.origin === first.origin ? headers : withoutSecrets(headers)) },
       }).catch((error: unknown) => {
         throw asAppError(error, signal);

@@ -1,6 +1,7 @@
 import type { Core } from '../core.ts';
 import type { Connection, Installation } from '../domain.ts';
 import { AppError } from '../errors.ts';
+import type { Tell } from '../ports/notices.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore } from '../ports/state.ts';
 import type { Sealer } from '../security/seal.ts';
@@ -20,6 +21,8 @@ export const createConnections = (parts: {
   readonly state: StateStore;
   readonly sealer: Sealer;
   readonly runtime: Runtime;
+  /** For whoever wants to be told elsewhere that a workspace was lost. */
+  readonly happened?: Tell;
 }): Core['connections'] => {
   const { sealer, runtime } = parts;
   const { connections } = parts.state;
@@ -127,6 +130,14 @@ export const createConnections = (parts: {
       await connections.touch(connection.tenantId, connection.id, {
         lastError: sentence,
         lastErrorAt: runtime.clock.now(),
+      });
+      await parts.happened?.({
+        // Told once for each time that it was lost, however often the platform says so.
+        id: `${connection.id}:${connection.sealedCredentials ?? connection.lastEventAt ?? connection.createdAt}`,
+        tenantId: connection.tenantId,
+        event: 'connection.lost',
+        at: runtime.clock.now(),
+        data: { connectionId: connection.id, platform, workspaceId, problem: sentence },
       });
     },
     offerCode: async (platform, workspaceId) => {

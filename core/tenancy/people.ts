@@ -42,8 +42,18 @@ export const createPeople = (parts: {
       const memberIds = (await personOf(tenantId, memberId))?.memberIds ?? [memberId];
       // One pseudonym for all of them: the ledger still adds up, and still says nothing.
       const pseudonym = `forgotten:${random.hex(12)}`;
-      for (const each of memberIds) await maintenance.forgetMember(tenantId, each, pseudonym);
+      for (const each of memberIds)
+        for (const name of namesOf(each)) await maintenance.forgetMember(tenantId, name, pseudonym);
       for (const each of memberIds) await people.unlink(tenantId, each);
     },
   };
+};
+
+/**
+ * Verdicts that come by the console or the API name their person without the door: `u1`, where an answer says
+ * `console:u1`. People of chat platforms are always named with theirs.
+ */
+const namesOf = (memberId: string): readonly string[] => {
+  const bare = /^(?:console|api):(.+)$/s.exec(memberId)?.[1];
+  return bare === undefined ? [memberId] : [memberId, bare];
 };

@@ -5,6 +5,7 @@ import type { Ingest } from '../ingest/ingest.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore } from '../ports/state.ts';
 import { problemOfSlug } from '../text/slug.ts';
+import { checkSettings } from './check-settings.ts';
 
 const attempts = 5;
 
@@ -12,6 +13,8 @@ export const createTenants = (parts: {
   readonly state: StateStore;
   readonly ingest: Ingest;
   readonly runtime: Runtime;
+  /** What a tenant may choose from. */
+  readonly chatModels?: readonly string[];
 }): Core['tenants'] => {
   const { state, ingest, runtime } = parts;
   return {
@@ -44,6 +47,7 @@ export const createTenants = (parts: {
     update: async (tenantId, patch, rev) => {
       const sources = patch.settings?.channels?.sources;
       if (sources !== undefined) await requireSources(state, tenantId, sources);
+      if (patch.settings !== undefined) checkSettings(patch.settings, parts.chatModels ?? []);
       // Without a rev the caller means "whatever stands now": read and try again until nobody came between.
       for (let attempt = 0; attempt < attempts; attempt += 1) {
         const current = await requireTenant(state, tenantId);

@@ -10,7 +10,7 @@ let harness: Real & { readonly a: Furnished };
 beforeAll(async () => {
   const real = await openReal();
   harness = { ...real, a: await real.furnish('acme') };
-});
+}, 120_000);
 afterAll(() => harness.close());
 
 const odd: readonly unknown[] = [

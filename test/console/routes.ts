@@ -15,6 +15,7 @@ export const idsOf = (tenant: Furnished): Readonly<Record<string, string>> => ({
   gap: tenant.receipt.answerId,
   connection: tenant.connection.id,
   key: tenant.keyId,
+  webhook: tenant.webhook.id,
   user: tenant.userId,
   platform: 'slack',
   channel: 'C1',
@@ -23,7 +24,7 @@ export const idsOf = (tenant: Furnished): Readonly<Record<string, string>> => ({
 });
 
 /** Parameters that name something of a tenant, which another tenant may know by name. */
-export const ownedIds = ['source', 'document', 'job', 'answer', 'gap', 'connection', 'key', 'user'];
+export const ownedIds = ['source', 'document', 'job', 'answer', 'gap', 'connection', 'key', 'webhook', 'user'];
 
 export const fill = (path: string, ids: Readonly<Record<string, string>>): string =>
   path.replaceAll(/\{(.+?)\}/g, (_, name: string) => encodeURIComponent(ids[name] ?? 'x'));
@@ -63,6 +64,8 @@ const samples: Readonly<Record<string, unknown>> = {
   [`POST ${base}/connections`]: { platform: 'slack', workspaceId: 'T-NEW' },
   [`PUT ${base}/channels/{platform}/{channel}`]: { enabled: true },
   [`PUT ${base}/quotas`]: { limits: [] },
+  [`POST ${base}/webhooks`]: { name: 'More', url: 'https://hooks.example/more', events: ['sync.failed'] },
+  [`PATCH ${base}/webhooks/{webhook}`]: { name: 'Renamed' },
 };
 
 /** What the pages' forms post, all in one: a page takes its own fields and leaves the others. */

@@ -1,4 +1,4 @@
-import type { InboundEvent, Job, LedgerEntry, Receipt, Source, Tenant } from '../../core/domain.ts';
+import type { InboundEvent, Job, LedgerEntry, Notice, Receipt, Source, Tenant, Webhook } from '../../core/domain.ts';
 import { inboxIdOf } from '../../core/ids.ts';
 import type { InboxRow, StoredDocument } from '../../core/ports/state.ts';
 import { testStart as now } from '../fakes/clock.ts';
@@ -138,5 +138,31 @@ export const aLine = (tenantId: string, over: Partial<LedgerEntry> = {}): Ledger
   platform: 'slack',
   channelId: 'slack:C1',
   memberId: 'slack:U1',
+  ...over,
+});
+
+export const aWebhook = (tenantId: string, over: Partial<Webhook> = {}): Webhook => ({
+  id: fresh('wh_'),
+  tenantId,
+  name: 'Tickets',
+  url: 'https://hooks.example/footnote',
+  events: ['question.not_found'],
+  text: false,
+  sealedSecret: 'sealed',
+  createdAt: now,
+  rev: 0,
+  ...over,
+});
+
+export const aNotice = (tenantId: string, over: Partial<Notice> = {}): Notice => ({
+  id: fresh('msg_'),
+  tenantId,
+  receiver: 'wh_1',
+  event: 'question.not_found',
+  body: '{"type":"question.not_found"}',
+  state: 'waiting',
+  attempts: 0,
+  createdAt: now,
+  nextAt: now,
   ...over,
 });

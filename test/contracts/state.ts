@@ -2,7 +2,20 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Connection, Job, LedgerEntry, Tenant, UsageGroup } from '../../core/domain.ts';
 import type { Paged, ReceiptFilter, StateStore } from '../../core/ports/state.ts';
 import { testStart } from '../fakes/clock.ts';
-import { aDocument, aJob, aLine, anEvent, anInboxRow, aReceipt, aSource, aTenant, fresh, noCounts } from './rows.ts';
+import {
+  aDocument,
+  aJob,
+  aLine,
+  aNotice,
+  anEvent,
+  anInboxRow,
+  aReceipt,
+  aSource,
+  aTenant,
+  aWebhook,
+  fresh,
+  noCounts,
+} from './rows.ts';
 
 /** The promises of core/ports/state.ts, which every driver keeps. One store serves the whole suite; each test has its own tenants. */
 
@@ -1175,6 +1188,40 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.metering.limits(tenant.id)).toEqual([]);
       });
 
+      test('limits are replaced only while those stand that the caller has seen', async () => {
+        const tenant = await newTenant();
+        const one = [{ scope: 'member', unit: 'questions', per: 'day', limit: 3, grace: { percent: 10 } }] as const;
+        const two = [{ scope: 'tenant', unit: 'money', per: 'month', limit: 5 }] as const;
+        const first = await Promise.all([
+          state.metering.putLimits(tenant.id, one, []),
+          state.metering.putLimits(tenant.id, two, []),
+        ]);
+        expect(first.toSorted()).toEqual([false, true]);
+        const stand = await state.metering.limits(tenant.id);
+        expect(await state.metering.putLimits(tenant.id, [], [...one, ...two])).toBe(false);
+        expect(await state.metering.limits(tenant.id)).toEqual(stand);
+        expect(await state.metering.putLimits(tenant.id, [], stand)).toBe(true);
+        expect(await state.metering.putLimits(tenant.id, two, [])).toBe(true);
+        expect(await state.metering.limits(tenant.id)).toEqual(two);
+      });
+
+      test('what is used is raised to what was used before, and never lowered', async () => {
+        const tenant = await newTenant();
+        await reserve(tenant.id, 'a', 30);
+        await state.metering.raise(tenant.id, counter(), 40);
+        await state.metering.raise(tenant.id, counter(), 40);
+        expect(await read(tenant.id)).toMatchObject({ used: 40, held: 30 });
+        expect(await reserve(tenant.id, 'b', 31)).toMatchObject({ outcome: 'refused' });
+        expect(await reserve(tenant.id, 'b', 30)).toEqual({ outcome: 'held' });
+        await state.metering.settle(tenant.id, counter().id, 'a', 20);
+        await state.metering.raise(tenant.id, counter(), 50);
+        expect(await read(tenant.id)).toMatchObject({ used: 60, held: 30 });
+        const empty = await newTenant();
+        await state.metering.raise(empty.id, counter(), 99);
+        expect(await reserve(empty.id, 'c', 2)).toMatchObject({ outcome: 'refused', state: { used: 99 } });
+        expect(await read('t_other')).toMatchObject({ used: 0 });
+      });
+
       test('a window counts to its limit and begins anew', async () => {
         const key = fresh('ip');
         const start = Math.floor(now / 60_000) * 60_000;
@@ -1507,7 +1554,175 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
       });
     });
 
+    describe('webhooks and notices', () => {
+      /** Of one tenant alone: other tests leave theirs waiting. */
+      const claimOf = async (tenantId: string, at: number, except: readonly string[] = []) => {
+        const passed: string[] = [...except];
+        for (;;) {
+          const notice = await state.notices.claim({ now: at, leaseForMs: 1_000, except: passed });
+          if (notice === null || notice.tenantId === tenantId) return notice;
+          passed.push(`${notice.tenantId} ${notice.receiver}`);
+        }
+      };
+
+      test('a webhook is a tenant’s own; of two edits of one revision one is told', async () => {
+        const tenant = await newTenant();
+        const webhook = aWebhook(tenant.id);
+        await state.webhooks.create(webhook);
+        const second = aWebhook(tenant.id, { createdAt: now + 1 });
+        await state.webhooks.create(second);
+        expect(await state.webhooks.list(tenant.id)).toEqual([webhook, second]);
+        expect(await state.webhooks.get('t_other', webhook.id)).toBeNull();
+        expect(await state.webhooks.update('t_other', webhook.id, 0, { name: 'Theirs' })).toBeNull();
+        const edits = await Promise.all(
+          ['A', 'B'].map((name) => state.webhooks.update(tenant.id, webhook.id, 0, { name })),
+        );
+        expect(edits.filter((edit) => edit === 'stale')).toHaveLength(1);
+        expect((await state.webhooks.get(tenant.id, webhook.id))?.rev).toBe(1);
+        expect(await state.webhooks.remove('t_other', webhook.id)).toBe(false);
+        expect(await state.webhooks.remove(tenant.id, webhook.id)).toBe(true);
+        expect(await state.webhooks.list(tenant.id)).toEqual([second]);
+      });
+
+      test('how a webhook fares is no edit: the first failure counts until a success, and going on ends it', async () => {
+        const tenant = await newTenant();
+        const { id } = aWebhook(tenant.id);
+        await state.webhooks.create(aWebhook(tenant.id, { id }));
+        expect(await state.webhooks.note(tenant.id, id, now, false)).toMatchObject({ failingSince: now, rev: 0 });
+        expect(await state.webhooks.note(tenant.id, id, now + 9, false)).toMatchObject({ failingSince: now });
+        expect(await state.webhooks.note(tenant.id, id, now + 20, true)).not.toHaveProperty('failingSince');
+        expect(await state.webhooks.get(tenant.id, id)).toMatchObject({ lastDeliveredAt: now + 20 });
+        await state.webhooks.note(tenant.id, id, now + 30, false);
+        const paused = { at: now + 40, by: 'failures', why: 'It is gone.' } as const;
+        expect(await state.webhooks.update(tenant.id, id, 0, { paused })).toMatchObject({
+          paused,
+          failingSince: now + 30,
+        });
+        expect(await state.webhooks.update(tenant.id, id, 1, { name: 'Renamed' })).toMatchObject({ paused });
+        const resumed = await state.webhooks.update(tenant.id, id, 2, { paused: null });
+        expect(resumed).not.toHaveProperty('paused');
+        expect(resumed).not.toHaveProperty('failingSince');
+        expect(await state.webhooks.note('t_other', id, now, true)).toBeNull();
+      });
+
+      test('the same notice is stored once, and claimed by one at a time', async () => {
+        const tenant = await newTenant();
+        const notice = aNotice(tenant.id);
+        const added = await Promise.all(Array.from({ length: 4 }, () => state.notices.add(tenant.id, [notice])));
+        expect(added.reduce((sum, count) => sum + count, 0)).toBe(1);
+        expect(await claimOf(tenant.id, now - 1)).toBeNull();
+        const claims = await Promise.all(Array.from({ length: 4 }, () => claimOf(tenant.id, now)));
+        expect(claims.filter((claim) => claim !== null)).toEqual([{ ...notice, attempts: 1, nextAt: now + 1_000 }]);
+        expect(await claimOf(tenant.id, now + 1_000)).toMatchObject({ attempts: 2 });
+        expect(await state.notices.settle(tenant.id, notice.id, 1, { state: 'delivered' }), 'an older try').toBe(false);
+        expect(await state.notices.settle('t_other', notice.id, 2, { state: 'delivered' })).toBe(false);
+        const outcome = {
+          state: 'waiting',
+          nextAt: now + 9_000,
+          lastAt: now + 1_000,
+          status: 503,
+          problem: 'No.',
+        } as const;
+        expect(await state.notices.settle(tenant.id, notice.id, 2, outcome)).toBe(true);
+        expect(await claimOf(tenant.id, now + 8_999)).toBeNull();
+        expect(await claimOf(tenant.id, now + 9_000)).toMatchObject({ attempts: 3, body: notice.body, status: 503 });
+        await state.notices.settle(tenant.id, notice.id, 3, { state: 'waiting', nextAt: now + 9_000, uncounted: true });
+        expect(await claimOf(tenant.id, now + 9_000)).toMatchObject({ attempts: 3 });
+        expect(
+          await state.notices.settle(tenant.id, notice.id, 3, { state: 'delivered', status: 204, tookMs: 7 }),
+        ).toBe(true);
+        const kept = await state.notices.get(tenant.id, notice.id);
+        expect(kept).toMatchObject({ state: 'delivered', status: 204, tookMs: 7, attempts: 3 });
+        expect(kept, 'what was sent is not kept').not.toHaveProperty('body');
+        expect(await claimOf(tenant.id, now + day)).toBeNull();
+        expect(await state.notices.add(tenant.id, [notice]), 'told once, however late it is repeated').toBe(0);
+      });
+
+      test('busy receivers are passed over, and so are deleted tenants', async () => {
+        const tenant = await newTenant();
+        const slow = aNotice(tenant.id, { receiver: 'wh_slow' });
+        const quick = aNotice(tenant.id, { receiver: 'wh_quick', nextAt: now + 1 });
+        await state.notices.add(tenant.id, [slow, quick]);
+        expect((await claimOf(tenant.id, now + 1, [`${tenant.id} wh_slow`]))?.id).toBe(quick.id);
+        await state.tenants.markDeleted(tenant.id, now);
+        expect(await claimOf(tenant.id, now + day)).toBeNull();
+        await state.tenants.erase(tenant.id);
+        expect(await state.notices.get(tenant.id, slow.id)).toBeNull();
+      });
+
+      test('the log is paged newest first, goes with its webhook, and after five weeks', async () => {
+        const tenant = await newTenant();
+        const webhook = aWebhook(tenant.id);
+        await state.webhooks.create(webhook);
+        const notices = Array.from({ length: 5 }, (_, n) =>
+          aNotice(tenant.id, { receiver: webhook.id, createdAt: now + n, state: 'delivered' }),
+        );
+        const elsewhere = aNotice(tenant.id, { receiver: 'chat', state: 'delivered', createdAt: now + 30 * day });
+        await state.notices.add(tenant.id, [...notices, elsewhere]);
+        const listed = await everything((cursor) => state.notices.list(tenant.id, webhook.id, pageAt(cursor, 2)));
+        expect(listed.map(({ id }) => id)).toEqual(notices.map(({ id }) => id).toReversed());
+        expect((await state.notices.list('t_other', webhook.id, { limit: 5 })).items).toEqual([]);
+        await state.maintenance.sweep(now + 35 * day + 2);
+        expect((await state.notices.list(tenant.id, webhook.id, { limit: 9 })).items).toHaveLength(2);
+        await state.webhooks.remove(tenant.id, webhook.id);
+        expect((await state.notices.list(tenant.id, webhook.id, { limit: 9 })).items).toEqual([]);
+        expect(await state.notices.get(tenant.id, elsewhere.id)).not.toBeNull();
+      });
+    });
+
     describe('maintenance', () => {
+      test('retention removes what is older than the tenant keeps it, and writes down what it removed', async () => {
+        const [strict, other] = [await newTenant({ settings: { retentionDays: 7 } }), await newTenant()];
+        for (const tenant of [strict, other]) {
+          for (const at of [now, now + 5 * day]) {
+            const receipt = aReceipt(tenant.id, { at });
+            await state.receipts.put(receipt);
+            await state.conversations.append(tenant.id, 'v', receipt.answerId, [
+              { role: 'user', text: 'q', at },
+              { role: 'assistant', text: 'a', at, answerId: receipt.answerId },
+            ]);
+          }
+        }
+        const left = async (tenantId: string) => [
+          (await state.receipts.list(tenantId, {}, { limit: 9 })).items.length,
+          (await state.conversations.turns(tenantId, 'v', 9)).length,
+        ];
+        await state.maintenance.sweep(now + 7 * day);
+        expect(await left(strict.id)).toEqual([2, 4]);
+        const runs = await state.maintenance.retentionRuns(strict.id);
+        expect(runs).toEqual([{ day: '2026-11-29', at: now + 7 * day, receipts: 0, turns: 0 }]);
+        await state.maintenance.sweep(now + 8 * day);
+        await state.maintenance.sweep(now + 8 * day + 1);
+        expect(await left(strict.id)).toEqual([1, 2]);
+        expect(await left(other.id)).toEqual([2, 4]);
+        const [latest] = await state.maintenance.retentionRuns(strict.id);
+        expect(latest).toMatchObject({ day: '2026-11-30', at: now + 8 * day, receipts: 1 });
+        expect(latest?.turns).toBeGreaterThan(0);
+        expect(await state.maintenance.retentionRuns(other.id)).toEqual([]);
+      });
+
+      test('a tenant that masks keeps no text of settled events', async () => {
+        const tenant = await newTenant({ settings: { masking: { kinds: ['email'] } } });
+        const row = anInboxRow(anEvent({ text: 'who is a@b.example?' }));
+        await state.inbox.receive(row);
+        const lease = (await state.inbox.claimThread({ owner: 'a', now, leaseForMs: 1 }))!;
+        await state.inbox.settle(lease, row.id, now, { reason: 'answered', tenantId: tenant.id });
+        await state.maintenance.sweep(now + 1);
+        expect((await state.inbox.get(row.id))?.event.text).toBe('');
+      });
+
+      test('of a forgotten person nothing more is told, and the log does not name them', async () => {
+        const tenant = await newTenant();
+        const waiting = aNotice(tenant.id, { memberId: 'slack:U1' });
+        const told = aNotice(tenant.id, { memberId: 'slack:U1', state: 'delivered' });
+        const others = aNotice(tenant.id, { memberId: 'slack:U2' });
+        await state.notices.add(tenant.id, [waiting, told, others]);
+        await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-1');
+        expect(await state.notices.get(tenant.id, waiting.id)).toBeNull();
+        expect(JSON.stringify(await state.notices.get(tenant.id, told.id))).not.toContain('U1');
+        expect(await state.notices.get(tenant.id, others.id)).toEqual(others);
+      });
+
       test('a forgotten person’s words are gone everywhere and the ledger no longer names them', async () => {
         const tenant = await newTenant();
         const receipt = aReceipt(tenant.id, {

@@ -3,6 +3,7 @@ import { createAsk } from '../../core/ask.ts';
 import type { AskInput } from '../../core/core.ts';
 import type { Receipt } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
+import { tellNobody } from '../../core/ports/notices.ts';
 import type { StateStore } from '../../core/ports/state.ts';
 import { chunksOf } from './answer/memory-chunks.ts';
 import { createScriptedChat, createWorld, tenant } from './answer/world.ts';
@@ -18,7 +19,7 @@ const setUp = (put: (receipt: Receipt) => Promise<void>) => {
     receipts: { put },
     conversations: { append: async () => undefined },
   } as unknown as StateStore;
-  const ask = createAsk({ state, answering: world.answering, runtime: world.runtime });
+  const ask = createAsk({ state, answering: world.answering, runtime: world.runtime, happened: tellNobody });
   return { till: world.till, ask: () => ask(tenant.id, question, { signal: new AbortController().signal }) };
 };
 

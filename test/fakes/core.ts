@@ -7,6 +7,7 @@ import type {
   Job,
   KeyScope,
   Membership,
+  Notice,
   Passage,
   PlatformName,
   QuotaLimit,
@@ -14,6 +15,7 @@ import type {
   Source,
   Tenant,
   UsageRow,
+  Webhook,
 } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import { documentIdOf, hashOf } from '../../core/ids.ts';
@@ -47,6 +49,7 @@ export const createFakeCore = (): FakeCore => {
   const connections = new Map<string, Connection>();
   const channels = new Map<string, ChannelRules>();
   const quotas = new Map<string, readonly QuotaLimit[]>();
+  const webhooks = new Map<string, Webhook>();
   const hits = new Map<string, number>();
   const memberships: Membership[] = [];
   let serial = 0;
@@ -543,6 +546,32 @@ export const createFakeCore = (): FakeCore => {
       offerCode: async () => ({ code: 'GOOD-CODE', expiresAt: testStart + 900_000 }),
       failed: async () => undefined,
     },
+    // In the fake a webhook stays: the suites visit every route several times.
+    webhooks: {
+      list: async (tenantId) => of(webhooks, tenantId),
+      get: async (tenantId, id) => own(webhooks, tenantId, id),
+      async create(tenantId, input) {
+        const webhook: Webhook = {
+          id: next('wh'),
+          tenantId,
+          ...input,
+          sealedSecret: 'sealed:SECRET',
+          createdAt: testStart,
+          rev: 1,
+        };
+        webhooks.set(webhook.id, webhook);
+        return { webhook, secret: 'whsec_c2VjcmV0' };
+      },
+      update: async (tenantId, id) => need(own(webhooks, tenantId, id)),
+      pause: async (tenantId, id) => need(own(webhooks, tenantId, id)),
+      resume: async (tenantId, id) => need(own(webhooks, tenantId, id)),
+      newSecret: async (tenantId, id) => `whsec_${need(own(webhooks, tenantId, id)).id}`,
+      remove: async (tenantId, id) => void need(own(webhooks, tenantId, id)),
+      test: async (tenantId, id) => noticeOf(need(own(webhooks, tenantId, id))),
+      deliveries: async (tenantId, id) => ({ items: [noticeOf(need(own(webhooks, tenantId, id)))] }),
+      delivery: async () => null,
+    },
+    retentionRuns: async () => [{ day: '2026-11-21', at: testStart, receipts: 3, turns: 6 }],
     async hit(key, limit) {
       const count = (hits.get(key) ?? 0) + 1;
       hits.set(key, count);
@@ -621,6 +650,20 @@ export const createFakeCore = (): FakeCore => {
 
 const noCounts = { seen: 0, upserted: 0, unchanged: 0, removed: 0, failed: 0 };
 
+const noticeOf = ({ id, tenantId }: Webhook): Notice => ({
+  id: 'msg_1',
+  tenantId,
+  receiver: id,
+  event: 'webhook.test',
+  state: 'delivered',
+  attempts: 1,
+  createdAt: testStart,
+  nextAt: testStart,
+  lastAt: testStart,
+  status: 204,
+  tookMs: 12,
+});
+
 const paged = <T>(all: readonly T[], page: Page): Paged<T> => {
   const start = page.cursor === undefined ? 0 : Math.max(0, Math.trunc(Number(page.cursor)) || 0);
   const end = start + page.limit;
@@ -664,6 +707,12 @@ export const furnish = async (core: Core, slug: string, folderPath = '/srv/docs'
   });
   const userId = `u_${slug}`;
   await core.members.put(userId, tenant.id, 'viewer');
+  const { webhook } = await core.webhooks.create(tenant.id, {
+    name: 'Tickets',
+    url: 'https://hooks.example/footnote',
+    events: ['question.not_found'],
+    text: false,
+  });
   const keyId = (await core.keys.create(tenant.id, { name: 'spare', scopes: ['ask'] })).id;
   return {
     tenant,
@@ -674,6 +723,7 @@ export const furnish = async (core: Core, slug: string, folderPath = '/srv/docs'
     job,
     receipt,
     connection,
+    webhook,
     keyId,
     userId,
     keys: {

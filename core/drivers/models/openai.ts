@@ -159,13 +159,25 @@ const adapt = (dialect: Dialect, error: unknown): boolean => {
 };
 
 export const createOpenAiChat = (
-  options: EndpointOptions & { readonly smallModel?: string | undefined },
+  options: EndpointOptions & {
+    readonly smallModel?: string | undefined;
+    /** What may be asked for by name besides. */
+    readonly others?: readonly string[] | undefined;
+  },
 ): ChatModel => {
   // Generous for a thousand tokens wrapped in events; far below what could hurt.
   const endpoint = connect(options, 2 * 1024 * 1024);
-  const dialect: Dialect = { streamUsage: true, limitField: 'max_tokens', temperature: true };
+  /** Models of one endpoint may differ in what they understand. */
+  const dialects = new Map<string, Dialect>();
+  const dialectOf = (model: string): Dialect => {
+    const known = dialects.get(model) ?? { streamUsage: true, limitField: 'max_tokens', temperature: true };
+    dialects.set(model, known);
+    return known;
+  };
+  const others = (options.others ?? []).filter((name) => name !== options.model);
 
   const open = async (model: string, request: ChatRequest, signal: AbortSignal) => {
+    const dialect = dialectOf(model);
     for (;;) {
       try {
         return await endpoint.client.chat.completions.create(
@@ -238,8 +250,10 @@ export const createOpenAiChat = (
 
   return {
     name: options.model,
+    ...(others.length === 0 ? {} : { others }),
     async *stream(request, { signal }) {
-      const model = request.size === 'small' ? (options.smallModel ?? options.model) : options.model;
+      const asked = request.model !== undefined && others.includes(request.model) ? request.model : undefined;
+      const model = asked ?? (request.size === 'small' ? (options.smallModel ?? options.model) : options.model);
       const promptTokens = request.messages.reduce((sum, message) => sum + countTokens(message.content) + 4, 0);
       const call = { model, tenantId: request.tenantId, tokens: promptTokens + request.maxTokens, signal };
       yield* tries(endpoint, options.runtime, call, (watch) => once(model, request, promptTokens, watch));

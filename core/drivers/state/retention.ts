@@ -12,3 +12,9 @@ export const outboxFor = 90 * day;
 export const jobsFor = 30 * day;
 /** Marks of settled reservations outlive their window, so that a late repeat charges nothing. */
 export const marksFor = 2 * day;
+/** The log of what was told outside; longer than a month, so that a month's warning is given once. */
+export const noticesFor = 35 * day;
+/** Days of the record of what retention removed. */
+export const runsKept = 60;
+/** A run that removed nothing is written down at most so often. */
+export const runEvery = hour;

@@ -111,15 +111,18 @@ describe('windows', () => {
   test('begin and end at midnight UTC, also at the end of months, years and leap days', () => {
     expect(windowOf('day', Date.parse('2026-12-31T23:59:59.999Z'))).toEqual({
       name: '2026-12-31',
+      startsAt: Date.parse('2026-12-31T00:00:00Z'),
       endsAt: Date.parse('2027-01-01T00:00:00Z'),
     });
     expect(windowOf('month', Date.parse('2026-12-31T23:59:59.999Z'))).toEqual({
       name: '2026-12',
+      startsAt: Date.parse('2026-12-01T00:00:00Z'),
       endsAt: Date.parse('2027-01-01T00:00:00Z'),
     });
     expect(windowOf('day', Date.parse('2028-02-28T00:00:00Z')).endsAt).toBe(Date.parse('2028-02-29T00:00:00Z'));
     expect(windowOf('month', Date.parse('2026-11-01T00:00:00Z'))).toEqual({
       name: '2026-11',
+      startsAt: Date.parse('2026-11-01T00:00:00Z'),
       endsAt: Date.parse('2026-12-01T00:00:00Z'),
     });
   });

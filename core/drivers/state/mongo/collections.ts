@@ -1,5 +1,5 @@
 import type { Binary, Collection, Db, Long } from 'mongodb';
-import type { Addressed, Audience, GapMark, LedgerEntry, PlatformName } from '../../../domain.ts';
+import type { Addressed, Audience, GapMark, LedgerEntry, Notice, PlatformName } from '../../../domain.ts';
 import type { Generation, InboxRow, OutboxRecord } from '../../../ports/state.ts';
 
 /**
@@ -270,6 +270,32 @@ export type PersonCodeDoc = { _id: string; tenantId: string; memberId: string; e
 export type CodeDoc = { _id: string; platform: string; workspaceId: string; expiresAt: number; expireAt: Date };
 export type LeaseDoc = { _id: string; owner: string; fence: number; leaseUntil: number; note?: string };
 export type AuditDoc = { _id: string; tenantId: string; at: number; record: string };
+export type WebhookDoc = {
+  _id: string;
+  tenantId: string;
+  createdAt: number;
+  rev: number;
+  failingSince: number | null;
+  lastDeliveredAt: number | null;
+  record: string;
+};
+export type NoticeDoc = {
+  _id: string;
+  tenantId: string;
+  id: string;
+  receiver: string;
+  /** Tenant and receiver, for passing over those that are busy. */
+  lane: string;
+  createdAt: number;
+  state: Notice['state'];
+  attempts: number;
+  nextAt: number;
+  memberId: string | null;
+  body: string | null;
+  record: string;
+};
+/** One for each tenant and day. */
+export type RunDoc = { _id: string; tenantId: string; day: string; at: number; receipts: number; turns: number };
 export type MetaDoc = { _id: string; checks?: number; step?: number; oldest?: number };
 
 export type Collections = {
@@ -301,6 +327,9 @@ export type Collections = {
   readonly personCodes: Collection<PersonCodeDoc>;
   readonly leases: Collection<LeaseDoc>;
   readonly audit: Collection<AuditDoc>;
+  readonly webhooks: Collection<WebhookDoc>;
+  readonly notices: Collection<NoticeDoc>;
+  readonly runs: Collection<RunDoc>;
   readonly meta: Collection<MetaDoc>;
 };
 
@@ -332,6 +361,9 @@ export const collectionNames = {
   members: 'memberships',
   limits: 'quota_limits',
   audit: 'audit',
+  notices: 'notices',
+  webhooks: 'webhooks',
+  runs: 'retention_runs',
   leases: 'leases',
   tenants: 'tenants',
   meta: 'meta',

@@ -24,6 +24,9 @@ const ofTenant = [
   'people',
   'personCodes',
   'audit',
+  'webhooks',
+  'notices',
+  'runs',
 ] as const satisfies readonly (keyof Collections)[];
 
 /** All that these collections have in common. */

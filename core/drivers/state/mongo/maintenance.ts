@@ -1,11 +1,11 @@
 import type { UpdateFilter } from 'mongodb';
 import type { InboundEvent, Receipt } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
-import { day, inboxFor, jobsFor, outboxFor, textFor } from '../retention.ts';
-import type { Collections, InboxDoc, ReceiptDoc } from './collections.ts';
+import { day, inboxFor, jobsFor, noticesFor, outboxFor, runEvery, runsKept, textFor } from '../retention.ts';
+import { type Collections, type InboxDoc, keyOf, type ReceiptDoc } from './collections.ts';
 import { personKey, receiptFields, receiptOf, sidesOf } from './conversations.ts';
 import { counterExpiry, tidyCounter } from './metering.ts';
-import { change, chunksOf, stepRows, trim, twice, within } from './queries.ts';
+import { change, chunksOf, removeSome, stepRows, trim, twice, within } from './queries.ts';
 import type { Threads } from './threads.ts';
 
 /** Steps of one kind in one sweep; what is left waits for the next, half a minute later. */
@@ -21,9 +21,13 @@ const drain = async (step: Step): Promise<void> => {
 export const maintenanceVerbs = (
   collections: Collections,
   threads: Threads,
-): Pick<MaintenanceStore, 'sweep' | 'forgetMember' | 'check'> => ({
+): Pick<MaintenanceStore, 'sweep' | 'forgetMember' | 'retentionRuns' | 'check'> => ({
   sweep: (now) => sweep(collections, threads, now),
   forgetMember: (tenantId, memberId, pseudonym) => forgetMember(collections, tenantId, memberId, pseudonym),
+  retentionRuns: async (tenantId) =>
+    (await collections.runs.find({ tenantId }, within).sort({ day: -1 }).limit(runsKept).toArray()).map(
+      ({ day, at, receipts, turns }) => ({ day, at, receipts, turns }),
+    ),
   // A real write, waiting for the majority: a full disk and a lost majority answer reads as if nothing were wrong.
   check: async () => {
     await twice(() => collections.meta.updateOne({ _id: 'health' }, { $inc: { checks: 1 } }, { upsert: true }));
@@ -53,6 +57,7 @@ const sweep = async (collections: Collections, threads: Threads, now: number): P
         $set: { final: null },
       })),
     () => trim(outbox, { openedAt: { $lte: now - outboxFor } }),
+    () => trim(collections.notices, { createdAt: { $lte: now - noticesFor } }),
     () => trim(jobs, { state: { $in: ['done', 'failed'] }, finishedAt: { $lte: now - jobsFor } }),
     () => trim(leases, { _id: { $gte: 'instance:', $lt: 'instance;' }, leaseUntil: { $lte: now - day } }),
   ];
@@ -109,16 +114,50 @@ const keepNoText = async (collections: Collections): Promise<void> => {
 };
 
 /** Receipts and conversations older than their tenant keeps them. */
-const retain = async ({ tenants, receipts, turns }: Collections, now: number): Promise<void> => {
+const retain = async (collections: Collections, now: number): Promise<void> => {
+  const { tenants, receipts, turns } = collections;
   const strict = await tenants
     .find({ retentionDays: { $gt: 0 }, deletedAt: null }, within)
     .project<{ _id: string; retentionDays: number }>({ retentionDays: 1 })
     .toArray();
   for (const { _id, retentionDays } of strict) {
     const old = { tenantId: _id, at: { $lt: now - retentionDays * day } };
-    await drain(() => trim(receipts, old));
-    await drain(() => trim(turns, old));
+    const gone = { receipts: 0, turns: 0 };
+    await drain(async () => {
+      const count = await removeSome(receipts, old);
+      gone.receipts += count;
+      return count === stepRows;
+    });
+    await drain(async () => {
+      const count = await removeSome(turns, old);
+      gone.turns += count;
+      return count === stepRows;
+    });
+    await noteRun(collections, _id, now, gone);
   }
+};
+
+/** For the people of the tenant: that it ran, and what went. */
+const noteRun = async (
+  { runs }: Collections,
+  tenantId: string,
+  now: number,
+  gone: { readonly receipts: number; readonly turns: number },
+): Promise<void> => {
+  const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
+  const _id = keyOf(tenantId, dayOf(now));
+  if (gone.receipts + gone.turns === 0) {
+    const last = await runs.findOne({ _id }, within);
+    if (last !== null && now - last.at < runEvery) return;
+  }
+  await twice(() =>
+    runs.updateOne(
+      { _id },
+      { $setOnInsert: { tenantId, day: dayOf(now) }, $set: { at: now }, $inc: gone },
+      { upsert: true },
+    ),
+  );
+  await runs.deleteMany({ tenantId, day: { $lt: dayOf(now - runsKept * day) } });
 };
 
 /**
@@ -143,6 +182,9 @@ const forgetMember = async (
   await forgetTurns(collections, mine);
   while (await forgetInbox(collections, tenantId, memberId, pseudonym));
   while (await trim(answerCache, mine));
+  // What was not told yet stays untold; the lines of the log say whose words they were no more.
+  while (await trim(collections.notices, { ...mine, state: 'waiting' }));
+  while (await change(collections.notices, mine, () => ({ $set: { memberId: null } })));
   while (await change(ledger, mine, () => ({ $set: { memberId: pseudonym } })));
   await forgetVerdicts(collections, tenantId, memberId, pseudonym);
   while (await change(collections.receipts, mine, (row) => ({ $set: forgottenReceipt(row, pseudonym) })));

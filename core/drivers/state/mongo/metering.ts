@@ -192,9 +192,36 @@ export const meteringVerbs = (collections: Collections, clock: Clock): MeteringS
       const doc = await limits.findOne({ _id: tenantId }, within);
       return doc === null ? [] : parsed<readonly QuotaLimit[]>(doc.record);
     },
-    putLimits: async (tenantId, list) => {
-      const replacement = { tenantId, record: JSON.stringify(list) };
-      await twice(() => limits.replaceOne({ _id: tenantId }, replacement, { upsert: true }));
+    putLimits: async (tenantId, list, expected) => {
+      const record = JSON.stringify(list);
+      if (expected === undefined) {
+        await twice(() => limits.replaceOne({ _id: tenantId }, { tenantId, record }, { upsert: true }));
+        return true;
+      }
+      // Compared as the text that it is kept as: reading and writing it again changes nothing.
+      const before = JSON.stringify(expected);
+      const { matchedCount } = await limits.updateOne({ _id: tenantId, record: before }, { $set: { record } });
+      if (matchedCount === 1) return true;
+      return expected.length === 0 && inserted(() => limits.insertOne({ _id: tenantId, tenantId, record }));
+    },
+    raise: async (tenantId, { id, expiresAt }, atLeast) => {
+      const _id = keyOf(tenantId, id);
+      for (let round = 0; round < maxRounds; round += 1) {
+        const doc = await counters.findOne({ _id }, within);
+        if (doc === null) {
+          const fresh = newCounter(tenantId, id, expiresAt);
+          if (await inserted(() => counters.insertOne({ ...fresh, used: atLeast, taken: atLeast }))) return;
+          continue;
+        }
+        const more = Math.max(0, atLeast - doc.used);
+        // What is used and what is taken grow together, so only from what was read.
+        const { matchedCount } = await counters.updateOne(
+          { _id, used: doc.used },
+          { $inc: { used: more, taken: more }, $max: { expiresAt, expireAt: new Date(expiresAt + marksFor) } },
+        );
+        if (matchedCount === 1) return;
+      }
+      throw new Error('a counter changed under every look');
     },
     hit: async (key, limit, windowMs, now) => {
       const start = Math.floor(now / windowMs) * windowMs;

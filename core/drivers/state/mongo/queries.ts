@@ -102,19 +102,25 @@ export const containing = (words: string): { readonly $regex: string; readonly $
   $options: 'i',
 });
 
-/** Deletes up to a step's rows; true when there may be more. The condition is repeated, for rows that change meanwhile. */
+/** Deletes up to a step's rows; true when there may be more. */
 export const trim = async <Doc extends Document & { _id: string }>(
   collection: Collection<Doc>,
   where: object,
-): Promise<boolean> => {
+): Promise<boolean> => (await removeSome(collection, where)) === stepRows;
+
+/** Deletes up to a step's rows and tells how many it found. The condition is repeated, for rows that change meanwhile. */
+export const removeSome = async <Doc extends Document & { _id: string }>(
+  collection: Collection<Doc>,
+  where: object,
+): Promise<number> => {
   const rows = await collection
     .find(where as Filter<Doc>, within)
     .project<{ _id: string }>({ _id: 1 })
     .limit(stepRows)
     .toArray();
-  if (rows.length === 0) return false;
+  if (rows.length === 0) return 0;
   await collection.deleteMany(all<Doc>([where, { _id: { $in: rows.map((row) => row._id) } }]));
-  return rows.length === stepRows;
+  return rows.length;
 };
 
 /** Changes up to a step's rows so that `where` holds of them no longer; true when there may be more. */

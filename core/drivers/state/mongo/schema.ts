@@ -108,6 +108,14 @@ const indexes = {
   ],
   leases: [],
   audit: [{ name: 'newest', key: { tenantId: 1, at: 1, _id: 1 } }],
+  webhooks: [{ name: 'tenant', key: { tenantId: 1, createdAt: 1, _id: 1 } }],
+  notices: [
+    { name: 'due', key: { state: 1, nextAt: 1, _id: 1 } },
+    { name: 'receiver', key: { tenantId: 1, receiver: 1, createdAt: 1, id: 1 } },
+    { name: 'member', key: { tenantId: 1, memberId: 1 } },
+    { name: 'old', key: { createdAt: 1 } },
+  ],
+  runs: [{ name: 'tenant', key: { tenantId: 1, day: 1 } }],
   meta: [],
 } as const satisfies Readonly<Record<keyof Collections, readonly Index[]>>;
 

@@ -16,6 +16,7 @@ import { jobVerbs } from './jobs.ts';
 import { ledgerVerbs } from './ledger.ts';
 import { maintenanceVerbs } from './maintenance.ts';
 import { meteringVerbs } from './metering.ts';
+import { noticeVerbs, webhookVerbs } from './notices.ts';
 import { outboxVerbs } from './outbox.ts';
 import { peopleVerbs } from './people.ts';
 import { refuseHalfRestored } from './restore.ts';
@@ -116,6 +117,8 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
     people: guarded(peopleVerbs(collections), limits),
     leases: guarded(leaseVerbs(collections), limits),
     audit: guarded(auditVerbs(collections), limits),
+    webhooks: guarded(webhookVerbs(collections), limits),
+    notices: guarded(noticeVerbs(collections), limits),
     maintenance: guarded(
       {
         ...maintenanceVerbs(collections, threads),

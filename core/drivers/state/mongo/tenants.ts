@@ -19,7 +19,8 @@ const tenantOf = (doc: TenantDoc): Tenant => ({
 
 const settingsFields = (settings: TenantSettings) => ({
   settings: JSON.stringify(settings),
-  keepText: settings.keepText !== false,
+  // What is masked is masked in receipts and turns; the events themselves are kept as long as tenants without text keep them.
+  keepText: settings.keepText !== false && (settings.masking?.kinds.length ?? 0) === 0,
   retentionDays: settings.retentionDays ?? 0,
 });
 

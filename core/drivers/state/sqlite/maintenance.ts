@@ -1,6 +1,6 @@
-import type { Feedback, InboundEvent, Receipt } from '../../../domain.ts';
+import type { Feedback, InboundEvent, Receipt, RetentionRun } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
-import { day, inboxFor, jobsFor, marksFor, outboxFor, textFor } from '../retention.ts';
+import { day, inboxFor, jobsFor, marksFor, noticesFor, outboxFor, runEvery, runsKept, textFor } from '../retention.ts';
 import type { Recorded, Sql } from './sql.ts';
 import { type SyncGroup, type Unfinished, unfinished } from './sync.ts';
 
@@ -10,18 +10,35 @@ const stepRows = 500;
 export const maintenanceVerbs = (sql: Sql): SyncGroup<Omit<MaintenanceStore, 'backup' | 'close'>> => ({
   sweep: (now) => sweep(sql, now),
   forgetMember: (tenantId, memberId, pseudonym) => forgetMember(sql, tenantId, memberId, pseudonym),
+  retentionRuns: (tenantId) =>
+    sql.all<RetentionRun>(
+      'SELECT day, at, receipts, turns FROM retention_runs WHERE tenant_id = ? ORDER BY day DESC LIMIT ?',
+      tenantId,
+      runsKept,
+    ),
   // A real write: a full disk and a file that became read-only answer reads as if nothing were wrong.
   check: () => {
     sql.run('UPDATE health SET checks = checks + 1 WHERE id = 1');
   },
 });
 
-/** Deletes up to a step's rows; true when there may be more. `where` is our own text, never a caller's. */
-const trim = (sql: Sql, table: string, key: string, where: string, ...values: readonly (string | number)[]): boolean =>
+/** Deletes up to a step's rows and tells how many. `where` is our own text, never a caller's. */
+const removed = (
+  sql: Sql,
+  table: string,
+  key: string,
+  where: string,
+  ...values: readonly (string | number)[]
+): number =>
   sql.run(
     `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${where} LIMIT ${stepRows})`,
     ...values,
-  ) === stepRows;
+  );
+/** The same; true when there may be more. */
+const trim = (...args: Parameters<typeof removed>): boolean => removed(...args) === stepRows;
+
+/** Tenants that keep no text of settled events: none at all, or none that was not masked. */
+const keepsNoText = `settings ->> '$.keepText' = 0 OR json_array_length(settings, '$.masking.kinds') > 0`;
 
 const sweep = (sql: Sql, now: number): undefined | Unfinished => {
   const more = [
@@ -35,7 +52,7 @@ const sweep = (sql: Sql, now: number): undefined | Unfinished => {
     stripInbox(sql, `state = 'settled' AND stripped = 0 AND settled_at <= ?`, now - textFor),
     stripInbox(
       sql,
-      `state = 'settled' AND stripped = 0 AND tenant_id IN (SELECT id FROM tenants WHERE settings ->> '$.keepText' = 0)`,
+      `state = 'settled' AND stripped = 0 AND tenant_id IN (SELECT id FROM tenants WHERE ${keepsNoText})`,
     ),
     trim(sql, 'inbox', 'seq', `state = 'settled' AND settled_at <= ?`, now - inboxFor),
     // A key goes with its row, so that an event that still waits is not taken in twice.
@@ -55,6 +72,7 @@ const sweep = (sql: Sql, now: number): undefined | Unfinished => {
       'seq',
       'NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.tenant_id = outbox_posted.tenant_id AND outbox.id = outbox_posted.outbox_id)',
     ),
+    trim(sql, 'notices', 'seq', 'created_at <= ?', now - noticesFor),
     trim(sql, 'jobs', 'id', `finished_at <= ? AND state IN ('done', 'failed')`, now - jobsFor),
     trim(sql, 'leases', 'key', `key >= 'instance:' AND key < 'instance;' AND lease_until <= ?`, now - day),
     ...retained(sql, now),
@@ -68,10 +86,37 @@ const retained = (sql: Sql, now: number): boolean[] =>
     .all<{ readonly id: string; readonly days: number }>(
       `SELECT id, settings ->> '$.retentionDays' AS days FROM tenants WHERE deleted_at IS NULL AND settings ->> '$.retentionDays' > 0`,
     )
-    .flatMap(({ id, days }) => [
-      trim(sql, 'receipts', 'seq', 'tenant_id = ? AND at < ?', id, now - days * day),
-      trim(sql, 'turns', 'seq', 'tenant_id = ? AND at < ?', id, now - days * day),
-    ]);
+    .map(({ id, days }) => {
+      const before = now - days * day;
+      const receipts = removed(sql, 'receipts', 'seq', 'tenant_id = ? AND at < ?', id, before);
+      const turns = removed(sql, 'turns', 'seq', 'tenant_id = ? AND at < ?', id, before);
+      noteRun(sql, id, now, receipts, turns);
+      return receipts === stepRows || turns === stepRows;
+    });
+
+/** For the people of the tenant: that it ran, and what went. */
+const noteRun = (sql: Sql, tenantId: string, now: number, receipts: number, turns: number): void => {
+  const today = new Date(now).toISOString().slice(0, 10);
+  if (receipts + turns === 0) {
+    const last = sql.one<{ readonly at: number }>(
+      'SELECT at FROM retention_runs WHERE tenant_id = ? AND day = ?',
+      tenantId,
+      today,
+    );
+    if (last !== undefined && now - last.at < runEvery) return;
+  }
+  sql.run(
+    `INSERT INTO retention_runs VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET at = excluded.at, receipts = receipts + excluded.receipts, turns = turns + excluded.turns`,
+    tenantId,
+    today,
+    now,
+    receipts,
+    turns,
+  );
+  const oldest = new Date(now - runsKept * day).toISOString().slice(0, 10);
+  sql.run('DELETE FROM retention_runs WHERE tenant_id = ? AND day < ?', tenantId, oldest);
+};
 
 const stripInbox = (sql: Sql, where: string, ...values: readonly (string | number)[]): boolean => {
   const rows = sql.all<{ readonly seq: number; readonly event: string }>(
@@ -123,6 +168,9 @@ const forgetMember = (sql: Sql, tenantId: string, memberId: string, pseudonym: s
       memberId,
     ),
     forgetInbox(sql, tenantId, memberId, pseudonym),
+    // What was not told yet stays untold; the lines of the log say whose words they were no more.
+    trim(sql, 'notices', 'seq', `tenant_id = ? AND member_id = ? AND state = 'waiting'`, tenantId, memberId),
+    forgetNotices(sql, tenantId, memberId),
     trim(sql, 'answer_cache', 'rowid', 'tenant_id = ? AND member_id = ?', tenantId, memberId),
     renameLedger(sql, tenantId, memberId, pseudonym),
     forgetVerdicts(sql, tenantId, memberId),
@@ -152,6 +200,14 @@ const forgetInbox = (sql: Sql, tenantId: string, memberId: string, pseudonym: st
   }
   return rows.length === stepRows;
 };
+
+const forgetNotices = (sql: Sql, tenantId: string, memberId: string): boolean =>
+  sql.run(
+    `UPDATE notices SET member_id = NULL, record = json_remove(record, '$.memberId') WHERE seq IN (
+       SELECT seq FROM notices WHERE tenant_id = ? AND member_id = ? AND state <> 'waiting' LIMIT ${stepRows})`,
+    tenantId,
+    memberId,
+  ) === stepRows;
 
 const renameLedger = (sql: Sql, tenantId: string, memberId: string, pseudonym: string): boolean =>
   sql.run(
@@ -233,6 +289,9 @@ const ofTenant: readonly (readonly [table: string, key: string])[] = [
   ['people', 'tenant_id, member_id'],
   ['person_codes', 'hash'],
   ['audit', 'seq'],
+  ['webhooks', 'id'],
+  ['notices', 'seq'],
+  ['retention_runs', 'tenant_id, day'],
 ];
 
 export const eraseTenant = (sql: Sql, tenantId: string): undefined | Unfinished => {

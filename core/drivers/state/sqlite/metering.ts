@@ -118,11 +118,25 @@ export const meteringVerbs = (sql: Sql): SyncGroup<MeteringStore> => {
       readRecord<readonly QuotaLimit[]>(
         sql.one<Recorded>('SELECT record FROM quota_limits WHERE tenant_id = ?', tenantId),
       ) ?? [],
-    putLimits: (tenantId, limits) => {
+    putLimits: (tenantId, limits, expected) => {
+      const record = JSON.stringify(limits);
+      const before = sql.one<Recorded>('SELECT record FROM quota_limits WHERE tenant_id = ?', tenantId)?.record ?? '[]';
+      if (expected !== undefined && before !== JSON.stringify(expected)) return false;
       sql.run(
         'INSERT INTO quota_limits VALUES (?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
         tenantId,
-        JSON.stringify(limits),
+        record,
+      );
+      return true;
+    },
+    raise: (tenantId, { id, expiresAt }, atLeast) => {
+      sql.run(
+        `INSERT INTO counters (tenant_id, id, used, expires_at) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET used = max(used, excluded.used), expires_at = max(expires_at, excluded.expires_at)`,
+        tenantId,
+        id,
+        atLeast,
+        expiresAt,
       );
     },
     hit: (key, limit, windowMs, now) => {

@@ -235,4 +235,27 @@ CREATE INDEX jobs_newest ON jobs (created_at, id);
 CREATE INDEX jobs_state ON jobs (state, created_at, id);
 `,
   },
+  {
+    step: 8,
+    name: 'webhooks, notices, record of retention',
+    sql: `
+CREATE TABLE webhooks (id TEXT PRIMARY KEY, tenant_id TEXT NOT NULL, rev INTEGER NOT NULL, created_at INTEGER NOT NULL, record TEXT NOT NULL) STRICT;
+CREATE INDEX webhooks_tenant ON webhooks (tenant_id, created_at, id);
+
+CREATE TABLE notices (
+  seq INTEGER PRIMARY KEY, tenant_id TEXT NOT NULL, id TEXT NOT NULL, receiver TEXT NOT NULL, state TEXT NOT NULL,
+  attempts INTEGER NOT NULL, created_at INTEGER NOT NULL, next_at INTEGER NOT NULL, member_id TEXT, record TEXT NOT NULL,
+  UNIQUE (tenant_id, id)
+) STRICT;
+CREATE INDEX notices_due ON notices (next_at, seq) WHERE state = 'waiting';
+CREATE INDEX notices_receiver ON notices (tenant_id, receiver, created_at, id);
+CREATE INDEX notices_member ON notices (tenant_id, member_id) WHERE member_id IS NOT NULL;
+CREATE INDEX notices_old ON notices (created_at);
+
+CREATE TABLE retention_runs (
+  tenant_id TEXT NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL, receipts INTEGER NOT NULL, turns INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, day)
+) STRICT, WITHOUT ROWID;
+`,
+  },
 ];

@@ -4,6 +4,7 @@ import { inboxVerbs } from './inbox.ts';
 import { jobVerbs } from './jobs.ts';
 import { maintenanceVerbs } from './maintenance.ts';
 import { ledgerVerbs, meteringVerbs } from './metering.ts';
+import { noticeVerbs, webhookVerbs } from './notices.ts';
 import { outboxVerbs } from './outbox.ts';
 import { peopleVerbs } from './people.ts';
 import { documentVerbs, sourceVerbs } from './sources.ts';
@@ -34,6 +35,8 @@ export const createSyncStore = (sql: Sql): SyncStore => {
     people: peopleVerbs(sql),
     leases: leaseVerbs(sql),
     audit: auditVerbs(sql),
+    webhooks: webhookVerbs(sql),
+    notices: noticeVerbs(sql),
     maintenance: maintenanceVerbs(sql),
   };
 };

@@ -124,6 +124,7 @@ export const verbs = {
     counters: 'read',
     limits: 'read',
     putLimits: 'write',
+    raise: 'write',
     hit: 'lease',
   },
   ledger: { append: 'write', list: 'report', usage: 'report' },
@@ -153,7 +154,9 @@ export const verbs = {
   },
   leases: { acquire: 'lease', renew: 'lease', release: 'lease', seen: 'read' },
   audit: { append: 'write', list: 'report' },
-  maintenance: { sweep: 'write', forgetMember: 'write', check: 'write' },
+  webhooks: { create: 'write', get: 'read', list: 'read', update: 'write', note: 'lease', remove: 'write' },
+  notices: { add: 'write', claim: 'lease', settle: 'write', get: 'read', list: 'read' },
+  maintenance: { sweep: 'write', retentionRuns: 'read', forgetMember: 'write', check: 'write' },
 } as const satisfies { readonly [Group in keyof SyncStore]: Readonly<Record<keyof SyncStore[Group], VerbKind>> };
 
 /** A verb call on its way to the worker. `until` is wall-clock: nobody waits for the answer after it. */
