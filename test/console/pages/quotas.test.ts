@@ -57,7 +57,9 @@ describe('a limit', () => {
     expect(page, 'what was typed').toContain('value="8"');
     expect(await real.core.quotas.get(tenantId)).toHaveLength(2);
     const again = /name="seen" value="([^"]+)"/.exec(page)?.[1] ?? '';
-    expect((await post(base, { ...limit, scope: 'channel', limit: '8', seen: again })).status, 'by the new list').toBe(303);
+    expect((await post(base, { ...limit, scope: 'channel', limit: '8', seen: again })).status, 'by the new list').toBe(
+      303,
+    );
   });
 });
 

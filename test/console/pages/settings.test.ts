@@ -164,7 +164,14 @@ describe('privacy', () => {
       expect(page).toContain(text);
     expect(page).toMatch(/value="iban" checked/);
     expect((await post(path, { retentionDays: '0', rev: await rev() })).status).toBe(422);
-    expect((await post(path, [['masked', 'names'], ['rev', await rev()]])).status).toBe(422);
+    expect(
+      (
+        await post(path, [
+          ['masked', 'names'],
+          ['rev', await rev()],
+        ])
+      ).status,
+    ).toBe(422);
   });
 
   test('forgets a person after asking, and does not name them in the log', async () => {
@@ -201,7 +208,8 @@ describe('deleting the organisation', () => {
     expect(await (await get(at, other)).text()).not.toContain('/delete"');
     expect((await post(`${at}/delete`, {}, other)).status).toBe(403);
     const asks = await (await post(`${at}/delete`, {}, owner)).text();
-    for (const text of ['Every API key and every connection', 'The ledger is kept', 'shortlived']) expect(asks).toContain(text);
+    for (const text of ['Every API key and every connection', 'The ledger is kept', 'shortlived'])
+      expect(asks).toContain(text);
     expect((await post(`${at}/delete`, { confirmed: 'short' }, owner)).status).toBe(422);
     expect(await real.core.tenants.get(id)).not.toBeNull();
     expect((await post(`${at}/delete`, { confirmed: 'shortlived' }, owner)).status).toBe(303);

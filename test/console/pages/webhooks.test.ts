@@ -122,7 +122,14 @@ describe('a webhook', () => {
     expect(page).toContain('id="url-error">A complete address is needed');
     expect(page).toContain('value="Kept"');
     expect(page).toMatch(/value="sync.failed" checked/);
-    expect((await post(base, [['name', 'X'], ['url', receiver.url]])).status).toBe(422);
+    expect(
+      (
+        await post(base, [
+          ['name', 'X'],
+          ['url', receiver.url],
+        ])
+      ).status,
+    ).toBe(422);
 
     await post(base, fields('Edited'));
     const { id, rev } = await named('Edited');

@@ -29,8 +29,7 @@ afterAll(async () => {
   await state.maintenance.close();
   await rm(folder, { recursive: true });
 });
-const open = (): Metering =>
-  createMetering({ state, runtime, warn: async (warning) => void warnings.push(warning) });
+const open = (): Metering => createMetering({ state, runtime, warn: async (warning) => void warnings.push(warning) });
 beforeEach(() => {
   runtime = createTestRuntime();
   tenant = aTenant();
@@ -91,9 +90,9 @@ describe('a grace', () => {
     expect(ceilingOf({ limit: 100, grace: {} }, testStart)).toBe(100);
     expect(ceilingOf({ limit: 3, grace: { percent: 50 } }, testStart), 'never rounded up').toBe(4);
     expect(ceilingOf({ limit: 0, grace: { percent: 100 } }, testStart)).toBe(0);
-    expect(Number.isSafeInteger(ceilingOf({ limit: Number.MAX_SAFE_INTEGER, grace: { percent: 100 } }, testStart))).toBe(
-      true,
-    );
+    expect(
+      Number.isSafeInteger(ceilingOf({ limit: Number.MAX_SAFE_INTEGER, grace: { percent: 100 } }, testStart)),
+    ).toBe(true);
   });
 });
 
@@ -104,14 +103,21 @@ describe('what was used before there was a limit', () => {
 
   test('counts from the beginning of the day or month', async () => {
     await state.ledger.append(tenant.id, [
-      line({ kind: 'question', promptTokens: 0, completionTokens: 0 }),
+      line({ kind: 'question', promptTokens: 0, completionTokens: 0, costNanos: 0 }),
       line({ kind: 'question', promptTokens: 0, completionTokens: 0, at: testStart - 2 * day }),
       line({ kind: 'question', promptTokens: 0, completionTokens: 0, at: testStart - 30 * day }),
       line({ kind: 'chat', promptTokens: 100, completionTokens: 20, costNanos: 5_000 }),
       // Documents that were taken in are nobody's question.
-      line({ kind: 'embedding', sourceId: 's_1', promptTokens: 0, completionTokens: 0, embeddingTokens: 900, costNanos: 7 }),
+      line({
+        kind: 'embedding',
+        sourceId: 's_1',
+        promptTokens: 0,
+        completionTokens: 0,
+        embeddingTokens: 900,
+        costNanos: 7,
+      }),
     ]);
-    await put(limit(), limit({ per: 'month' }), limit({ unit: 'tokens' }), limit({ unit: 'money', limit: 9_000 }));
+    await put(limit(), limit({ per: 'month' }), limit({ unit: 'tokens', limit: 500 }), limit({ unit: 'money', limit: 9_000 }));
     expect(await usedOf()).toEqual([1, 2, 120, 5_000]);
     expect(await ask(metering, 0)).toBe('held');
     expect(await usedOf()).toEqual([2, 3, 120, 5_000]);

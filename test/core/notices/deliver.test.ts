@@ -232,7 +232,9 @@ describe('a webhook', () => {
       status: 500,
     });
     expect(isSignedWith(secret, receiver.received[0]!)).toBe(true);
-    expect(await webhooks.get(tenant.id, webhook.id), 'says nothing of how it fares').not.toHaveProperty('failingSince');
+    expect(await webhooks.get(tenant.id, webhook.id), 'says nothing of how it fares').not.toHaveProperty(
+      'failingSince',
+    );
   });
 
   test('at a private address is refused unless it is permitted, and the log says so', async () => {
@@ -279,7 +281,9 @@ describe('a webhook', () => {
     await webhooks.create(tenant.id, input);
     expect(await refused(webhooks.create(tenant.id, input))).toBe('name');
     for (let n = 1; n < 20; n += 1) await webhooks.create(tenant.id, { ...input, name: `A${n}` });
-    await expect(webhooks.create(tenant.id, { ...input, name: 'One more' })).rejects.toMatchObject({ code: 'conflict' });
+    await expect(webhooks.create(tenant.id, { ...input, name: 'One more' })).rejects.toMatchObject({
+      code: 'conflict',
+    });
   });
 });
 
