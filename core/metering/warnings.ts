@@ -1,6 +1,6 @@
 import type { QuotaScope, QuotaUnit, Tenant } from '../domain.ts';
+import { currencyOf } from '../text/currency.ts';
 import type { Allowance } from './allowances.ts';
-import { currencyOf } from './prices.ts';
 import { amountInWords, untilInWords } from './refusals.ts';
 
 /** Without settings: these, for webhooks alone. */

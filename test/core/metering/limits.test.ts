@@ -117,7 +117,12 @@ describe('what was used before there was a limit', () => {
         costNanos: 7,
       }),
     ]);
-    await put(limit(), limit({ per: 'month' }), limit({ unit: 'tokens', limit: 500 }), limit({ unit: 'money', limit: 9_000 }));
+    await put(
+      limit(),
+      limit({ per: 'month' }),
+      limit({ unit: 'tokens', limit: 500 }),
+      limit({ unit: 'money', limit: 9_000 }),
+    );
     expect(await usedOf()).toEqual([1, 2, 120, 5_000]);
     expect(await ask(metering, 0)).toBe('held');
     expect(await usedOf()).toEqual([2, 3, 120, 5_000]);
