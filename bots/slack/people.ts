@@ -15,6 +15,10 @@ const user = z.object({
   is_stranger: z.boolean().optional(),
 });
 type User = z.output<typeof user>;
+const channel = z.object({ creator: z.string().optional(), is_ext_shared: z.boolean().default(false) });
+type Channel = z.output<typeof channel>;
+/** Where we are no member nothing of ours can be posted. Not remembered: the next thing that happens is an invitation. */
+const notThere = new AppError('not-found', 'The bot is no member of this channel.');
 
 /** Who somebody is in a workspace, as Slack tells when it is asked; remembered for ten minutes. */
 export type People = {
@@ -27,13 +31,15 @@ export type People = {
   ): Promise<Standing | null>;
   /** Admins and owners of the workspace, and whoever made the channel. False when Slack does not say. */
   mayManage(api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<boolean>;
+  /** The channel is shared with another organisation. True when Slack does not say. Throws like `standing`. */
+  isShared(api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<boolean>;
 };
 
 const keepForMs = 600_000;
 
 export const createPeople = (clock: Clock): People => {
   const users = createMemory<User | null>(clock);
-  const creators = createMemory<string | null>(clock);
+  const channels = createMemory<Channel | null>(clock);
 
   const userOf = (api: SlackApi, team: string, id: string, signal: AbortSignal): Promise<User | null> =>
     users(`${team}:${id}`, async () => {
@@ -41,6 +47,20 @@ export const createPeople = (clock: Clock): People => {
       const parsed = user.safeParse(known(result)?.user);
       return parsed.success ? parsed.data : null;
     });
+
+  const channelOf = async (api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<Channel | null> => {
+    try {
+      return await channels(`${where.team}:${where.channel}`, async () => {
+        const result = await api.call('conversations.info', { channel: where.channel }, { signal, repeatable: true });
+        if (!result.ok && result.error === 'channel_not_found') throw notThere;
+        const parsed = channel.safeParse(known(result)?.channel);
+        return parsed.success ? parsed.data : null;
+      });
+    } catch (thrown) {
+      if (thrown === notThere) return { is_ext_shared: false };
+      throw thrown;
+    }
+  };
 
   return {
     standing: async (api, where, author, signal) => {
@@ -56,13 +76,10 @@ export const createPeople = (clock: Clock): People => {
       if (found === null || found.is_stranger === true) return false;
       if (found.is_admin === true || found.is_owner === true || found.is_primary_owner === true) return true;
       if (where.channel.startsWith('D')) return false;
-      const creator = await creators(`${where.team}:${where.channel}`, async () => {
-        const result = await api.call('conversations.info', { channel: where.channel }, { signal, repeatable: true });
-        const parsed = z.object({ creator: z.string() }).safeParse(known(result)?.channel);
-        return parsed.success ? parsed.data.creator : null;
-      });
+      const creator = (await channelOf(api, where, signal))?.creator;
       return creator === where.user && found.is_restricted !== true && found.is_ultra_restricted !== true;
     },
+    isShared: async (api, where, signal) => (await channelOf(api, where, signal))?.is_ext_shared !== false,
   };
 };
 
@@ -70,7 +87,7 @@ export const createPeople = (clock: Clock): People => {
 const known = (result: SlackResult): Readonly<Record<string, unknown>> | null => {
   if (result.ok) return result.data;
   if (result.certain && result.error !== 'ratelimited') return null;
-  throw new AppError('platform-failed', 'Slack could not say who is asking.', {
+  throw new AppError('platform-failed', 'Slack could not say who is asking, or who reads along.', {
     retryable: true,
     at: result.error,
     ...(result.retryAfterMs === undefined ? {} : { retryAfterMs: result.retryAfterMs }),

@@ -220,6 +220,10 @@ export const createSlack = (options: SlackOptions): Platform => {
       const where = slackHandle.parse(event.handle);
       return people.mayManage(await access.apiFor(where.team), where, signal);
     },
+    isShared: async (event, signal) => {
+      const where = slackHandle.parse(event.handle);
+      return people.isShared(await access.apiFor(where.team), where, signal);
+    },
     permalink: async (event, messageId, signal) => {
       const { team, channel } = slackHandle.parse(event.handle);
       const place = placeIn(channel, messageId);

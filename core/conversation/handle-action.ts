@@ -8,7 +8,7 @@ import { conversationOf } from './deliver.ts';
 import { answerOf, judge, tooSoonOr } from './handle-feedback.ts';
 import { type Handled, type Handling, type Hold, settle } from './handling.ts';
 import { memberIdOf } from './receipts.ts';
-import { bounded, mayManage, tell } from './tell.ts';
+import { bounded, mayManage, tell, withReaders } from './tell.ts';
 
 type Press = {
   readonly parts: Handling;
@@ -77,16 +77,14 @@ const publish = async ({ parts, tenant, platform, event, hold }: Press, receipt:
     return refuse('Only the person who asked can show this answer to others.');
   if (receipt.answer === '' || receipt.kind === 'refused')
     return refuse('I no longer have the text of this answer. Please ask again.');
-  const [rules, sources] = await Promise.all([
+  const [rules, sources, read, drawnOn] = await Promise.all([
     parts.rules(tenant, event.platform, event.channelId),
     state.sources.list(tenant.id),
+    withReaders(parts, platform, event, signal),
+    sourcesDrawnOn(parts, tenant, receipt),
   ]);
-  const allowed = allowedSources(sources, rules, readersOf(event, rules, false));
-  const used = new Set([...receipt.inPrompt, ...receipt.citations.map(({ chunkId }) => chunkId)]);
-  const isFree = receipt.retrieved
-    .filter(({ chunkId }) => used.has(chunkId))
-    .every(({ sourceId }) => sourceId === attachedSourceId || allowed === undefined || allowed.includes(sourceId));
-  if (!isFree)
+  const allowed = allowedSources(sources, rules, readersOf(read, rules, false));
+  if (allowed !== undefined && drawnOn.some((id) => id !== attachedSourceId && !allowed.includes(id)))
     return refuse(
       'This answer draws on documents that not everybody in this channel may read, so I cannot show it here.',
     );
@@ -128,6 +126,21 @@ const publish = async ({ parts, tenant, platform, event, hold }: Press, receipt:
     { role: 'assistant', text: receipt.answer, at: runtime.clock.now(), answerId: receipt.answerId },
   ]);
   return settle('action-done', tenant, { answerId: receipt.answerId });
+};
+
+/** More than any prompt holds: what stands before these has left the conversation. */
+const turnsLookedAt = 24;
+
+/** The sources whose words may stand in an answer: those that it was given, and those of the answers before it in its talk. */
+const sourcesDrawnOn = async ({ state }: Handling, tenant: Tenant, receipt: Receipt): Promise<readonly string[]> => {
+  const turns = await state.conversations.turns(tenant.id, receipt.conversationId, turnsLookedAt);
+  const own = turns.findIndex(({ answerId }) => answerId === receipt.answerId);
+  const before = turns.slice(0, own === -1 ? undefined : own).flatMap(({ answerId }) => answerId ?? []);
+  const receipts = await Promise.all(before.map((answerId) => state.receipts.get(tenant.id, answerId)));
+  return [receipt, ...receipts.filter((found) => found !== null)].flatMap(({ inPrompt, citations, retrieved }) => {
+    const used = new Set([...inPrompt, ...citations.map(({ chunkId }) => chunkId)]);
+    return retrieved.filter(({ chunkId }) => used.has(chunkId)).map(({ sourceId }) => sourceId);
+  });
 };
 
 /** A name is a person's own choice: nothing in it is formatting, a link or a mention. */

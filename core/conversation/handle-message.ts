@@ -11,7 +11,7 @@ import { conversationOf, deliverAnswer, keepReceiptOfDeleted, pairIdOf } from '.
 import { deliveriesOf, type Handled, type Handling, type Hold, isDeleted, settle } from './handling.ts';
 import { asKept, happeningOf, memberIdOf } from './receipts.ts';
 import { decideReply, maxBotsInARow } from './reply-policy.ts';
-import { bounded } from './tell.ts';
+import { bounded, withReaders } from './tell.ts';
 
 export const handleQuestion = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
   const related = await relatedRows(parts, row, hold);
@@ -84,7 +84,8 @@ const reply = async (
   const verdict = event === row.event ? asIfMember : decideReply(event, { known: true, rules, ...thread });
   if (verdict.decision === 'silent') return settle(verdict.reason, tenant);
   if (event.author.isBot && !(await mayBotAskAgain(parts, event))) return settle('bot-author', tenant);
-  const sourceIds = allowedSources(sources, rules, readersOf(event, rules, isPrivate));
+  const read = isPrivate ? event : await withReaders(parts, platform, event, hold.signal);
+  const sourceIds = allowedSources(sources, rules, readersOf(read, rules, isPrivate));
   const say = verdict.decision === 'say' ? verdict : sourceIds?.length === 0 ? noSources : null;
   if (say !== null && !isCalled(event)) return settle(say.reason, tenant);
   const answerId = answerIdOf(row.id);

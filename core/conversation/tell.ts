@@ -34,6 +34,27 @@ export const tell = async (
   }
 };
 
+/**
+ * The event with whether outsiders read its channel, for what a platform tells only when it is asked: commands and buttons,
+ * because messages say it themselves. Where nobody can say who reads along, everybody may.
+ */
+export const withReaders = async (
+  { runtime }: Pick<Handling, 'runtime'>,
+  platform: Platform,
+  event: InboundEvent,
+  signal: AbortSignal,
+): Promise<InboundEvent> => {
+  const isTold = event.shared !== undefined || (event.kind !== 'command' && event.kind !== 'action');
+  if (isTold || event.scope === 'dm' || platform.isShared === undefined) return event;
+  try {
+    return (await platform.isShared(event, bounded(signal))) ? { ...event, shared: true } : event;
+  } catch (thrown) {
+    signal.throwIfAborted();
+    runtime.log.warn('readers-unknown', { platform: event.platform, code: toAppError(thrown).code });
+    return { ...event, shared: true };
+  }
+};
+
 /** Whether the event's author may change this channel's rules or connect the workspace; who cannot be asked about may not. */
 export const mayManage = async (
   { runtime }: Pick<Handling, 'runtime'>,

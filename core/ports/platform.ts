@@ -151,6 +151,11 @@ export type Platform = {
   standing?(event: InboundEvent, signal: AbortSignal): Promise<Standing | null>;
   /** May the event's author change the channel's rules or connect the workspace? (channel owner, workspace admin) */
   mayManage?(event: InboundEvent, signal: AbortSignal): Promise<boolean>;
+  /**
+   * Whether people of other organisations read the event's channel, where the event itself does not say. Throws
+   * `platform-failed` when it cannot be asked now.
+   */
+  isShared?(event: InboundEvent, signal: AbortSignal): Promise<boolean>;
   /** A link to a message, for people. */
   permalink?(event: InboundEvent, messageId: string, signal: AbortSignal): Promise<string | null>;
   /** Remove an answer whose question was deleted; best effort. */

@@ -72,6 +72,8 @@ export type FakeSlack = {
   readonly users: Map<string, FakeUser>;
   /** Channel → who made it. */
   readonly creators: Map<string, string>;
+  /** Channels that another organisation reads too. */
+  readonly sharedChannels: Set<string>;
   /** File paths below `/files/` and what they hold. */
   readonly files: Map<string, { readonly bytes: Uint8Array; readonly mediaType: string }>;
   /** Scopes that `auth.test` tells; `files:read` also opens the files. */
@@ -129,6 +131,7 @@ export const startFakeSlack = async (
   const views: { triggerId: string; view: Readonly<Record<string, unknown>> }[] = [];
   const users = new Map<string, FakeUser>();
   const creators = new Map<string, string>();
+  const sharedChannels = new Set<string>();
   const files = new Map<string, { readonly bytes: Uint8Array; readonly mediaType: string }>();
   const absent = new Set<string>();
   const scopes = new Set(defaultScopes);
@@ -237,7 +240,11 @@ export const startFakeSlack = async (
         : { ok: true, channel: { id: `D0${String(args.users)}` } },
     'conversations.info': (args) => ({
       ok: true,
-      channel: { id: args.channel, creator: creators.get(String(args.channel)) ?? 'U0FOUNDER' },
+      channel: {
+        id: args.channel,
+        creator: creators.get(String(args.channel)) ?? 'U0FOUNDER',
+        is_ext_shared: sharedChannels.has(String(args.channel)),
+      },
     }),
     'users.info': (args) =>
       scopes.has('users:read')
@@ -420,6 +427,7 @@ export const startFakeSlack = async (
     views,
     users,
     creators,
+    sharedChannels,
     files,
     scopes,
     absent,

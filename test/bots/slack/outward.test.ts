@@ -319,6 +319,24 @@ describe('Slack, beside hearing and answering', () => {
       expect(await may('U0ASKER', 'C1')).toBe(false);
       expect(await may('U0GUEST', 'C2')).toBe(false);
     });
+
+    it('a channel that another organisation reads is known as one, and taken for one where Slack does not say', async () => {
+      fake.sharedChannels.add('C0SHARED');
+      const isShared = (channel: string) =>
+        slack.isShared?.(heard(payloads.command('/ask', 'leave?', { channel })), within);
+      expect([await isShared('C0GENERAL'), await isShared('C0SHARED'), await isShared('C0SHARED')]).toEqual([
+        false,
+        true,
+        true,
+      ]);
+      expect(fake.callsOf('conversations.info')).toHaveLength(2);
+      fake.fault('conversations.info', { kind: 'error', error: 'missing_scope' });
+      expect(await isShared('C0UNKNOWN')).toBe(true);
+      // Where we are no member nobody but the asker is told anything; the moment we are invited it is asked anew.
+      fake.fault('conversations.info', { kind: 'error', error: 'channel_not_found' });
+      fake.sharedChannels.add('C0CLOSED');
+      expect([await isShared('C0CLOSED'), await isShared('C0CLOSED')]).toEqual([false, true]);
+    });
   });
 
   it('a permanent link is Slack’s own; what cannot be linked has none', async () => {

@@ -146,6 +146,37 @@ describe('publish', () => {
     expect(world.platform.shown).toHaveLength(1);
   });
 
+  it('not where people of another organisation read along and it draws on what is for members', async () => {
+    const shared = await createWorld({ platform: { isShared: async () => true } });
+    try {
+      const staff = await shared.source();
+      shared.answering.next(async () => ({ retrieved: [passage(staff.id)] }));
+      const command = { name: 'ask', private: true } as const;
+      const { answerId = '' } = await shared.hear({ kind: 'command', addressed: 'command', command });
+      const pressed = await shared.hear({
+        kind: 'action',
+        addressed: 'none',
+        text: '',
+        action: { name: 'publish', answerId },
+      });
+      expect(pressed.reason).toBe('not-allowed');
+      expect(shared.platform.shown).toHaveLength(1);
+    } finally {
+      await shared.close();
+    }
+  });
+
+  it('not when an answer before it in the same private talk draws on what not all may see', async () => {
+    const [open, staff] = [await world.source({ audience: 'everybody' }), await world.source()];
+    world.rules.channel = { audience: 'everybody' };
+    const first = await privately(open.id);
+    await privately(staff.id);
+    const { answerId = '' } = await privately(open.id);
+    expect((await press('publish', { answerId }, { threadId: 'T1' })).reason).toBe('not-allowed');
+    expect(lastWhisper()).toContain('not everybody in this channel may read');
+    expect((await press('publish', { answerId: first.answerId ?? '' }, { threadId: 'T1' })).reason).toBe('action-done');
+  });
+
   it('not by anybody else', async () => {
     const { answerId = '' } = await privately((await world.source()).id);
     expect((await press('publish', { answerId }, { author: other })).reason).toBe('not-allowed');

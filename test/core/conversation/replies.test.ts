@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AppError } from '../../../core/errors.ts';
 import { createWorld, type World } from './world.ts';
 
 let world: World;
@@ -22,6 +23,28 @@ describe('whom an answer may tell what', () => {
     });
     expect(world.answering.asked.map((request) => request.sourceIds)).toEqual([[open.id], [open.id, staff.id]]);
     expect(world.platform.shown.map(({ manner }) => manner.private ?? false)).toEqual([false, true]);
+  });
+
+  it('a command in a channel that others read too is answered from what everybody may read', async () => {
+    let reads: () => Promise<boolean> = async () => false;
+    const shared = await createWorld({ platform: { isShared: () => reads() } });
+    try {
+      const open = await shared.source({ audience: 'everybody' });
+      await shared.source();
+      const ask = async (isPrivate = false) => {
+        const command = { name: 'ask' as const, ...(isPrivate ? { private: true } : {}) };
+        await shared.hear({ kind: 'command', addressed: 'command', command });
+        return shared.answering.asked.at(-1)?.sourceIds;
+      };
+      expect(await ask()).toBeUndefined();
+      reads = async () => true;
+      expect(await ask()).toEqual([open.id]);
+      expect(await ask(true)).toBeUndefined();
+      reads = () => Promise.reject(new AppError('platform-failed', 'Slack is away.', { retryable: true }));
+      expect(await ask()).toEqual([open.id]);
+    } finally {
+      await shared.close();
+    }
   });
 
   it('what was answered privately is no part of what the thread remembers', async () => {
