@@ -12,6 +12,8 @@ import { requireSources, requireTenant } from './tenancy/tenants.ts';
 
 /** Turns handed to the answer path; older ones are out of a follow-up's reach. */
 const turnsKept = 12;
+/** Talks that began at these doors; those of the chat platforms belong to whoever may read them there. */
+const begunHere = 'v_';
 
 /** A question that waits for its answer on the line (API, console, command line), outside the inbox. */
 export const createAsk =
@@ -26,16 +28,15 @@ export const createAsk =
     const tenant = await requireTenant(state, tenantId);
     if (input.sources !== undefined) await requireSources(state, tenantId, input.sources);
     const { sourceIds, instructions, language } = await settingsFor(state, tenant, input);
-    const turns =
-      input.conversationId === undefined
-        ? []
-        : await state.conversations.turns(tenantId, input.conversationId, turnsKept);
+    const turns = input.conversationId?.startsWith(begunHere)
+      ? await state.conversations.turns(tenantId, input.conversationId, turnsKept)
+      : [];
     if (input.conversationId !== undefined && turns.length === 0) {
       throw new AppError('not-found', 'There is no such conversation. Leave conversationId out to begin a new one.', {
         at: 'conversationId',
       });
     }
-    const conversationId = input.conversationId ?? `v_${runtime.random.hex(16)}`;
+    const conversationId = input.conversationId ?? `${begunHere}${runtime.random.hex(16)}`;
     const answerId = `a_${runtime.random.hex(16)}`;
     const askedAt = runtime.clock.now();
     let shown = '';

@@ -3,6 +3,7 @@ import { createAsk } from '../../core/ask.ts';
 import type { AskInput } from '../../core/core.ts';
 import type { Receipt } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
+import { conversationIdOf } from '../../core/ids.ts';
 import { tellNobody } from '../../core/ports/notices.ts';
 import type { StateStore } from '../../core/ports/state.ts';
 import { chunksOf } from './answer/memory-chunks.ts';
@@ -17,10 +18,17 @@ const setUp = (put: (receipt: Receipt) => Promise<void>) => {
     tenants: { get: async () => tenant },
     sources: { list: async () => [{ id: 's_1' }] },
     receipts: { put },
-    conversations: { append: async () => undefined },
+    conversations: {
+      append: async () => undefined,
+      turns: async () => [{ role: 'user', text: 'What may only I know?', at: 1 }],
+    },
   } as unknown as StateStore;
   const ask = createAsk({ state, answering: world.answering, runtime: world.runtime, happened: tellNobody });
-  return { till: world.till, ask: () => ask(tenant.id, question, { signal: new AbortController().signal }) };
+  return {
+    till: world.till,
+    ask: (over: Partial<AskInput> = {}) =>
+      ask(tenant.id, { ...question, ...over }, { signal: new AbortController().signal }),
+  };
 };
 
 it('stores the receipt before the ledger is written and the charge is made, and once more with its cost', async () => {
@@ -50,4 +58,12 @@ it('charges nothing when the receipt cannot be stored', async () => {
   expect(till.settled).toEqual([]);
   expect(till.recorded.filter(({ kind }) => kind === 'question')).toEqual([]);
   expect(till.released).toBe(1);
+});
+
+it('goes on with a talk that began here, and with none of a chat platform, however its id was come by', async () => {
+  const { ask } = setUp(async () => undefined);
+  const { conversationId } = await ask();
+  expect((await ask({ conversationId })).conversationId).toBe(conversationId);
+  const inChat = conversationIdOf('slack', 'T1', 'C1', '1790000000.000001 private U1');
+  await expect(ask({ conversationId: inChat })).rejects.toMatchObject({ code: 'not-found', at: 'conversationId' });
 });
