@@ -290,7 +290,7 @@ export const startFakeTeams = async (
       done(silent, call);
       return void request.socket.destroy();
     }
-    if ('slowMs' in fault) return void setTimeout(() => done(response, call), fault.slowMs);
+    if ('slowMs' in fault) return void setTimeout(() => done(response, call), fault.slowMs).unref();
     refuse(response, fault);
   };
 

@@ -194,7 +194,7 @@ describe('a question on Discord, over real sockets', () => {
     expect(world.answering.asked).toEqual([]);
   });
 
-  it('an answer that is written slowly shows typing within a second, then grows, with a stop button until it is done', async () => {
+  it('an answer that is written slowly shows typing at first, then grows, with a stop button until it is done', async () => {
     await world.instance();
     world.answering.next(async (_request, hooks) => {
       await until(() => expect(buttons(world.fake.messages()[0])).toContain('fn:stop:'));
@@ -203,10 +203,9 @@ describe('a question on Discord, over real sockets', () => {
       hooks.update?.('Leave is 30 days.');
       await until(() => expect(world.fake.messages()[0]?.content).toBe('Leave is 30 days.'));
     });
-    const startedAt = Date.now();
     const id = await mention('leave?');
     await settled(id, ['answered']);
-    expect((world.fake.callsOf('typing')[0]?.at ?? Number.POSITIVE_INFINITY) - startedAt).toBeLessThan(1000);
+    expect(world.fake.callsOf('typing')[0]?.at).toBeLessThan(world.fake.callsOf('post')[0]?.at ?? 0);
     const [answer, ...others] = world.fake.messages();
     expect(others).toEqual([]);
     expect(answer?.content).toContain('Leave is 30 days. [1] (asked: leave?)');
@@ -248,7 +247,7 @@ describe('a question on Discord, over real sockets', () => {
     expect(content).toContain('[more](<https://docs.example/x>)');
   });
 
-  it('an edited question is answered again in place, an edit before the answer is the question', async () => {
+  it('an edited question is answered again in place', async () => {
     await world.instance();
     const user = world.fake.twin.channel(world.fake.channel).user(world.fake.user);
     const answered = await mention('leave?');
@@ -257,12 +256,6 @@ describe('a question on Discord, over real sockets', () => {
     await settled(answered, ['answered', 'answered']);
     expect(answers(answered)).toHaveLength(1);
     expect(answers(answered)[0]?.content).toContain('parental leave?');
-    const release = Promise.withResolvers<void>();
-    world.answering.next(() => release.promise);
-    const held = await mention('hold on?');
-    await until(() => expect(world.answering.asked.at(-1)?.question).toBe('hold on?'));
-    release.resolve();
-    await settled(held, ['answered']);
   });
 
   it('a preview that Discord adds is no edit', async () => {
@@ -415,16 +408,16 @@ describe('a question on Discord, over real sockets', () => {
     });
     expect(answers(id)).toHaveLength(1);
     expect(world.answering.asked).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('a store that is down for a while loses no message', async () => {
     let down = false;
-    await world.instance({
+    const bot = await world.instance({
       state: (state) => deafWhile(state, () => down),
     });
     down = true;
     const id = await mention('leave?');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await until(() => expect(bot.runtime.logged.map(({ event }) => event)).toContain('discord-store-waits'));
     expect(await reasonsOf(world, id)).toEqual([]);
     down = false;
     await settled(id, ['answered']);

@@ -136,7 +136,7 @@ describe('the gateway', () => {
       ok: false,
       advice: expect.stringContaining('Message Content Intent'),
     });
-  }, 30_000);
+  });
 
   it('a token that Discord does not take is not shown again and again', async () => {
     gateway.refuse = () => 4004;

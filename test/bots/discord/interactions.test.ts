@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { newId, signatureHeaders } from './driving.ts';
-import { createWorld, deafWhile, demoTenant, type Instance, type World } from './world.ts';
+import { createWorld, deafWhile, demoTenant, type Instance, reasonsOf, type World } from './world.ts';
 
 const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 8000, interval: 10 });
 
@@ -373,12 +373,14 @@ describe('commands, buttons and forms, by both doors', () => {
   it('a command in a channel that is switched off gets a sentence, a mention does not', async () => {
     world.rules.current = { enabled: false };
     await world.instance();
-    await world.fake.twin
+    const { id } = await world.fake.twin
       .channel(world.fake.channel)
       .user(world.fake.user)
       .sendMessage({ content: `<@${world.fake.bot}> leave?` });
     await slash('leave?');
     await until(() => expect(world.fake.messages()).toHaveLength(1));
+    await until(async () => expect(await reasonsOf(world, id)).toEqual(['channel-off']));
+    expect(world.fake.messages()).toHaveLength(1);
     expect(world.fake.messages()[0]?.content).toContain('switched off');
   });
 });

@@ -44,12 +44,9 @@ describe('faults of the connector', () => {
       retryAfter: '2',
     });
     const [slow, quick] = [await driver.ask(), await driver.ask({ scope: 'groupChat' })];
-    const begunAt = Date.now();
-    const both = answered(slow);
-    await answered(quick);
-    expect(Date.now() - begunAt).toBeLessThan(1500);
-    await both;
-    expect(texts()).toHaveLength(2);
+    const order: string[] = [];
+    await Promise.all([answered(slow).then(() => order.push('slow')), answered(quick).then(() => order.push('quick'))]);
+    expect(order).toEqual(['quick', 'slow']);
   });
 
   it.each([412, 502, 504])('%i passes and is tried again', async (status) => {
@@ -97,10 +94,8 @@ describe('faults of the connector', () => {
   });
 
   it('a connector that hangs is given up in time', async () => {
-    driver.fake.fault(isMessage, { slowMs: 5000 });
-    const begunAt = Date.now();
+    driver.fake.fault(isMessage, { slowMs: 300_000 });
     await expect(answered(await driver.ask())).rejects.toMatchObject({ retryable: true });
-    expect(Date.now() - begunAt).toBeLessThan(3000);
   });
 
   it('a token that is no longer taken is replaced once', async () => {

@@ -33,7 +33,8 @@ export type Instance = {
   readonly platform: Platform;
   readonly conversations: Conversations;
   readonly url: string;
-  send(body: unknown): Promise<Response>;
+  /** `authorization` as Teams sends it, unless told otherwise. */
+  send(body: unknown, authorization?: string): Promise<Response>;
   stop(forMs?: number): Promise<void>;
 };
 
@@ -110,7 +111,7 @@ export const createWorld = async (service: Parameters<typeof startFakeTeams>[0] 
       platform,
       conversations,
       url,
-      send: (body) => send(body),
+      send,
       stop: (forMs = 2000) => {
         stopped ??= stop(forMs);
         return stopped;
