@@ -126,7 +126,7 @@ export const JoinPage = ({
       </p>
       <h1>{words.platforms[platform]}</h1>
       <p class="lead">{words.stepsLead}</p>
-      <ol class="steps">
+      <ol class="guide">
         <li>
           {offer === undefined ? (
             <p class="notice">{words.notOffered[platform]}</p>

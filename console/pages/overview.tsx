@@ -10,6 +10,7 @@ import { askPath } from './ask.tsx';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
 import { Chip, Meter, Num } from './parts/table.tsx';
+import { Tile, Tiles } from './parts/tiles.tsx';
 import { quotasPath } from './quotas.tsx';
 import { SourceState, sourcePath, sourcesPath } from './source-state.tsx';
 
@@ -88,29 +89,17 @@ const Today = ({ tenant, tally }: { tenant: Tenant; tally: Tally }) => {
     ['refused', words.refused],
   ] as const;
   return (
-    <dl class="tiles">
+    <Tiles>
       {kinds.map(([kind, name]) => (
-        <div class={`tile of-${kind}`}>
-          <dt>
-            <a href={`${answersPath(tenant)}?outcome=${kind}`}>{name}</a>
-          </dt>
-          <dd>
-            <Num value={count(kind)} />
-          </dd>
-        </div>
+        <Tile name={<a href={`${answersPath(tenant)}?outcome=${kind}`}>{name}</a>} kind={kind}>
+          <Num value={count(kind)} />
+        </Tile>
       ))}
-      {tally.p50Ms !== undefined && <Timed name={words.median} ms={tally.p50Ms} />}
-      {tally.p95Ms !== undefined && <Timed name={words.slow} ms={tally.p95Ms} />}
-    </dl>
+      {tally.p50Ms !== undefined && <Tile name={words.median}>{milliseconds(tally.p50Ms)}</Tile>}
+      {tally.p95Ms !== undefined && <Tile name={words.slow}>{milliseconds(tally.p95Ms)}</Tile>}
+    </Tiles>
   );
 };
-
-const Timed = ({ name, ms }: { name: string; ms: number }) => (
-  <div class="tile">
-    <dt>{name}</dt>
-    <dd>{milliseconds(ms)}</dd>
-  </div>
-);
 
 const Spending = ({ shell, spending }: { shell: TenantShell; spending: NonNullable<Health['spending']> }) => {
   const { tenant, roles = [] } = shell;

@@ -7,6 +7,7 @@ import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
 import { BarChart } from './parts/chart.tsx';
 import { More, Num, Table } from './parts/table.tsx';
+import { Tile, Tiles } from './parts/tiles.tsx';
 
 type TenantShell = Shell & { readonly tenant: Tenant };
 const words = texts.billing;
@@ -75,29 +76,20 @@ const Costs = ({ rows }: { rows: readonly UsageRow[] }) => {
 const tokensOf = (row: Pick<UsageRow, 'promptTokens' | 'completionTokens' | 'embeddingTokens'>): number =>
   row.promptTokens + row.completionTokens + row.embeddingTokens;
 
-const Tiles = ({ rows }: { rows: readonly UsageRow[] }) => {
+const Totals = ({ rows }: { rows: readonly UsageRow[] }) => {
   const total = sumOf(rows);
   return (
-    <div class="tiles">
-      <section class="tile">
-        <h2>{words.questions}</h2>
-        <p class="value">
-          <Num value={total.questions} />
-        </p>
-      </section>
-      <section class="tile">
-        <h2>{words.tokens}</h2>
-        <p class="value">
-          <Num value={tokensOf(total)} />
-        </p>
-      </section>
-      <section class="tile">
-        <h2>{words.cost}</h2>
-        <p class="value">
-          <Costs rows={rows} />
-        </p>
-      </section>
-    </div>
+    <Tiles>
+      <Tile name={words.questions}>
+        <Num value={total.questions} />
+      </Tile>
+      <Tile name={words.tokens}>
+        <Num value={tokensOf(total)} />
+      </Tile>
+      <Tile name={words.cost}>
+        <Costs rows={rows} />
+      </Tile>
+    </Tiles>
   );
 };
 
@@ -171,7 +163,7 @@ export const UsagePage = ({
       <h1>{words.usageTitle}</h1>
       <p class="lead">{words.usageLead}</p>
       <PeriodForm action={base} range={range} group={group} />
-      <Tiles rows={byDay} />
+      <Totals rows={byDay} />
       {byDay.length === 0 ? (
         <p class="muted part">{words.nothing}</p>
       ) : (
@@ -311,7 +303,7 @@ export const StatementPage = ({
       </p>
       <h1>{words.statementTitle(shell.tenant.name, from, to)}</h1>
       <p class="lead">{isClosed ? words.statementNote : words.statementOpen}</p>
-      <Tiles rows={byDay} />
+      <Totals rows={byDay} />
       <section class="part">
         <h2>{words.byModel}</h2>
         <UsageTable rows={byModel} head={words.model} />
