@@ -2,12 +2,13 @@ import { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { TrieRouter } from 'hono/router/trie-router';
 import { secureHeaders } from 'hono/secure-headers';
-import { isAppError } from '../core/errors.ts';
 import { addApi, openApiDocument } from './api/api.ts';
 import { type Assets, loadAssets } from './assets.ts';
+import { noteFailure } from './failure.ts';
 import { type Doors, type Env, guard, type HttpParts, limitBody, limits } from './guard.ts';
-import { ErrorPage } from './pages/error.tsx';
+import { ErrorPage, ErrorPart } from './pages/error.tsx';
 import { renderPage } from './pages/layout.tsx';
+import { isSwap } from './pages/pages.tsx';
 import { addPages } from './pages/routes.tsx';
 import { signInPath } from './pages/sign-in.tsx';
 import { ResendPage, signInHref, type Unsent, unsentOf } from './pages/signed-out.tsx';
@@ -64,38 +65,11 @@ export const createHttpApp = (given: HttpParts): HttpApp => {
   });
   app.onError(async (thrown, c) => {
     const { problem, error } = problemOf(thrown, c.req.path);
-    if (problem.status >= 500) {
-      parts.runtime.log.error('request failed', {
-        requestId: c.get('requestId'),
-        route: c.get('route'),
-        code: error.code,
-        error: isAppError(thrown) ? `${error.message} ${describeCause(error.cause)}`.trim() : describe(thrown),
-      });
-      parts.runtime.metrics.count('errors_total', { code: error.code });
-    }
+    noteFailure(parts.runtime, c, thrown);
     const unsent = problem.status === 401 ? await unsentOf(c).catch(() => null) : null;
     return answerProblem(c, assets, problem, headersOf(error), unsent);
   });
   return Object.assign(app, { declaredRoutes: declared });
-};
-
-/** What others say about a failure may repeat a key or a question that we sent them: only its kind goes into the log. */
-const describeCause = (cause: unknown): string => {
-  if (!(cause instanceof Error)) return '';
-  const { status, code } = cause as { readonly status?: unknown; readonly code?: unknown };
-  const details = [status, code].filter((part) => typeof part === 'number' || /^[A-Z_]{2,40}$/.test(String(part)));
-  return `(${[cause.name, ...details].join(' ')})`;
-};
-
-/** Stack of our own code for the operator's log; messages of unexpected errors may hold text, so only their first line. */
-const describe = (cause: unknown): string => {
-  if (!(cause instanceof Error)) return typeof cause;
-  const place =
-    cause.stack
-      ?.split('\n')
-      .find((line) => line.trim().startsWith('at '))
-      ?.trim() ?? '';
-  return `${cause.name}: ${cause.message.split('\n')[0]?.slice(0, 200) ?? ''} ${place}`;
 };
 
 /** A page for people at the console, a JSON problem for programs. */
@@ -109,6 +83,13 @@ const answerProblem = (
   const isConsole = c.req.path === '/console' || c.req.path.startsWith('/console/');
   if (!isConsole || /text\/event-stream|application\/json/i.test(c.req.header('accept') ?? ''))
     return problemResponse(problem, headers);
+  const html = { 'content-type': 'text/html; charset=utf-8', ...headers };
+  if (isSwap(c))
+    return new Response(String(<ErrorPart problem={problem} />), {
+      status: problem.status,
+      // Into the place, not instead of it: the next try needs it.
+      headers: { ...html, 'hx-reswap': 'innerHTML' },
+    });
   const page =
     unsent === null ? (
       <ErrorPage
@@ -120,10 +101,7 @@ const answerProblem = (
     ) : (
       <ResendPage shell={{ assets }} action={c.req.path} unsent={unsent} />
     );
-  return new Response(renderPage(page), {
-    status: problem.status,
-    headers: { 'content-type': 'text/html; charset=utf-8', ...headers },
-  });
+  return new Response(renderPage(page), { status: problem.status, headers: html });
 };
 
 const secureHeadersFor = (publicUrl: string) =>

@@ -83,6 +83,8 @@ export const texts = {
     working: 'Looking in your documents…',
     stopped: 'Stopped. Your question is still in the box.',
     lost: 'The connection was lost before the answer was complete. Please ask again.',
+    signedOut: 'You are no longer signed in. Your question is still in the box.',
+    signIn: 'Sign in (in a new tab), then ask again.',
     hint: 'Enter to ask, Shift + Enter for a new line',
     script:
       'This page answers faster with scripts switched on; without them you are taken to the receipt of the answer.',
@@ -105,7 +107,7 @@ export const texts = {
     membershipsText: 'Your account belongs to no tenant yet. Ask an operator or an owner to add you.',
     documentsTitle: 'No documents yet',
     documentsText: (tenant: string) =>
-      `${tenant} has nothing to answer from. Add documents in a terminal, or push them through the API:`,
+      `${tenant} has nothing to answer from. Add a source here, documents in a terminal, or push them through the API:`,
     documentsCommand: (slug: string) => `npx footnote ingest ./docs --tenant ${slug}`,
     answersTitle: 'Nothing has been asked yet',
     answersText: 'Every question leaves a receipt here: what was found, what was cited, what it cost.',

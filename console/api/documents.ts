@@ -1,8 +1,9 @@
 import { HTTPException } from 'hono/http-exception';
 import type { BatchResult, Core, DocumentInput } from '../../core/core.ts';
 import type { Document } from '../../core/domain.ts';
-import { AppError, isAppError } from '../../core/errors.ts';
+import { AppError } from '../../core/errors.ts';
 import { documentIdOf } from '../../core/ids.ts';
+import { formOf, maxFiles, putFiles } from '../files.ts';
 import { type HttpParts, isTooDeep, limits } from '../guard.ts';
 import { sentenceOf } from '../problem.ts';
 import type { Operations } from './operation.ts';
@@ -13,7 +14,6 @@ import { defined, pageOf } from './tenants.ts';
 const base = '/api/v1/tenants/{slug}';
 const tag = 'Documents';
 const maxLines = 1000;
-const maxFiles = 100;
 
 export const addDocuments = ({ add }: Operations, { core }: HttpParts): void => {
   add(
@@ -93,15 +93,7 @@ export const addDocuments = ({ add }: Operations, { core }: HttpParts): void => 
       requireType(c.req.header('content-type'), ['multipart/form-data']);
       const tenantId = c.get('tenant').id;
       const source = found(await core.sources.get(tenantId, params.source), 'source');
-      if (source.kind !== 'upload')
-        throw new AppError(
-          'invalid',
-          `Files can be uploaded to sources of the kind "upload"; this one is "${source.kind}".`,
-        );
-      const files = await filesOf(() => c.req.formData());
-      if (files.length === 0) throw new AppError('invalid', 'Send at least one file.', { at: 'file' });
-      if (files.length > maxFiles) throw new AppError('too-large', `At most ${maxFiles} files at once.`);
-      return c.json(await putFiles(core, tenantId, source.id, files, signal));
+      return c.json(await putFiles(core, source, await formOf(c), signal));
     },
   );
   add(
@@ -268,48 +260,6 @@ const parseLine = (
         ? 'does not fit the schema'
         : [issue.path.join('.'), sentenceOf(issue)].filter((part) => part !== '').join(': '),
   };
-};
-
-const filesOf = async (read: () => Promise<FormData>): Promise<readonly File[]> => {
-  let form: FormData;
-  try {
-    form = await read();
-  } catch (error) {
-    if (isAppError(error)) throw error;
-    throw new AppError('malformed', 'The form cannot be read.', { cause: error });
-  }
-  return [...form.values()].filter((value) => typeof value !== 'string');
-};
-
-/** One unreadable file never stops the others. */
-const putFiles = async (
-  core: Core,
-  tenantId: string,
-  sourceId: string,
-  files: readonly File[],
-  signal: AbortSignal,
-) => {
-  const failed: { id: string; problem: string }[] = [];
-  let upserted = 0;
-  let unchanged = 0;
-  for (const file of files) {
-    const id = file.name.split(/[\\/]/).at(-1)?.trim() || 'file';
-    try {
-      const content = new Uint8Array(await file.arrayBuffer());
-      const { outcome } = await core.documents.put(
-        tenantId,
-        sourceId,
-        { externalId: id, content, ...(file.type === '' ? {} : { mediaType: file.type }) },
-        signal,
-      );
-      if (outcome === 'unchanged') unchanged++;
-      else upserted++;
-    } catch (error) {
-      if (!isAppError(error) || !['unreadable-document', 'too-large', 'invalid'].includes(error.code)) throw error;
-      failed.push({ id, problem: error.message });
-    }
-  }
-  return { upserted, unchanged, failed };
 };
 
 const requireType = (given: string | undefined, allowed: readonly string[]): void => {

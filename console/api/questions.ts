@@ -1,11 +1,6 @@
-import type { Context } from 'hono';
-import { streamSSE } from 'hono/streaming';
 import type { AskInput } from '../../core/core.ts';
-import { AppError } from '../../core/errors.ts';
-import { type AnswerEvent, answerEvents } from '../answer-events.ts';
-import type { Env, HttpParts } from '../guard.ts';
-import { problemOf } from '../problem.ts';
-import { watchAccess } from '../revocation.ts';
+import { streamAnswer } from '../answer-stream.ts';
+import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { found, renderAnswer, renderCitation, renderPassage, renderReceipt, serverTiming } from './render.ts';
 import * as schemas from './schemas.ts';
@@ -60,7 +55,15 @@ export const addQuestions = ({ add }: Operations, parts: HttpParts): void => {
         traceId: c.get('requestId'),
         ...defined({ conversationId: body.conversationId, user: body.user, sources: body.sources }),
       };
-      if (wantsEvents(c.req.header('accept'))) return streamAnswer(c, parts, tenantId, input, signal);
+      if (wantsEvents(c.req.header('accept')))
+        return streamAnswer(c, parts, (hooks) => core.ask(tenantId, input, hooks), signal, {
+          tell: async (event, send) => {
+            if (event.type !== 'done') return send(event.type, { text: event.text });
+            await send('citations', { citations: event.receipt.citations.map(renderCitation) });
+            return send('done', renderAnswer(event.receipt));
+          },
+          fail: (problem, send) => send('error', problem),
+        });
       const receipt = await core.ask(tenantId, input, { signal });
       c.header('Server-Timing', serverTiming(receipt.timingsMs));
       return c.json(renderAnswer(receipt));
@@ -142,53 +145,4 @@ export const addAnswers = ({ add }: Operations, { core }: HttpParts): void => {
       return c.body(null, 204);
     },
   );
-};
-
-/** An error before the first word still gets its own status; one after it becomes the event `error`. */
-const streamAnswer = async (
-  c: Context<Env>,
-  { core, runtime }: HttpParts,
-  tenantId: string,
-  input: AskInput,
-  signal: AbortSignal,
-): Promise<Response> => {
-  const gone = new AbortController();
-  const access = watchAccess(c, runtime);
-  const events = answerEvents(
-    (hooks) => core.ask(tenantId, input, { ...hooks, signal: AbortSignal.any([signal, gone.signal, access.revoked]) }),
-    access.revoked,
-  );
-  const first = await events.next();
-  if (first.done || first.value.type === 'failed') access.stop();
-  if (first.done) throw new AppError('internal', 'The answer ended before it began.');
-  if (first.value.type === 'failed') throw first.value.error;
-
-  const response = streamSSE(c, async (stream) => {
-    stream.onAbort(() => {
-      gone.abort();
-      access.stop();
-    });
-    const send = (event: string, data: unknown) => stream.writeSSE({ event, data: JSON.stringify(data) });
-    for (let next: IteratorResult<AnswerEvent, void> = first; !next.done; next = await events.next()) {
-      const event = next.value;
-      switch (event.type) {
-        case 'status':
-        case 'delta':
-          await send(event.type, { text: event.text });
-          break;
-        case 'done':
-          await send('citations', { citations: event.receipt.citations.map(renderCitation) });
-          await send('done', renderAnswer(event.receipt));
-          break;
-        case 'failed': {
-          const { problem, error } = problemOf(event.error, c.req.path);
-          if (error.code !== 'cancelled') runtime.metrics.count('errors_total', { code: error.code });
-          await send('error', problem);
-        }
-      }
-    }
-    access.stop();
-  });
-  response.headers.set('x-accel-buffering', 'no');
-  return response;
 };

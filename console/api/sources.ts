@@ -1,7 +1,5 @@
-import { streamSSE } from 'hono/streaming';
+import { openEvents } from '../events.ts';
 import type { HttpParts } from '../guard.ts';
-import { problemOf } from '../problem.ts';
-import { watchAccess } from '../revocation.ts';
 import type { Operations } from './operation.ts';
 import { found, renderJob, renderSource } from './render.ts';
 import * as schemas from './schemas.ts';
@@ -156,34 +154,18 @@ export const addJobs = ({ add }: Operations, { core, runtime }: HttpParts): void
       const tenantId = c.get('tenant').id;
       const job = found(await core.jobs.get(tenantId, params.job), 'job');
       if (!wantsEvents(c.req.header('accept'))) return c.json(renderJob(job));
-      const response = streamSSE(c, async (stream) => {
-        // A sync may take longer than any answer, so this follows the connection only.
-        const gone = new AbortController();
-        const access = watchAccess(c, runtime);
-        stream.onAbort(() => gone.abort());
-        let last = job;
-        try {
-          for await (const state of core.jobs.watch(
-            tenantId,
-            job.id,
-            AbortSignal.any([gone.signal, c.req.raw.signal, access.revoked]),
-          )) {
-            last = state;
-            if (stream.aborted) return;
-            await stream.writeSSE({ event: 'progress', data: JSON.stringify(renderJob(state)) });
-          }
-          access.revoked.throwIfAborted();
-          await stream.writeSSE({ event: 'done', data: JSON.stringify(renderJob(last)) });
-        } catch (thrown) {
-          const error = access.revoked.aborted ? access.revoked.reason : thrown;
-          if (!stream.aborted)
-            await stream.writeSSE({ event: 'error', data: JSON.stringify(problemOf(error, c.req.path).problem) });
-        } finally {
-          access.stop();
-        }
-      });
-      response.headers.set('x-accel-buffering', 'no');
-      return response;
+      // A sync may take longer than any answer, so this follows the connection only.
+      const { over, respond } = openEvents(c, runtime);
+      return respond(
+        async (send) => {
+          let last = job;
+          for await (last of core.jobs.watch(tenantId, job.id, AbortSignal.any([over, c.req.raw.signal])))
+            await send('progress', renderJob(last));
+          over.throwIfAborted();
+          await send('done', renderJob(last));
+        },
+        (problem, send) => send('error', problem),
+      );
     },
   );
 };

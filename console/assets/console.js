@@ -8,6 +8,8 @@
     for (const data of root.querySelectorAll('data.number')) data.textContent = figures.format(Number(data.value));
   };
   localise(document);
+  // A form that came back: where something is wrong with it.
+  document.querySelector('[aria-invalid="true"]')?.focus();
   document.addEventListener('htmx:after:swap', () => localise(document));
 
   document.addEventListener('click', (event) => {
@@ -39,6 +41,10 @@
     );
     const send = (files) => {
       if (files.length === 0) return;
+      if ([...files].reduce((sum, { size }) => sum + size, 0) > Number(form.dataset.maxBytes)) {
+        result.textContent = form.dataset.tooMuch;
+        return;
+      }
       const body = new FormData();
       for (const file of files) body.append('files', file);
       const request = new XMLHttpRequest();
@@ -54,11 +60,10 @@
       };
       request.addEventListener('load', () =>
         end(() => {
-          if (request.status !== 200) {
-            result.textContent = form.dataset.failed;
-            return;
-          }
-          result.innerHTML = request.responseText;
+          const isOurs = request.status === 200 || request.getResponseHeader('hx-reswap') !== null;
+          if (isOurs) result.innerHTML = request.responseText;
+          else result.textContent = form.dataset.failed;
+          if (request.status !== 200) return;
           input.value = '';
           if (!result.querySelector('.why')) setTimeout(() => location.reload(), 900);
         }),
@@ -146,9 +151,10 @@
     announce.textContent = page.dataset.working;
     heading.scrollIntoView({ block: 'start' });
 
-    const fail = (sentence) => {
+    const fail = (sentence, ...more) => {
       const note = element('p', 'notice error', sentence);
       note.setAttribute('role', 'alert');
+      note.append(...more);
       answer.replaceChildren(note);
       if (box.value === '') box.value = question;
     };
@@ -170,6 +176,11 @@
         window.htmx?.process(answer);
       },
       failed: ({ text }) => fail(text),
+      signedOut: () => {
+        const way = element('a', '', page.dataset.signIn);
+        Object.assign(way, { href: '/console/sign-in', target: '_blank', rel: 'noopener' });
+        fail(page.dataset.signedOut, ' ', way);
+      },
     };
 
     try {
@@ -190,7 +201,7 @@
   const follow = async (address, body, signal, show) => {
     const response = await fetch(address, { method: 'POST', body, signal, headers: { accept: 'text/event-stream' } });
     if (response.status === 401) {
-      location.assign('/console/sign-in');
+      show.signedOut();
       return true;
     }
     if (!response.headers.get('content-type')?.startsWith('text/event-stream')) {

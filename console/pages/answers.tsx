@@ -22,6 +22,8 @@ export type AnswersFilter = {
 };
 type ListProps = { tenant: Tenant; page: Paged<Receipt>; filter: AnswersFilter };
 
+const isNarrowed = (filter: AnswersFilter): boolean => Object.keys(filter).length > 0;
+
 export const AnswersPage = ({
   shell,
   page,
@@ -34,8 +36,7 @@ export const AnswersPage = ({
   isFirst: boolean;
 }) => {
   const { tenant } = shell;
-  const isFiltered = Object.keys(filter).length > 0;
-  if (page.items.length === 0 && !isFiltered && isFirst) {
+  if (page.items.length === 0 && !isNarrowed(filter) && isFirst) {
     return (
       <Layout shell={shell} title={texts.answers.title}>
         <Empty title={texts.empty.answersTitle} text={texts.empty.answersText}>
@@ -91,11 +92,6 @@ export const AnswersPage = ({
         <button type="submit">{texts.answers.apply}</button>
         <MoreFilters filter={filter} />
       </form>
-      <p class="bar-row">
-        <a href={exportPath(tenant, filter, 'csv')}>{texts.answers.csv}</a>
-        <a href={exportPath(tenant, filter, 'ndjson')}>{texts.answers.ndjson}</a>
-        {isFiltered && <a href={path}>{texts.answers.clear}</a>}
-      </p>
       <AnswersSection tenant={tenant} page={page} filter={filter} />
     </Layout>
   );
@@ -204,8 +200,14 @@ const Verdicts = ({ receipt }: { receipt: Receipt }) => {
   );
 };
 
+/** The list, and what is done with all of it: both change with the filter. */
 export const AnswersSection = (props: ListProps) => (
   <div id="answers">
+    <p class="bar-row">
+      <a href={exportPath(props.tenant, props.filter, 'csv')}>{texts.answers.csv}</a>
+      <a href={exportPath(props.tenant, props.filter, 'ndjson')}>{texts.answers.ndjson}</a>
+      {isNarrowed(props.filter) && <a href={answersPath(props.tenant)}>{texts.answers.clear}</a>}
+    </p>
     {props.page.items.length === 0 ? (
       <p class="muted" role="status">
         {texts.empty.filtered}

@@ -1,13 +1,10 @@
 import type { Context } from 'hono';
-import { streamSSE } from 'hono/streaming';
 import type { AskInput } from '../../core/core.ts';
 import type { Tenant } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
-import { answerEvents } from '../answer-events.ts';
+import { streamAnswer } from '../answer-stream.ts';
 import type { Env, HttpParts } from '../guard.ts';
-import { problemOf } from '../problem.ts';
-import { watchAccess } from '../revocation.ts';
-import { AnswerCard, anchorOf, growingHtml, receiptPath } from './answer-view.tsx';
+import { AnswerCard, growingHtml, receiptPath } from './answer-view.tsx';
 import { AskPage } from './ask.tsx';
 import { nameOfChannel, type Place } from './channels.tsx';
 import { chatPlatforms } from './connections.tsx';
@@ -69,7 +66,7 @@ export const addAskPages = (pages: Pages): void => {
     };
     if (/text\/event-stream/i.test(c.req.header('accept') ?? '')) return streamTurn(c, doors, tenant, input);
     const receipt = await core.ask(tenant.id, input, {
-      signal: AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(120_000)]),
+      signal: AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(askForMs)]),
     });
     return request.to(receiptPath(tenant, receipt.answerId));
   });
@@ -82,58 +79,42 @@ const placeIn = (text: string): Place | undefined => {
   return platform === undefined || channelId === undefined ? undefined : { platform, channelId };
 };
 
+/** Longer than any model call may take. */
+const askForMs = 120_000;
 /** At most one rendering of the growing answer per this time; the last words come with the finished card. */
 const renderEveryMs = 90;
 
-/** A turn as events: `status {text}`, `answer {html}` while it grows, then `done {html, conversationId}` or `failed {text}`. */
-const streamTurn = async (
+/**
+ * A turn as events: `status {text}`, `answer {html}` while it grows, then `done {html, conversationId}` or `failed {text}`.
+ */
+const streamTurn = (
   c: Context<Env>,
   { core, runtime }: HttpParts,
   tenant: Tenant,
   input: AskInput,
 ): Promise<Response> => {
-  const gone = new AbortController();
-  const access = watchAccess(c, runtime);
-  const signal = AbortSignal.any([c.req.raw.signal, gone.signal, access.revoked, AbortSignal.timeout(120_000)]);
-  const events = answerEvents((hooks) => core.ask(tenant.id, input, { ...hooks, signal }), access.revoked);
-  const response = streamSSE(c, async (stream) => {
-    stream.onAbort(() => {
-      gone.abort();
-      access.stop();
-    });
-    const send = (event: string, data: object) => stream.writeSSE({ event, data: JSON.stringify(data) });
-    let markdown = '';
-    let renderedAt = 0;
-    for await (const event of events) {
+  const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(askForMs)]);
+  let markdown = '';
+  let renderedAt = 0;
+  return streamAnswer(c, { runtime }, (hooks) => core.ask(tenant.id, input, hooks), signal, {
+    tell: async (event, send) => {
       switch (event.type) {
         case 'status':
-          await send('status', { text: event.text });
-          break;
+          return send('status', { text: event.text });
         case 'delta': {
           markdown += event.text;
           const now = runtime.clock.now();
-          if (now - renderedAt < renderEveryMs && renderedAt !== 0) break;
+          if (now - renderedAt < renderEveryMs && renderedAt !== 0) return;
           renderedAt = now;
-          await send('answer', { html: growingHtml(markdown) });
-          break;
+          return send('answer', { html: growingHtml(markdown) });
         }
         case 'done':
-          await send('done', {
+          return send('done', {
             html: String(<AnswerCard tenant={tenant} receipt={event.receipt} />),
             conversationId: event.receipt.conversationId,
-            anchor: anchorOf(event.receipt),
           });
-          break;
-        case 'failed': {
-          const { problem, error } = problemOf(event.error, c.req.path);
-          if (error.code === 'internal')
-            runtime.log.error('console ask failed', { requestId: c.get('requestId'), error: String(error.cause) });
-          await send('failed', { text: problem.detail });
-        }
       }
-    }
-    access.stop();
+    },
+    fail: (problem, send) => send('failed', { text: problem.detail }),
   });
-  response.headers.set('x-accel-buffering', 'no');
-  return response;
 };

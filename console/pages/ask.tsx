@@ -2,7 +2,9 @@ import type { Core } from '../../core/core.ts';
 import type { Tenant } from '../../core/domain.ts';
 import { texts } from '../texts.ts';
 import { Empty, Layout, type Shell } from './layout.tsx';
+import { mayPass } from './pages.tsx';
 import type { Option } from './parts/form.tsx';
+import { sourcesPath } from './source-state.tsx';
 
 export const askPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/ask`;
 
@@ -25,6 +27,8 @@ export const AskPage = ({ shell, modes, hasDocuments, channels = [], channel }: 
           data-ask
           data-lost={texts.ask.lost}
           data-stopped={texts.ask.stopped}
+          data-signed-out={texts.ask.signedOut}
+          data-sign-in={texts.ask.signIn}
           data-working={texts.ask.working}
         >
           <div class="intro">
@@ -87,7 +91,13 @@ export const AskPage = ({ shell, modes, hasDocuments, channels = [], channel }: 
           title={texts.empty.documentsTitle}
           text={texts.empty.documentsText(tenant.name)}
           command={texts.empty.documentsCommand(tenant.slug)}
-        />
+        >
+          {mayPass(shell.roles ?? [], 'admin') && (
+            <a class="button primary" href={`${sourcesPath(tenant)}/new`}>
+              {texts.sources.add}
+            </a>
+          )}
+        </Empty>
       )}
     </Layout>
   );

@@ -1,6 +1,22 @@
 import type { Problem } from '../problem.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell } from './layout.tsx';
+import { signInPath } from './sign-in.tsx';
+
+const knownOf = ({ status }: Problem) =>
+  status === 401 || status === 403 || status === 404 || status === 429 ? texts.errors[status] : null;
+
+/** The same in the place of the part of a page that was asked for; what else stands on the page stays. */
+export const ErrorPart = ({ problem }: { problem: Problem }) => (
+  <p class="notice error" role="alert">
+    {knownOf(problem)?.text ?? problem.detail}{' '}
+    {problem.status === 401 && (
+      <a href={signInPath} target="_blank" rel="noopener">
+        {texts.errors.signIn}
+      </a>
+    )}
+  </p>
+);
 
 export const ErrorPage = ({
   shell,
@@ -13,10 +29,7 @@ export const ErrorPage = ({
   requestId: string;
   signIn: string;
 }) => {
-  const known =
-    problem.status === 401 || problem.status === 403 || problem.status === 404 || problem.status === 429
-      ? texts.errors[problem.status]
-      : null;
+  const known = knownOf(problem);
   return (
     <Layout shell={shell} title={known?.heading ?? problem.title}>
       <section class="empty">

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { Gap } from '../../core/core.ts';
 import type { Document, Receipt, Source, Tenant } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
+import { noteFailure } from '../failure.ts';
 import { reachable, tellAskers } from '../tell-askers.ts';
 import { texts } from '../texts.ts';
 import { GapPage, GapsPage, gapsPath, periods, WrittenPage, writtenPath } from './gaps.tsx';
@@ -71,7 +72,11 @@ export const addGapPages = (pages: Pages): void => {
         await request.audit('gap.answer', document.id);
         const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(120_000)]);
         const input = { question, platform: 'console', user: person.userId, traceId: c.get('requestId') } as const;
-        const receipt = await core.ask(tenant.id, input, { signal });
+        const receipt = await core.ask(tenant.id, input, { signal }).catch((thrown: unknown) => {
+          noteFailure(runtime, c, thrown);
+          return null;
+        });
+        if (receipt === null) return request.to(writtenPath(tenant, document), 'untried');
         // As long as the question does not find its answer, it stays open.
         if (receipt.kind === 'answered') await markAll(tenant, gap, 'written');
         return request.to(`${writtenPath(tenant, document)}?answer=${encodeURIComponent(receipt.answerId)}`);

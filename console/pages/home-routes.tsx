@@ -26,8 +26,7 @@ export const addHomePage = (pages: Pages): void => {
         </Layout>,
       );
     }
-    const roles = memberships.filter(({ tenantId }) => tenantId === tenant.id).map(({ role }) => role);
-    const first = isOperator || mayPass(roles, 'viewer') ? 'overview' : 'usage';
+    const first = mayPass(request.rolesIn(tenant.id), 'viewer') ? 'overview' : 'usage';
     return lead(`/console/${encodeURIComponent(tenant.slug)}/${first}`);
   });
 

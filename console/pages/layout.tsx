@@ -19,8 +19,8 @@ export type Shell = {
   readonly done?: DoneKey;
 };
 
-/** htmx without anything that needs eval or an inline style. */
-const htmxConfig = 'includeIndicatorCSS:false, history:true';
+/** htmx without anything that needs eval or an inline style; the way back fetches whole pages, not the parts of swaps. */
+const htmxConfig = 'includeIndicatorCSS:false, history:reload';
 
 export const Layout = ({
   shell,

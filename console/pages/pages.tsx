@@ -2,11 +2,12 @@ import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Context } from 'hono';
 import { csrf } from 'hono/csrf';
 import type { z } from 'zod';
-import type { Membership, Role, Tenant } from '../../core/domain.ts';
+import type { Membership, Role, Tenant, TenantId } from '../../core/domain.ts';
 import { AppError, isAppError } from '../../core/errors.ts';
 import type { Assets } from '../assets.ts';
 import type { Person } from '../auth/auth.ts';
 import { createClientAddress } from '../client-address.ts';
+import { formOf } from '../files.ts';
 import { type Doors, type Env, guard, limitBody, limits, tooMany } from '../guard.ts';
 import { type DeclaredRoute, type Policy, rolesFor } from '../policy.ts';
 import { headersOf, problemOf } from '../problem.ts';
@@ -37,6 +38,8 @@ export type PageRequest = {
   readonly tenant: Tenant;
   /** Roles of the person in the path's tenant; an operator has every right. */
   readonly roles: readonly Role[];
+  /** The same in another tenant. */
+  rolesIn(tenantId: TenantId): readonly Role[];
   /** A parameter of the path. */
   param(name: string): string;
   /** A parameter of the query, trimmed, at most 1,000 characters; absent when empty. */
@@ -134,14 +137,18 @@ export const createPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets,
         return tenant;
       },
       get roles() {
-        return isOperator ? (['operator'] as const) : rolesIn(memberships, request.tenant.id);
+        return request.rolesIn(request.tenant.id);
       },
+      rolesIn: (tenantId) =>
+        isOperator
+          ? ['operator']
+          : memberships.filter((membership) => membership.tenantId === tenantId).map(({ role }) => role),
       param: (name) => c.req.param(name) ?? '',
       query: (name) => {
         const value = c.req.query(name)?.trim().slice(0, 1000);
         return value === '' ? undefined : value;
       },
-      isSwap: c.req.header('hx-request') !== undefined,
+      isSwap: isSwap(c),
       form: () => {
         form ??= formOf(c);
         return form;
@@ -200,6 +207,9 @@ export const createPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets,
   };
 };
 
+/** Whether only a part of a page is asked for. */
+export const isSwap = (c: Context): boolean => c.req.header('hx-request') !== undefined;
+
 const submitOn =
   (c: Context<Env>, form: () => Promise<Form>): Submit =>
   async (schema, { save, again }) => {
@@ -228,9 +238,6 @@ const refusals: ReadonlySet<string> = new Set([
   'address-not-allowed',
 ]);
 
-const rolesIn = (memberships: readonly Membership[], tenantId: string): readonly Role[] =>
-  memberships.filter((membership) => membership.tenantId === tenantId).map(({ role }) => role);
-
 /** The tenants whose pages the person may open, by name; an operator's first hundred. */
 export const tenantsFor = async (
   { core }: Pick<Doors, 'core'>,
@@ -245,14 +252,6 @@ export const tenantsFor = async (
 /** Whether somebody with these roles passes a rule. */
 export const mayPass = (roles: readonly Role[], rule: keyof typeof rolesFor): boolean =>
   roles.some((role) => role === 'operator' || rolesFor[rule].includes(role));
-
-const formOf = async (c: Context): Promise<Form> => {
-  try {
-    return await c.req.formData();
-  } catch (error) {
-    throw new AppError('malformed', 'The form cannot be read.', { cause: error });
-  }
-};
 
 const withDone = (path: string, done: DoneKey): string => `${path}${path.includes('?') ? '&' : '?'}done=${done}`;
 /** Only sentences of ours: the address bar cannot put words on a page. */

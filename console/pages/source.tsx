@@ -1,6 +1,7 @@
 import type { SourceKind } from '../../core/core.ts';
 import type { Document, Job, Source, Tenant } from '../../core/domain.ts';
 import type { Paged } from '../../core/ports/state.ts';
+import { limits } from '../guard.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
@@ -204,12 +205,14 @@ const Dropzone = ({ path }: { path: string }) => (
       enctype="multipart/form-data"
       data-drop
       data-failed={texts.sources.uploadBroke}
+      data-max-bytes={limits.files}
+      data-too-much={texts.sources.tooMuch}
     >
       <label for="files">{texts.sources.dropHint}</label>
       <input id="files" type="file" name="files" multiple required />
       <progress max={100} value={0} aria-label={texts.sources.upload} hidden />
       <button type="submit">{texts.sources.upload}</button>
-      <div data-result></div>
+      <div data-result role="status"></div>
     </form>
   </section>
 );

@@ -1,10 +1,10 @@
-import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import type { SourceInput, SourceKind, SourceProbe } from '../../core/core.ts';
 import type { Document, Job, Source } from '../../core/domain.ts';
-import { AppError, isAppError } from '../../core/errors.ts';
+import { AppError } from '../../core/errors.ts';
+import { openEvents } from '../events.ts';
+import { putFiles } from '../files.ts';
 import { limits } from '../guard.ts';
-import { watchAccess } from '../revocation.ts';
 import { texts } from '../texts.ts';
 import { DocumentPage } from './document.tsx';
 import type { PageRequest, Pages } from './pages.tsx';
@@ -12,8 +12,6 @@ import { type Form, type FormState, formWith, stateOf } from './parts/form.tsx';
 import { Progress, SourcePage, shownProblems } from './source.tsx';
 import { sourcePath, sourcesPath } from './source-state.tsx';
 import { KindsPage, SourceFormPage, SourcesPage } from './sources.tsx';
-
-const fileTypesThatFail: ReadonlySet<string> = new Set(['unreadable-document', 'too-large', 'invalid']);
 
 /** Where documents come from, what became of them, and the documents themselves. */
 export const addSourcePages = (pages: Pages): void => {
@@ -104,8 +102,7 @@ export const addSourcePages = (pages: Pages): void => {
     });
   });
 
-  pages.get('/console/{tenant}/sources/{source}', 'session:viewer', async (request) => {
-    const source = await sourceOf(request);
+  const showSource = async (request: PageRequest, source: Source, problem?: string): Promise<Response> => {
     const cursor = request.query('cursor');
     const [documents, count, jobs] = await Promise.all([
       core.documents.list(
@@ -116,20 +113,25 @@ export const addSourcePages = (pages: Pages): void => {
       core.documents.count(request.tenant.id, source.id),
       lastJobs(source, 10),
     ]);
-    const kind = core.sources.kinds.find((one) => one.kind === source.kind);
     return request.show(
       <SourcePage
         shell={await request.shell('sources')}
         source={source}
-        kind={kind}
+        kind={core.sources.kinds.find(({ kind }) => kind === source.kind)}
         documents={documents}
         count={count}
         jobs={jobs}
         known={await knownIn(jobs[0])}
         publicUrl={pages.doors.config.publicUrl}
+        {...(problem === undefined ? {} : { problem })}
       />,
+      problem === undefined ? 200 : 422,
     );
-  });
+  };
+
+  pages.get('/console/{tenant}/sources/{source}', 'session:viewer', async (request) =>
+    showSource(request, await sourceOf(request)),
+  );
 
   pages.get('/console/{tenant}/sources/{source}/edit', 'session:admin', async (request) => {
     const source = await sourceOf(request);
@@ -211,31 +213,16 @@ export const addSourcePages = (pages: Pages): void => {
     const { c } = request;
     const source = await sourceOf(request);
     const job = (await lastJobs(source, 1))[0];
-    const response = streamSSE(c, async (stream) => {
-      const gone = new AbortController();
-      const access = watchAccess(c, runtime);
-      stream.onAbort(() => gone.abort());
-      const send = (event: string, shown: Job) =>
-        stream.writeSSE({ event, data: JSON.stringify({ html: String(<Progress job={shown} />) }) });
-      try {
-        let last = job;
-        if (job !== undefined)
-          for await (const shown of core.jobs.watch(
-            request.tenant.id,
-            job.id,
-            AbortSignal.any([gone.signal, c.req.raw.signal, access.revoked]),
-          )) {
-            last = shown;
-            if (stream.aborted) return;
-            await send('progress', shown);
-          }
-        if (last !== undefined && !access.revoked.aborted) await send('done', last);
-      } finally {
-        access.stop();
-      }
+    const { over, respond } = openEvents(c, runtime);
+    return respond(async (send) => {
+      const html = (shown: Job) => ({ html: String(<Progress job={shown} />) });
+      if (job === undefined) return;
+      let last = job;
+      for await (last of core.jobs.watch(request.tenant.id, job.id, AbortSignal.any([over, c.req.raw.signal])))
+        await send('progress', html(last));
+      over.throwIfAborted();
+      await send('done', html(last));
     });
-    response.headers.set('x-accel-buffering', 'no');
-    return response;
   });
 
   pages.post(
@@ -243,62 +230,25 @@ export const addSourcePages = (pages: Pages): void => {
     'session:admin',
     async (request) => {
       const source = await sourceOf(request);
-      const files = [...(await request.form()).values()].filter((value) => typeof value !== 'string');
-      const failed: { name: string; problem: string }[] = [];
-      const counts = { upserted: 0, unchanged: 0 };
-      for (const file of files) {
-        if (file.size === 0 && file.name === '') continue;
-        const name = file.name.split(/[\\/]/).at(-1)?.trim() || 'file';
-        try {
-          const { outcome } = await core.documents.put(
-            request.tenant.id,
-            source.id,
-            {
-              externalId: name,
-              content: new Uint8Array(await file.arrayBuffer()),
-              ...(file.type === '' ? {} : { mediaType: file.type }),
-            },
-            request.c.req.raw.signal,
-          );
-          counts[outcome === 'unchanged' ? 'unchanged' : 'upserted']++;
-        } catch (thrown) {
-          if (!isAppError(thrown) || !fileTypesThatFail.has(thrown.code)) throw thrown;
-          failed.push({ name, problem: thrown.message });
-        }
-      }
+      const form = await request.form();
+      const { upserted, unchanged, failed } = await putFiles(core, source, form, request.c.req.raw.signal);
       await request.audit('document.upload', source.id);
-      if (request.isSwap || failed.length > 0) {
-        const result = (
-          <div role="status">
-            <p>{texts.sources.uploaded(counts.upserted, counts.unchanged)}</p>
+      if (request.isSwap)
+        return request.fragment(
+          <div>
+            <p>{texts.sources.uploaded(upserted, unchanged)}</p>
             {failed.length > 0 && <p>{texts.sources.uploadFailed}</p>}
             <ul class="errors">
-              {failed.map(({ name, problem }) => (
+              {failed.map(({ id, problem }) => (
                 <li>
-                  <span class="what">{name}</span> <span class="why">{problem}</span>
+                  <span class="what">{id}</span> <span class="why">{problem}</span>
                 </li>
               ))}
             </ul>
-          </div>
+          </div>,
         );
-        if (request.isSwap) return request.fragment(result);
-        const state = { values: {}, errors: {}, problem: failed.map((one) => `${one.name}: ${one.problem}`).join(' ') };
-        const jobs = await lastJobs(source, 10);
-        return request.show(
-          <SourcePage
-            shell={await request.shell('sources')}
-            source={source}
-            kind={core.sources.kinds.find((one) => one.kind === source.kind)}
-            documents={await core.documents.list(request.tenant.id, { sourceId: source.id }, { limit: 50 })}
-            count={await core.documents.count(request.tenant.id, source.id)}
-            jobs={jobs}
-            known={await knownIn(jobs[0])}
-            publicUrl={pages.doors.config.publicUrl}
-            problem={state.problem}
-          />,
-          422,
-        );
-      }
+      if (failed.length > 0)
+        return showSource(request, source, failed.map(({ id, problem }) => `${id}: ${problem}`).join(' '));
       return request.to(sourcePath(request.tenant, source), 'saved');
     },
     { maxBytes: limits.files },

@@ -35,7 +35,7 @@ export const billing = {
   statement: 'Statement to print',
   ledgerTitle: 'Ledger',
   ledgerLead: 'Every call of a model, with the price that was used. Lines are only ever added.',
-  at: 'Time (UTC)',
+  at: 'Time',
   kind: 'What',
   kinds: {
     question: 'Question',

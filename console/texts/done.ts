@@ -28,6 +28,7 @@ export const done = {
   'role-changed': 'The role is changed. It holds from now on.',
   'member-removed': 'The member is removed.',
   'invitation-removed': 'The invitation is taken back.',
+  untried: 'The answer is saved. Asking the question again did not work just now, so the question stays open.',
   joined: 'Welcome. You have joined.',
   'tenant-deleted': 'The tenant is deleted. What is left of it is being removed.',
   'job-again': 'It was asked for again.',

@@ -102,6 +102,7 @@ export const sources = {
   dropHint: 'Drop files here, or choose them. Markdown, HTML, text, PDF and Word; up to 50 MB in one go.',
   upload: 'Upload',
   uploaded: (upserted: number, unchanged: number) => `${upserted} added or changed, ${unchanged} unchanged.`,
+  tooMuch: 'These are more than 50 MB together. Send them in several goes.',
   uploadBroke: 'The upload did not get through. Nothing of it was lost on your side; please try again.',
   uploadFailed: 'These could not be read:',
   pushHint: 'Send documents to this address with a key that has the scope "ingest":',

@@ -59,6 +59,22 @@ describe('a stream of the API ends', () => {
     expect(text).not.toContain('event: done');
   });
 
+  test('and what fails in the middle of it is noted, and nothing goes on', async () => {
+    harness.core.jobs.watch = async function* (tenantId, id) {
+      const job = await harness.core.jobs.get(tenantId, id);
+      if (job !== null) yield job;
+      throw new Error('the disk is full');
+    };
+    const path = `${base}/jobs/${harness.a.job.id}`;
+    const text = await (await harness.call('GET', path, harness.a.keys.ingest, undefined, streaming)).text();
+    expect(text).toMatch(/event: error\ndata: .*"status":500/);
+    expect(text).not.toContain('the disk is full');
+    expect(harness.runtime.logged).toContainEqual(
+      expect.objectContaining({ event: 'request failed', fields: expect.objectContaining({ code: 'internal' }) }),
+    );
+    expect(harness.runtime.clock.sleeping()).toBe(0);
+  });
+
   test('but not while its key is good, and not because the store cannot be asked', async () => {
     let finish = (): void => undefined;
     harness.core.script = (_input, receipt, hooks) => {

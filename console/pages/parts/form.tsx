@@ -113,6 +113,13 @@ const Field = ({ state, name, label, hint, children }: FieldProps & { children: 
   <div class={`field${state.errors[name] === undefined ? '' : ' wrong'}`}>
     <label for={name}>{label}</label>
     {children}
+    <Notes state={state} name={name} hint={hint} />
+  </div>
+);
+
+/** What `described` refers to. */
+const Notes = ({ state, name, hint }: Omit<FieldProps, 'label'>) => (
+  <>
     {hint !== undefined && (
       <p class="hint" id={`${name}-hint`}>
         {hint}
@@ -123,10 +130,10 @@ const Field = ({ state, name, label, hint, children }: FieldProps & { children: 
         {state.errors[name]}
       </p>
     )}
-  </div>
+  </>
 );
 
-const described = ({ state, name, hint }: FieldProps) => {
+const described = ({ state, name, hint }: Omit<FieldProps, 'label'>) => {
   const ids = [
     ...(hint === undefined ? [] : [`${name}-hint`]),
     ...(state.errors[name] === undefined ? [] : [`${name}-error`]),
@@ -203,24 +210,20 @@ export const CheckField = ({ state, name, label, hint }: FieldProps) => (
       name={name}
       type="checkbox"
       checked={valueIn(state, name) !== ''}
-      {...described({ state, name, label, hint })}
+      {...described({ state, name, hint })}
     />
     <label for={name}>{label}</label>
-    {hint !== undefined && (
-      <p class="hint" id={`${name}-hint`}>
-        {hint}
-      </p>
-    )}
+    <Notes state={state} name={name} hint={hint} />
   </div>
 );
 
 /** Several of a list, as boxes; the schema's field is an array. */
 export const ChooseField = ({ state, name, label, hint, options }: FieldProps & { options: readonly Option[] }) => {
   const chosen = new Set(state.values[name] ?? []);
+  const { 'aria-invalid': _, ...notes } = described({ state, name, hint });
   return (
-    <fieldset class={`field${state.errors[name] === undefined ? '' : ' wrong'}`}>
+    <fieldset class={`field${state.errors[name] === undefined ? '' : ' wrong'}`} {...notes}>
       <legend>{label}</legend>
-      {hint !== undefined && <p class="hint">{hint}</p>}
       <div class="choices">
         {options.map((option) => (
           <label class="choice">
@@ -229,7 +232,7 @@ export const ChooseField = ({ state, name, label, hint, options }: FieldProps & 
           </label>
         ))}
       </div>
-      {state.errors[name] !== undefined && <p class="error">{state.errors[name]}</p>}
+      <Notes state={state} name={name} hint={hint} />
     </fieldset>
   );
 };

@@ -17,7 +17,7 @@ beforeAll(async () => {
   await ask('Who is the president of Atlantis?', 'u2');
   const judge = { rating: 'down' as const, comment: 'Too <old>', user: 'u1' };
   await real.core.answers.feedback(tenantId, first.answerId, judge);
-}, 30_000);
+});
 afterAll(() => real.close());
 
 const ask = (question: string, user: string) =>
@@ -53,6 +53,27 @@ describe('the list of answers', () => {
     const text = await (await get('?rating=down')).text();
     expect(text).toContain('Did not help 1');
     expect(text).toContain('1 comment');
+  });
+
+  test('that takes the place of another leads to the export of what it shows', async () => {
+    const swapped = await real.app.request('/console/acme/answers?outcome=answered', {
+      headers: { cookie: viewer, 'hx-request': 'true' },
+    });
+    const part = await swapped.text();
+    expect(part).not.toContain('<html');
+    expect(part).toContain('/console/acme/answers/export?outcome=answered&amp;format=csv');
+    expect(part).toContain('href="/console/acme/answers"');
+  });
+
+  test('that cannot be had says so in its place', async () => {
+    const refused = await real.app.request('/console/acme/answers?from=nonsense', {
+      headers: { cookie: viewer, 'hx-request': 'true' },
+    });
+    expect([refused.status, refused.headers.get('hx-reswap')]).toEqual([422, 'innerHTML']);
+    expect(await refused.text()).toMatch(/^<p class="notice error" role="alert">/);
+    const signedOut = await real.app.request('/console/acme/answers', { headers: { 'hx-request': 'true' } });
+    expect(signedOut.status).toBe(401);
+    expect(await signedOut.text()).toMatch(/^<p .*href="\/console\/sign-in" target="_blank"/);
   });
 
   test('leaves as CSV and NDJSON, as it is filtered', async () => {

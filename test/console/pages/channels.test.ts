@@ -19,7 +19,7 @@ beforeAll(async () => {
   foreign = (await real.furnish('globex')).push.id;
   admin = await real.signIn('admin', tenantId);
   viewer = await real.signIn('viewer', tenantId);
-}, 30_000);
+});
 afterAll(() => real.close());
 
 const base = '/console/acme/channels';

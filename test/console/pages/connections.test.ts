@@ -34,7 +34,7 @@ beforeAll(async () => {
   admin = await real.signIn('admin', tenantId);
   viewer = await real.signIn('viewer', tenantId);
   operator = await real.signIn('operator', null);
-}, 30_000);
+});
 afterAll(() => real.close());
 
 const base = '/console/acme/connections';

@@ -1,4 +1,6 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { texts } from '../../../console/texts.ts';
+import { AppError } from '../../../core/errors.ts';
 import { openReal, type Real } from '../real.ts';
 
 let real: Real;
@@ -11,7 +13,7 @@ beforeAll(async () => {
   tenantId = (await real.furnish('acme')).tenant.id;
   admin = await real.signIn('admin', tenantId);
   viewer = await real.signIn('viewer', tenantId);
-}, 30_000);
+});
 afterAll(() => real.close());
 
 const base = '/console/acme/gaps';
@@ -53,6 +55,16 @@ test('open questions are grouped; an answer is written, becomes a document, and 
   expect(await page(base)).not.toContain('bicycle');
   expect((await get(gap)).status).toBe(404);
   expect((await real.core.auditTrail(tenantId, { q: 'gap.answer' }, { limit: 5 })).items).toHaveLength(1);
+});
+
+test('an answer is kept although the question cannot be tried again', async () => {
+  const { answerId } = await ask('Which gate is open at night?', 'u1');
+  const trying = vi.spyOn(real.core, 'ask').mockRejectedValue(new AppError('model-failed', 'The model is away.'));
+  const saved = await post(`${base}/${answerId}/answer`, { question: 'Which gate?', answer: 'The north gate.' });
+  trying.mockRestore();
+  expect(saved.status).toBe(303);
+  expect(await page(saved.headers.get('location') ?? '')).toContain(texts.done.untried);
+  expect(await page(base), 'stays open').toContain('Which gate is open at night?');
 });
 
 test('a group that needs no answer is put aside, until it is asked again', async () => {

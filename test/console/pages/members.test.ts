@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createSendMail } from '../../../console/mail.ts';
+import { texts } from '../../../console/texts.ts';
 import type { Role, Tenant } from '../../../core/domain.ts';
 import { type SmtpServer, startSmtpServer } from '../../fakes/smtp-server.ts';
 import { openReal, type Real } from '../real.ts';
@@ -138,6 +139,8 @@ describe('an invitation', () => {
     expect((await visitor.post(link, { password: 'long enough for this' })).status).toBe(422);
     const joined = await visitor.post(link, { name: 'New', password: 'long enough for this' });
     expect(joined.headers.get('location')).toBe(`/console?tenant=${tenant.slug}&done=joined`);
+    const home = await visitor.get(joined.headers.get('location') ?? '');
+    expect(await (await visitor.get(home.headers.get('location') ?? '')).text()).toContain(texts.done.joined);
     expect((await visitor.get(`/console/${tenant.slug}/usage`)).status).toBe(200);
     expect((await visitor.get(`/console/${tenant.slug}/answers`)).status).toBe(403);
     expect((await createVisitor(real.app).post(link, { name: 'Twice', password: 'long enough for this' })).status).toBe(

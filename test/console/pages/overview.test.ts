@@ -11,7 +11,7 @@ beforeAll(async () => {
   tenantId = (await real.furnish('acme')).tenant.id;
   owner = await real.signIn('owner', tenantId);
   viewer = await real.signIn('viewer', tenantId);
-}, 30_000);
+});
 afterAll(() => real.close());
 
 const ask = (question: string) =>

@@ -21,7 +21,7 @@ beforeAll(async () => {
   admin = await real.signIn('admin', tenantId);
   viewer = await real.signIn('viewer', tenantId);
   real.core.reindex.workHere();
-}, 30_000);
+});
 afterAll(() => real.close());
 
 const base = '/console/acme/sources';
@@ -159,6 +159,24 @@ describe('documents', () => {
     const { items } = await real.core.documents.list(tenantId, { sourceId: source.id }, { limit: 10 });
     expect(items.find(({ externalId }) => externalId === 'lunch.md')).toMatchObject({ chunkCount: 1 });
     expect(items.find(({ externalId }) => externalId === 'broken.pdf')?.problem).toMatch(/damaged/);
+  });
+
+  test('files are not taken by a source that fetches its documents itself, nor are none of them a success', async () => {
+    const upload = async (source: Source, ...files: File[]) => {
+      const body = new FormData();
+      for (const file of files) body.append('files', file);
+      const headers = { cookie: admin, origin: 'http://localhost:3000' };
+      return real.app.request(`${base}/${source.id}/files`, { method: 'POST', headers, body });
+    };
+    const folder = await addFolder('Not for files');
+    await settled(folder);
+    const before = await real.core.documents.count(tenantId, folder.id);
+    expect((await upload(folder, new File(['# Lunch'], 'lunch.md'))).status).toBe(422);
+    expect(await real.core.documents.count(tenantId, folder.id)).toBe(before);
+    const files = await named('Files');
+    expect((await upload(files, new File([], ''))).status).toBe(422);
+    const many = Array.from({ length: 101 }, (_, at) => new File(['# One'], `${at}.md`));
+    expect((await upload(files, ...many)).status).toBe(413);
   });
 
   test('one is shown with its passages and forgotten only when that was confirmed', async () => {
