@@ -70,6 +70,9 @@ const kindOf = (question: string): Kind => {
   if (
     /^\W*(how (many|much|long|often|old|big|large|far|fast)|when|what time|which (port|version|number)|wie (viel|lange|oft|hoch)|wann|combien|cuánt|quanto)/i.test(
       question,
+    ) ||
+    /^\W*(what|was|wie) .*\b(price|cost|costs|fee|rate|limit|maximum|minimum|deadline|kostet|kosten|preis|teuer|frist)\b/i.test(
+      question,
     )
   )
     return 'amount';
@@ -116,6 +119,7 @@ const weigher = ({ terms, totalChunks, own }: QuestionTerms): Weigh => {
 const bestSpan = (passage: Passage, rank: number, weigh: Weigh, kind: Kind): Span | null => {
   const units = unitsOf(passage.text);
   const outer = weigh.among([passage.title, ...passage.headingPath].join('\n'));
+  const tells = telling(units, weigh);
   let inner: ReadonlySet<string> = new Set();
   let before: Scored | null = null;
   const scored = units.map((unit): Scored => {
@@ -127,12 +131,30 @@ const bestSpan = (passage: Passage, rank: number, weigh: Weigh, kind: Kind): Spa
     const near = nearby(unit, before, weigh);
     const around = new Set([...outer, ...inner, ...near].filter((term) => !own.has(term)));
     const score =
-      weigh.of(own) + 0.55 * weigh.of(around) + manner(unit, kind) - (weigh.misses(own) ? 0.3 : 0) - 0.03 * rank;
+      weigh.of(own) +
+      0.55 * weigh.of(around) +
+      0.1 * tells(own) +
+      manner(unit, kind) -
+      (weigh.misses(own) ? 0.3 : 0) -
+      0.03 * rank;
     before = { unit, own, score, covers: new Set([...own, ...around]) };
     return before;
   });
   const best = scored.reduce<Scored | null>((top, each) => (each.score > (top?.score ?? 0) ? each : top), null);
   return best === null ? null : grow(passage, units, best, scored, kind);
+};
+
+/**
+ * Where every line speaks of parcels and their cost, the one that says "express" is the one that was asked for: the share
+ * of the terms that a unit holds, each counting by how few units of its passage hold it.
+ */
+const telling = (units: readonly Unit[], weigh: Weigh): ((own: ReadonlySet<string>) => number) => {
+  const holders = new Map<string, number>();
+  for (const unit of units) for (const term of weigh.in(unit)) holders.set(term, (holders.get(term) ?? 0) + 1);
+  const sum = (terms: Iterable<string>): number =>
+    [...terms].reduce((total, term) => total + 1 / (holders.get(term) ?? 1), 0);
+  const mass = sum(holders.keys()) || 1;
+  return (own) => sum(own) / mass;
 };
 
 /** A row means what its head says; a sentence that begins with "it" speaks of what the one before it named. */
@@ -212,8 +234,9 @@ const grow = (passage: Passage, units: readonly Unit[], best: Scored, scored: re
       end - first.start < 260 &&
       next.words.length < 260
     ) {
+      // Beside the amount that was asked for, the next one would only be taken for it.
       const worth =
-        (scored[at + 1]?.score ?? 0) >= 0.6 * best.score ||
+        (kind !== 'amount' && (scored[at + 1]?.score ?? 0) >= 0.6 * best.score) ||
         /^(it|this|these|they|that|then|otherwise|however|if|but|after|sie|es|dies|dann)\b/i.test(next.words);
       if (worth) end = next.end;
     }

@@ -53,6 +53,28 @@ const promptOf = (request: ChatRequest): string => request.messages.map((message
 const echoChat = () => createScriptedChat((request) => echo(promptOf(request)));
 
 describe('without a chat model', () => {
+  it.each([
+    ['How much does an express parcel cost?', 'An express parcel is 9 euros and arrives the next day.'],
+    ['What does a standard parcel cost?', 'A standard parcel costs 5 euros.'],
+    ['What is the price of the Team plan?', '| Team | 25 euros | 10 |'],
+    ['Was kostet ein Besuch im Museum?', 'Der Eintritt zum Museum kostet bei einem Besuch 7 Euro.'],
+  ])('quotes the amount that is asked for and no other: %s', async (asked, quote) => {
+    const prices = [
+      ...chunksOf('Parcels', [
+        'A standard parcel costs 5 euros. An express parcel is 9 euros and arrives the next day. Insurance costs 2 euros for every parcel.',
+      ]),
+      ...chunksOf('Plans', [
+        '| Plan | Price per month | Seats |\n|---|---|---|\n| Basic | 10 euros | 3 |\n| Team | 25 euros | 10 |',
+        'The Team plan can be cancelled at any time. The price of the Basic plan will rise in May.',
+      ]),
+      ...chunksOf('Museum', [
+        'Der Besuch im Museum ist immer ein Erlebnis. Der Eintritt zum Museum kostet bei einem Besuch 7 Euro. Ein Plakat kostet 12 Euro.',
+      ]),
+    ];
+    const { citations } = await createWorld(prices).ask(asked);
+    expect(citations[0]?.quote).toBe(quote);
+  });
+
   it('quotes the sentence that answers, with its footnote, and says that it is a quote', async () => {
     const receipt = await createWorld(handbook).ask('How many days of annual leave do full-time employees get?');
     expect(receipt).toMatchObject({ kind: 'answered', reasonCode: 'answered', model: 'extractive', cached: false });
