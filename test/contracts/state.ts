@@ -915,6 +915,10 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.outbox.get(tenant.id, 'o1')).toMatchObject({ state: 'sent', postedIds: ['p1', 'p2'] });
         expect(await state.receipts.get(tenant.id, receipt.answerId)).toEqual(receipt);
         expect(await state.conversations.turns(tenant.id, 'v', 9)).toEqual(pair);
+        // Swept with all that was posted for it: a delivery of the same name begins anew.
+        await state.maintenance.sweep(now + 91 * day);
+        expect(await state.outbox.get(tenant.id, 'o1')).toBeNull();
+        expect((await state.outbox.open(tenant.id, 'o1', 'a2', now + 91 * day)).postedIds).toEqual([]);
       });
     });
 

@@ -72,7 +72,10 @@ const narrowedBy = (
     ['channel_id = ?', channelId],
     ['member_id = ?', memberId],
     // In JSON a quotation mark of somebody's comment has a backslash before it, so this is never part of one.
-    [`instr(record ->> '$.feedback', ?) > 0`, rating === undefined ? undefined : `"rating":"${rating}"`],
+    [
+      `json_array_length(record, '$.feedback') > 0 AND instr(record ->> '$.feedback', ?) > 0`,
+      rating === undefined ? undefined : `"rating":"${rating}"`,
+    ],
     ['seq IN (SELECT rowid FROM receipts_text WHERE receipts_text MATCH ?)', match ?? undefined],
     [
       `NOT EXISTS (

@@ -65,15 +65,10 @@ const sweep = (sql: Sql, now: number): undefined | Unfinished => {
     ),
     trim(sql, 'threads', 'key', 'ready = 0 AND served_at <= ?1 AND lease_until <= ?1', now - inboxFor),
     dropSentText(sql, now - textFor),
-    trim(sql, 'outbox', 'seq', 'opened_at <= ?', now - outboxFor),
-    trim(
-      sql,
-      'outbox_posted',
-      'seq',
-      'NOT EXISTS (SELECT 1 FROM outbox WHERE outbox.tenant_id = outbox_posted.tenant_id AND outbox.id = outbox_posted.outbox_id)',
-    ),
+    trimOutbox(sql, now - outboxFor),
     trim(sql, 'notices', 'seq', 'created_at <= ?', now - noticesFor),
-    trim(sql, 'jobs', 'id', `finished_at <= ? AND state IN ('done', 'failed')`, now - jobsFor),
+    // The plus: by when they ended, not through all that ever did.
+    trim(sql, 'jobs', 'id', `finished_at <= ? AND +state IN ('done', 'failed')`, now - jobsFor),
     trim(sql, 'leases', 'key', `key >= 'instance:' AND key < 'instance;' AND lease_until <= ?`, now - day),
     ...retained(sql, now),
   ];
@@ -141,6 +136,19 @@ const withoutText = ({ feedback, mentions: _, ...event }: InboundEvent): Inbound
 
 const withoutComment = <T extends { readonly comment?: string }>({ comment: _, ...rest }: T): Omit<T, 'comment'> =>
   rest;
+
+/** With what was posted for each: that is never looked for by itself, there being as much of it as of answers. */
+const trimOutbox = (sql: Sql, before: number): boolean => {
+  const old = sql.all<{ readonly seq: number; readonly tenantId: string; readonly id: string }>(
+    `SELECT seq, tenant_id AS tenantId, id FROM outbox WHERE opened_at <= ? LIMIT ${stepRows}`,
+    before,
+  );
+  for (const { seq, tenantId, id } of old) {
+    sql.run('DELETE FROM outbox_posted WHERE tenant_id = ? AND outbox_id = ?', tenantId, id);
+    sql.run('DELETE FROM outbox WHERE seq = ?', seq);
+  }
+  return old.length === stepRows;
+};
 
 const dropSentText = (sql: Sql, before: number): boolean =>
   sql.run(
@@ -221,13 +229,13 @@ const renameLedger = (sql: Sql, tenantId: string, memberId: string, pseudonym: s
 /** What the person said about answers to others: the verdict stays, the words and the name go. */
 const forgetVerdicts = (sql: Sql, tenantId: string, memberId: string): boolean => {
   const rows = sql.all<Recorded & { readonly seq: number }>(
-    `SELECT seq, record FROM receipts
-     WHERE tenant_id = ?1 AND instr(record, ?3) > 0
+    `SELECT seq, record FROM receipts INDEXED BY receipts_judged
+     WHERE tenant_id = ?1 AND json_array_length(record, '$.feedback') > 0 AND instr(record, ?3) > 0
        AND EXISTS (SELECT 1 FROM json_each(record, '$.feedback') AS verdict WHERE verdict.value ->> '$.user' = ?2)
      LIMIT ${stepRows}`,
     tenantId,
     memberId,
-    // Cheap, and most receipts end here: no JSON is read of what does not name the person at all.
+    // Cheap, and most end here: no JSON is read of what does not name the person at all.
     JSON.stringify(memberId),
   );
   for (const row of rows) {

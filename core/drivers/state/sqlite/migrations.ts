@@ -258,4 +258,14 @@ CREATE TABLE retention_runs (
 ) STRICT, WITHOUT ROWID;
 `,
   },
+  {
+    step: 9,
+    name: 'what sweeping and forgetting look for',
+    // Each was looked for among all rows of a tenant, on the one thread that writes.
+    sql: `
+CREATE INDEX receipts_judged ON receipts (tenant_id, at, answer_id) WHERE json_array_length(record, '$.feedback') > 0;
+CREATE INDEX inbox_text_of ON inbox (tenant_id) WHERE state = 'settled' AND stripped = 0;
+CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+`,
+  },
 ];
