@@ -4,6 +4,7 @@ import { type Call, type Door, renderJson, type Terminal, UsageError, type Verb,
 import { ask } from './verbs/ask.ts';
 import { backup } from './verbs/backup.ts';
 import { chat } from './verbs/chat.ts';
+import { discordInviteVerb } from './verbs/discord-invite.ts';
 import { doctor } from './verbs/doctor.ts';
 import { ingest } from './verbs/ingest.ts';
 import { keyCreate } from './verbs/key-create.ts';
@@ -31,6 +32,7 @@ export const verbs: readonly Verb[] = [
   keyCreate,
   signIn,
   slackManifestVerb,
+  discordInviteVerb,
   teamsPackageVerb,
 ];
 

@@ -196,6 +196,7 @@ export const texts = {
     'channel-off': 'The bot is switched off in this channel.',
     duplicate: 'The platform sent it twice; the first one counted.',
     'unknown-workspace': 'The workspace belonged to no tenant when it came.',
+    'which-workspace': 'Its author shares several workspaces with the bot, and was asked which one is meant.',
     superseded: 'It was edited or deleted before it was answered.',
     'question-deleted': 'The question was deleted, and its answer with it.',
     'feedback-stored': 'A verdict was noted.',

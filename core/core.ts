@@ -8,6 +8,7 @@ import type {
   Connection,
   Document,
   GapMark,
+  Home,
   InboundEvent,
   InboundKind,
   Job,
@@ -351,6 +352,11 @@ export type People = {
   /** Shown to the member; typed on another platform it links the two. */
   offerCode(tenantId: TenantId, memberId: string): Promise<{ readonly code: string; readonly expiresAt: number }>;
   redeem(tenantId: TenantId, code: string, memberId: string): Promise<'linked' | 'own' | 'unknown'>;
+  /**
+   * By an e-mail address that the member's platform vouches for: linked to the member of the tenant who was found to have
+   * it before, else kept (as a hash, for a month) for the one who comes next.
+   */
+  linkByAddress(tenantId: TenantId, memberId: string, address: string): Promise<'linked' | 'noted'>;
   unlink(tenantId: TenantId, memberId: string): Promise<boolean>;
   /** All identities of the person: texts go, the ledger keeps an unlinkable id. */
   forget(tenantId: TenantId, memberId: string): Promise<void>;
@@ -359,6 +365,16 @@ export type Person = {
   readonly id: string;
   /** All of them, ordered. */
   readonly memberIds: readonly string[];
+};
+
+/** Direct messages that come from no workspace: whose they are. Made in core/tenancy/homes.ts. */
+export type Homes = {
+  /** Those among which the author has to choose; none where all of them are one tenant's. */
+  choices(event: InboundEvent): Promise<readonly Home[]>;
+  /** Null: nobody's, or several tenants' and the author has not said which. */
+  tenantOf(event: InboundEvent): Promise<Tenant | null>;
+  /** Remembers what the author said. Null: that is none of the event's homes, or nobody's. */
+  choose(event: InboundEvent, workspaceId: string): Promise<(Home & { readonly tenant: Tenant }) | null>;
 };
 
 /** Questions that are one question, asked in several ways. */

@@ -29,11 +29,12 @@ import type { Sealer } from './security/seal.ts';
 import { createChannels, effectiveRules } from './tenancy/channels.ts';
 import { createConnections } from './tenancy/connections.ts';
 import { createGreeting } from './tenancy/greeting.ts';
+import { createHomes } from './tenancy/homes.ts';
 import { createKeys } from './tenancy/keys.ts';
 import { createMembers } from './tenancy/members.ts';
 import { createPeople } from './tenancy/people.ts';
 import { rememberChannels } from './tenancy/remember.ts';
-import { createResolveTenant } from './tenancy/resolve-tenant.ts';
+import { createOwnerOf, createResolveTenant } from './tenancy/resolve-tenant.ts';
 import { createTenants, requireSources, requireTenant } from './tenancy/tenants.ts';
 
 export type CoreParts = {
@@ -75,6 +76,14 @@ export const createCore = (parts: CoreParts): Core => {
     greeting: createGreeting({ state, defaultTenant: parts.defaultTenant }),
   };
   const people = createPeople({ state, runtime });
+  const ownerOf = createOwnerOf({
+    state,
+    connections,
+    runtime,
+    defaultTenant: parts.defaultTenant,
+    defaultWorkspaces: parts.defaultWorkspaces,
+  });
+  const homes = createHomes({ state, ownerOf });
   const channels = rememberChannels(state.channels, runtime.clock, channelRulesForMs);
   const conversations: Conversations = createConversations({
     state: { ...state, channels },
@@ -85,13 +94,8 @@ export const createCore = (parts: CoreParts): Core => {
     workspaces: connections,
     people,
     readFile: ingest.readFile,
-    resolveTenant: createResolveTenant({
-      state,
-      connections,
-      runtime,
-      defaultTenant: parts.defaultTenant,
-      defaultWorkspaces: parts.defaultWorkspaces,
-    }),
+    homes,
+    resolveTenant: createResolveTenant({ ownerOf, homes }),
     rules: async (tenant, platform, channelId) =>
       effectiveRules(tenant, await channels.get(tenant.id, platform, channelId)),
   });

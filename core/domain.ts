@@ -223,10 +223,13 @@ export type Attachment = {
 export type Mention = { readonly kind: 'person' | 'channel'; readonly id: string; readonly name?: string };
 
 /** What people can tell the bot to do. `ask` asks; the others are about the bot itself. */
-export type CommandName = 'ask' | 'help' | 'settings' | 'connect' | 'check-up' | 'link' | 'forget-me';
+export type CommandName = 'ask' | 'help' | 'settings' | 'connect' | 'check-up' | 'link' | 'switch' | 'forget-me';
 
-/** Buttons under an answer, or while it is being written. */
-export type ActionName = 'stop' | 'publish' | 'solved' | 'human';
+/** Buttons under an answer, or while it is being written; `choose` stands under the question which workspace is meant. */
+export type ActionName = 'stop' | 'publish' | 'solved' | 'human' | 'choose';
+
+/** A workspace that a direct message may be meant for, and what people call it. */
+export type Home = { readonly workspaceId: string; readonly name?: string };
 
 /** How a person belongs to the organisation; absent where the platform does not say. */
 export type Standing = 'member' | 'guest' | 'outsider';
@@ -236,7 +239,12 @@ export type InboundEvent = {
   readonly platform: PlatformName;
   /** Slack team, Discord guild (or `dm`), Teams tenant. */
   readonly workspaceId: string;
-  /** The channel, for rules and allowances. */
+  /**
+   * A direct message that comes from no workspace: those that its author shares with the bot, as the platform says now.
+   * Whose documents answer is then for the author to choose, never for us to guess.
+   */
+  readonly homes?: readonly Home[];
+  /** The channel, for rules and allowances; `workspace` where a whole workspace was joined or left. */
   readonly channelId: string;
   /** The thread; events of one thread are worked off in order. */
   readonly threadId: string;
@@ -271,11 +279,22 @@ export type InboundEvent = {
   readonly deadline?: number;
   /** Edit, delete, feedback, action: the message that it is about. */
   readonly targetMessageId?: string;
+  /** Kind `edit`: no edit but a deletion that was taken back; the words are there again. */
+  readonly restored?: boolean;
   readonly feedback?: { readonly rating: 'up' | 'down'; readonly comment?: string; readonly answerId?: string };
   /** Kind `command`; `text` is what follows the command's name. `private`: the person wants the answer for themselves. */
   readonly command?: { readonly name: CommandName; readonly private?: boolean };
-  /** Kind `action`. `stop` names the delivery that is being written, the others the answer they stand under. */
-  readonly action?: { readonly name: ActionName; readonly deliveryId?: string; readonly answerId?: string };
+  /**
+   * Kind `action`. `stop` names the delivery that is being written, `choose` the workspace and the message that waits for
+   * the choice, the others the answer they stand under.
+   */
+  readonly action?: {
+    readonly name: ActionName;
+    readonly deliveryId?: string;
+    readonly answerId?: string;
+    readonly workspaceId?: string;
+    readonly messageId?: string;
+  };
   /** What the platform driver needs to answer; serialisable, opaque to the core. */
   readonly handle: Readonly<Record<string, unknown>>;
 };
@@ -296,6 +315,7 @@ export type ReasonCode =
   | 'empty' // nothing that could be a question
   | 'too-long'
   | 'unknown-workspace'
+  | 'which-workspace' // its author is in several, and was asked which one is meant
   | 'superseded' // edited or deleted before it was answered
   | 'question-deleted'
   | 'feedback-stored'

@@ -57,6 +57,7 @@ export const commands: readonly Readonly<Record<string, unknown>>[] = [
         name: 'code',
         description: 'The code from elsewhere',
       }),
+      about('switch', 'In direct messages: which server’s documents I answer from'),
       about('forget-me', 'Forget what you asked', { name: 'confirm', description: 'Say yes if you mean it' }),
     ],
     ...everywhere,
@@ -71,6 +72,7 @@ export const commandNames: ReadonlySet<string> = new Set<CommandName>([
   'connect',
   'check-up',
   'link',
+  'switch',
   'forget-me',
 ]);
 

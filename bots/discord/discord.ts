@@ -15,7 +15,14 @@ import { channelPermissions, inviteUrl, mayManageChannel, mayManageServer, serve
 import { parsePostedId, removeAt } from './place.ts';
 import { discordRoutes } from './routes.ts';
 import { openDiscordSink, type SinkPace } from './sink.ts';
-import { createDirect, downloadFromDiscord, earlierOnDiscord, sayOnDiscord, whisperOnDiscord } from './speak.ts';
+import {
+  askHomeOnDiscord,
+  createDirect,
+  downloadFromDiscord,
+  earlierOnDiscord,
+  sayOnDiscord,
+  whisperOnDiscord,
+} from './speak.ts';
 import { importPublicKey } from './verify.ts';
 
 export type DiscordOptions = {
@@ -131,6 +138,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
       }),
     say: (to, words, signal) => sayOnDiscord(speaking, to, words, signal),
     whisper: (event, markdown, signal) => whisperOnDiscord(speaking, event, markdown, signal),
+    askHome: (event, markdown, homes, signal) => askHomeOnDiscord(speaking, event, markdown, homes, signal),
     earlier: (event, limit, signal) => earlierOnDiscord(speaking, event, limit, signal),
     download: (_event, attachment, maxBytes, signal) =>
       downloadFromDiscord(attachment, maxBytes, signal, options.apiUrl),

@@ -1,10 +1,12 @@
 import type { InboundEvent } from '../../core/domain.ts';
-import { AppError } from '../../core/errors.ts';
 import type { Received } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { type DiscordApi, isRecord, textOf } from './api.ts';
+import { bounded } from './bounded.ts';
 import type { Channels } from './channels.ts';
-import { type Heard, hearInteraction } from './interactions.ts';
+import { createHomes, type Home } from './homes.ts';
+import type { Heard } from './interaction.ts';
+import { hearInteraction } from './interactions.ts';
 import {
   addressOf,
   membershipEvent,
@@ -44,9 +46,6 @@ export type Hearing = {
 
 /** Discord waits three seconds for the first reply to an interaction. */
 const replyWithinMs = 2500;
-const rememberedMs = 600_000;
-/** A person with the bot in more servers than this in common is asked to ask there. */
-const homesLookedAt = 10;
 
 export const createHearing = (parts: HearingParts): Hearing => {
   const { api, channels, runtime } = parts;
@@ -55,11 +54,10 @@ export const createHearing = (parts: HearingParts): Hearing => {
   const roles = new Map<string, string>();
   /** Servers whose roles are known. */
   const looked = new Set<string>();
-  const guilds = new Set<string>();
   /** Servers that were ours when the session began: their GUILD_CREATE is no news. */
   const before = new Set<string>();
   const ours = bounded<true>(20_000);
-  const homes = bounded<{ readonly workspaceId: string; readonly isMember: boolean; readonly until: number }>(10_000);
+  const homes = createHomes(api, clock);
   let waiting = 0;
 
   const self = (guild: string | null): Self => ({ userId, roleId: guild === null ? null : (roles.get(guild) ?? null) });
@@ -93,59 +91,20 @@ export const createHearing = (parts: HearingParts): Hearing => {
 
   // ── where a message stands ────────────────────────────────────────────────────────────────────────────────────────
 
-  const guildsOfBot = async (): Promise<readonly string[]> => {
-    if (guilds.size > 0) return [...guilds];
-    const result = await api.call('get', '/users/@me/guilds', { signal: AbortSignal.timeout(replyWithinMs) });
-    const list = result.ok && Array.isArray(result.data) ? (result.data as readonly unknown[]) : [];
-    for (const guild of list) guilds.add(textOf(guild, 'id') ?? '');
-    return [...guilds];
-  };
-
-  /** A direct message comes from no server: it belongs to the one that the person and the bot share, if it is one. */
-  const homeOf = async (person: string): Promise<{ readonly workspaceId: string; readonly isMember: boolean }> => {
-    const known = homes.get(person);
-    if (known !== undefined && known.until > clock.now()) return known;
-    const nowhere = { workspaceId: 'dm', isMember: false };
-    try {
-      const candidates = await guildsOfBot();
-      if (candidates.length === 0 || candidates.length > homesLookedAt) return nowhere;
-      const signal = AbortSignal.timeout(replyWithinMs);
-      const found = await Promise.all(
-        candidates.map(async (guild) => {
-          const member = await api.call('get', `/guilds/${guild}/members/${person}`, { signal });
-          if (!member.ok && member.status !== 404 && member.status !== 403)
-            throw new AppError('platform-failed', 'Discord did not say who is a member.');
-          return member.ok ? [guild] : [];
-        }),
-      );
-      const [only, ...others] = found.flat();
-      const home =
-        only === undefined
-          ? nowhere
-          : others.length > 0
-            ? { workspaceId: 'dm', isMember: true }
-            : { workspaceId: only, isMember: true };
-      homes.set(person, { ...home, until: clock.now() + rememberedMs });
-      return home;
-    } catch {
-      // Not known now, and not kept: the next message asks again.
-      return nowhere;
-    }
-  };
-
   const around = async (channel: string, guild: string | null, author: string | null): Promise<Surroundings> => {
     const kind = guild === null ? { kind: 'dm' as const, startable: false } : await channels.of(channel);
-    const home =
+    const home: Home =
       guild !== null
         ? { workspaceId: guild, isMember: true }
         : author === null
           ? { workspaceId: 'dm', isMember: false }
-          : await homeOf(author);
+          : await homes.of(author);
     return {
       receivedAt: clock.now(),
       self: self(guild),
       channel: kind,
       ...home,
+      ...(author === null ? {} : { person: author }),
       readsContent: parts.readsContent(),
       isOurs: (id) => ours.get(id) === true,
       originOf: channels.originOf,
@@ -172,6 +131,7 @@ export const createHearing = (parts: HearingParts): Hearing => {
     if (at.guild !== null) await lookUpRole(at.guild, data);
     const id = textOf(data, 'id');
     if (at.author !== null && at.author === userId && id !== null) ours.set(id, true);
+    else if (at.author !== null && at.guild !== null) homes.seen(at.author, at.guild);
     await take(normaliseMessage(data, kind, await around(at.channel, at.guild, at.author)));
   };
 
@@ -192,10 +152,9 @@ export const createHearing = (parts: HearingParts): Hearing => {
     for (const list of [data.channels, data.threads])
       for (const channel of Array.isArray(list) ? (list as readonly unknown[]) : []) channels.learn(channel);
     for (const role of Array.isArray(data.roles) ? (data.roles as readonly unknown[]) : []) learnRole(guild, role);
-    guilds.add(guild);
+    homes.joined(guild, textOf(data, 'name'));
     looked.add(guild);
     if (before.delete(guild)) return;
-    homes.clear();
     await storeAtLast(membershipEvent('install', guild, textOf(data, 'joined_at') ?? String(clock.now()), clock.now()));
   };
 
@@ -210,8 +169,7 @@ export const createHearing = (parts: HearingParts): Hearing => {
     if (guild === null || !isRecord(data)) return;
     // An outage of Discord's, not ours; it comes back as a GUILD_CREATE.
     if (data.unavailable === true) return void before.add(guild);
-    guilds.delete(guild);
-    homes.clear();
+    homes.left(guild);
     // To the minute, so that two who hear it mean the same leaving.
     await storeAtLast(membershipEvent('uninstall', guild, String(Math.floor(clock.now() / 60_000)), clock.now()));
   };
@@ -223,17 +181,18 @@ export const createHearing = (parts: HearingParts): Hearing => {
       const id = textOf(guild, 'id');
       if (id === null) continue;
       before.add(id);
-      guilds.add(id);
+      homes.joined(id, null);
     }
   };
 
   const interaction = async (payload: unknown): Promise<Heard | null> => {
-    const heard = await hearInteraction(payload, { receivedAt: clock.now(), self, channels, homeOf });
+    const heard = await hearInteraction(payload, { receivedAt: clock.now(), self, channels, homeOf: homes.of });
     if (heard === null) return null;
     if (heard.event === null) {
       if (heard.why !== undefined) await take({ kind: 'ignored', why: heard.why });
       return heard;
     }
+    if (heard.event.scope !== 'dm') homes.seen(heard.event.author.id, heard.event.workspaceId);
     // Not offered again: by the time the store is back Discord has told the person that it failed.
     await parts.store(heard.event);
     return heard;
@@ -312,20 +271,5 @@ export const createHearing = (parts: HearingParts): Hearing => {
     learnSelf: (id) => {
       userId ??= id;
     },
-  };
-};
-
-/** A map that forgets its oldest entries. */
-const bounded = <V>(limit: number) => {
-  const map = new Map<string, V>();
-  return {
-    get: (key: string): V | undefined => map.get(key),
-    set: (key: string, value: V): void => {
-      map.delete(key);
-      const oldest = map.keys().next();
-      if (map.size >= limit && !oldest.done) map.delete(oldest.value);
-      map.set(key, value);
-    },
-    clear: (): void => map.clear(),
   };
 };

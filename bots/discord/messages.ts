@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
+import type { Home } from '../../core/domain.ts';
 import type { FinishedAnswer, Offer } from '../../core/ports/platform.ts';
 import { discordLink, inertForDiscord, renderDiscord, renderFootnotes, splitMarkdown } from '../markdown.ts';
-import { customId, ephemeralFlag, type Origin } from './interactions.ts';
+import { customId, type Origin } from './buttons.ts';
+import { ephemeralFlag } from './interaction.ts';
 import { nonceMark } from './normalise.ts';
 
 /** Discord takes 2,000 characters in a message. */
@@ -74,4 +76,19 @@ export const offerRow = (answer: FinishedAnswer, origin?: Origin): Body['compone
   const { feedbackId } = answer;
   if (feedbackId === undefined) return [];
   return row((answer.offers ?? ['thumbs']).flatMap((offer) => offerButtons[offer](feedbackId, origin)));
+};
+
+/** Five rows of five buttons are the most that a message can have. */
+const mostHomes = 25;
+
+/** One button for each server; `messageId` is the question that waits for the choice. */
+export const homeRows = (homes: readonly Home[], messageId: string): Body['components'] => {
+  const buttons = homes
+    .slice(0, mostHomes)
+    .map(({ workspaceId, name }) =>
+      button((name ?? workspaceId).slice(0, 80), '🏠', customId.of('choose', `${workspaceId}-${messageId}`)),
+    );
+  return Array.from({ length: Math.ceil(buttons.length / 5) }, (_, index) =>
+    row(buttons.slice(index * 5, index * 5 + 5)),
+  ).flat();
 };

@@ -42,10 +42,13 @@ export type Surroundings = {
   readonly receivedAt: number;
   readonly self: Self;
   readonly channel: ChannelKind;
-  /** The workspace that a direct message belongs to. */
+  /** The workspace that a direct message belongs to; see Home. */
   readonly workspaceId: string;
+  readonly homes?: InboundEvent['homes'];
   /** In a direct message: the author is known to be a member of that workspace. */
   readonly isMember: boolean;
+  /** Who wrote it; of a deletion, whose direct messages these are. */
+  readonly person?: string;
   /** Messages that do not mention us come with their text. */
   readonly readsContent: boolean;
   /** One of our own messages; Discord does not always send the message that is replied to. */
@@ -221,6 +224,7 @@ const common = (
   return {
     platform: 'discord',
     workspaceId: around.workspaceId,
+    ...homesOf(around),
     channelId: ruleChannelOf(body.channel_id, channel),
     threadId: threadOf(body.channel_id, body.id, channel, around, command),
     messageId: body.id,
@@ -235,6 +239,8 @@ const common = (
     handle,
   };
 };
+
+const homesOf = ({ homes }: Surroundings): Pick<InboundEvent, 'homes'> => (homes === undefined ? {} : { homes });
 
 export const scopeOf = (channel: ChannelKind): Scope =>
   channel.kind === 'dm' ? 'dm' : channel.kind === 'group' ? 'group' : 'channel';
@@ -305,6 +311,7 @@ export const normaliseDelete = (payload: unknown, around: Surroundings): readonl
     event: {
       platform: 'discord',
       workspaceId: around.workspaceId,
+      ...homesOf(around),
       channelId: ruleChannelOf(body.channel_id, around.channel),
       threadId: threadOf(body.channel_id, gone, around.channel, around, undefined),
       messageId: gone,
@@ -313,7 +320,7 @@ export const normaliseDelete = (payload: unknown, around: Surroundings): readonl
       kind: 'delete',
       scope: scopeOf(around.channel),
       addressed: 'none',
-      author: { id: 'unknown', isBot: false, isSelf: false },
+      author: { id: around.person ?? 'unknown', isBot: false, isSelf: false },
       text: '',
       attachments: [],
       receivedAt: around.receivedAt,

@@ -83,7 +83,8 @@ export const isAllowed = (permissions: bigint, bit: bigint): boolean =>
   has(permissions, 0n) || (permissions & bit) === bit;
 
 /** The address with which somebody who manages a server takes the bot in, with the least permissions. */
-export const inviteUrl = (application: string): string => {
+export const inviteUrl = (application: string, server?: string): string => {
   const permissions = needed.reduce((sum, { bit }) => sum | bit, 0n);
-  return `https://discord.com/oauth2/authorize?client_id=${application}&scope=bot+applications.commands&permissions=${permissions}`;
+  const only = server === undefined ? '' : `&guild_id=${server}&disable_guild_select=true`;
+  return `https://discord.com/oauth2/authorize?client_id=${application}&scope=bot+applications.commands&permissions=${permissions}${only}`;
 };

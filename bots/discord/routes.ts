@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import type { Runtime } from '../../core/ports/runtime.ts';
-import type { Heard } from './interactions.ts';
+import type { Heard } from './interaction.ts';
 import { verifyDiscordSignature } from './verify.ts';
 
 export type Ingress = {

@@ -4,7 +4,7 @@ import type { AnswerSink, Delivery, Manner } from '../../core/ports/platform.ts'
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { renderDiscord } from '../markdown.ts';
 import { codes, type DiscordApi, deadToken, refusal, tokenSettlesMs } from './api.ts';
-import type { Origin } from './interactions.ts';
+import type { Origin } from './buttons.ts';
 import { type Body, nonceOf, offerRow, renderAnswer, splitForDiscord, stopRow } from './messages.ts';
 import { discordHandle } from './normalise.ts';
 import { editAt, findPlace, type Place, type PlaceParts, parsePostedId, postAt, removeAt } from './place.ts';

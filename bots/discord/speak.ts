@@ -1,4 +1,4 @@
-import type { Attachment, InboundEvent } from '../../core/domain.ts';
+import type { Attachment, Home, InboundEvent } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Destination, Earlier } from '../../core/ports/platform.ts';
 import type { Clock } from '../../core/ports/runtime.ts';
@@ -13,7 +13,7 @@ import {
   textOf,
   tokenSettlesMs,
 } from './api.ts';
-import { nonceOf, payloadOf, splitForDiscord } from './messages.ts';
+import { type Body, homeRows, nonceOf, payloadOf, splitForDiscord } from './messages.ts';
 import { discordHandle } from './normalise.ts';
 import { postedId } from './place.ts';
 import { isSnowflake, timeOfSnowflake } from './snowflake.ts';
@@ -84,6 +84,15 @@ export const sayOnDiscord = async (
   throw refusal({ ok: false, code: codes.unknownChannel, status: 404, certain: true });
 };
 
+/** Which of the servers is meant: a button for each, under the words. */
+export const askHomeOnDiscord = (
+  parts: SpeakParts,
+  event: InboundEvent,
+  markdown: string,
+  homes: readonly Home[],
+  signal: AbortSignal,
+): Promise<void> => whisperOnDiscord(parts, event, markdown, signal, homeRows(homes, event.messageId));
+
 /**
  * For the author's eyes: the reply that a command awaits, else an ephemeral message beside the button, else a direct
  * message. Repeating it after a crash changes the same reply.
@@ -93,18 +102,20 @@ export const whisperOnDiscord = async (
   event: InboundEvent,
   markdown: string,
   signal: AbortSignal,
+  /** Stand under the first message. */
+  components: Body['components'] = [],
 ): Promise<void> => {
   const { api } = parts;
   const { interaction, user } = discordHandle.parse(event.handle);
   const [first = '…', ...rest] = splitForDiscord(renderDiscord(markdown));
   if (interaction !== undefined && interaction.until > parts.clock.now()) {
     const path = `/webhooks/${interaction.application}/${encodeURIComponent(interaction.token)}` as const;
-    const followUp = (content: string) =>
+    const followUp = (content: string, under: Body['components'] = []) =>
       api.call('post', path, {
         open: true,
         once: true,
         signal,
-        body: payloadOf({ content, components: [] }, { ephemeral: true }),
+        body: payloadOf({ content, components: under }, { ephemeral: true }),
       });
     const awaited = interaction.kind === 'deferred' && interaction.ephemeral;
     if (interaction.kind === 'deferred' && !awaited)
@@ -114,9 +125,9 @@ export const whisperOnDiscord = async (
         ? api.call('patch', `${path}/messages/@original`, {
             open: true,
             signal,
-            body: payloadOf({ content: first, components: [] }),
+            body: payloadOf({ content: first, components }),
           })
-        : followUp(first),
+        : followUp(first, components),
     );
     if (result.ok) {
       for (const content of rest) await followUp(content);
@@ -129,7 +140,7 @@ export const whisperOnDiscord = async (
     const nonce = nonceOf(`${event.messageId}:whisper:${content}`, part);
     const result = await api.call('post', `/channels/${channel}/messages`, {
       signal,
-      body: payloadOf({ content, components: [] }, { nonce }),
+      body: payloadOf({ content, components: part === 0 ? components : [] }, { nonce }),
     });
     if (!result.ok) throw refusal(result);
   }

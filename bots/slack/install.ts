@@ -98,6 +98,7 @@ export const installRoutes = (options: InstallOptions): Hono => {
       workspaceId,
       credentials,
       info: { name: workspaceName, installer: userId, appId },
+      by: `slack:${userId}`,
     });
     options.forget(workspaceId);
     runtime.log.info('slack-installed', { workspaceId, connected: connection !== null });

@@ -164,23 +164,36 @@ const placeOf = (press: Press, written: string | undefined): Place => ({
   thread: press.thread ?? written ?? (press.channelId.startsWith('D') ? press.channelId : press.ts),
 });
 
+/** What a press on anything of ours has in common; `of` names the kind of press in its keys. */
+const pressAt = (
+  body: z.output<typeof blockActions>,
+  press: Press,
+  place: Place,
+  of: string,
+  context: NormaliseContext,
+): Omit<InboundEvent, 'kind'> => {
+  const own = `${press.ts}:${of}:${body.user.id}:${press.at}`;
+  return {
+    ...eventAt(place, body.user, context),
+    messageId: own,
+    dedupeKeys: [`slack:${place.team}:${place.channel}:${own}`],
+    orderKey: press.at,
+    targetMessageId: press.ts,
+    handle: { ...handleAt(place, body.user), ...respondOf(body.response_url, context.receivedAt) },
+  };
+};
+
 const normaliseThumb = (body: z.output<typeof blockActions>, press: Press, context: NormaliseContext): Normalised => {
   const value = ratingValue.exec(press.value);
   if (value === null) return ignored('feedback-value');
   const [, rating, answerId = '', written] = value;
   const place = placeOf(press, written);
-  const own = `${press.ts}:feedback:${body.user.id}:${press.at}`;
   return {
     kind: 'event',
     event: {
-      ...eventAt(place, body.user, context),
-      messageId: own,
-      dedupeKeys: [`slack:${place.team}:${place.channel}:${own}`],
-      orderKey: press.at,
+      ...pressAt(body, press, place, 'feedback', context),
       kind: 'feedback',
-      targetMessageId: press.ts,
       feedback: { rating: rating === 'up' ? 'up' : 'down', answerId },
-      handle: { ...handleAt(place, body.user), ...respondOf(body.response_url, context.receivedAt) },
     },
     ...(rating === 'down' && body.trigger_id !== undefined
       ? { opens: reasonForm(body.trigger_id, place, answerId) }
@@ -196,19 +209,12 @@ const normaliseButton = (
 ): Normalised => {
   const answer = name === 'stop' ? null : answerValue.exec(press.value);
   if (name === 'stop' ? !deliveryValue.test(press.value) : answer === null) return ignored('action-value');
-  const place = placeOf(press, answer?.[2]);
-  const own = `${press.ts}:${name}:${body.user.id}:${press.at}`;
   return {
     kind: 'event',
     event: {
-      ...eventAt(place, body.user, context),
-      messageId: own,
-      dedupeKeys: [`slack:${place.team}:${place.channel}:${own}`],
-      orderKey: press.at,
+      ...pressAt(body, press, placeOf(press, answer?.[2]), name, context),
       kind: 'action',
-      targetMessageId: press.ts,
       action: name === 'stop' ? { name, deliveryId: press.value } : { name, answerId: answer?.[1] ?? '' },
-      handle: { ...handleAt(place, body.user), ...respondOf(body.response_url, context.receivedAt) },
     },
   };
 };

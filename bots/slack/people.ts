@@ -13,6 +13,9 @@ const user = z.object({
   is_restricted: z.boolean().optional(),
   is_ultra_restricted: z.boolean().optional(),
   is_stranger: z.boolean().optional(),
+  is_email_confirmed: z.boolean().optional(),
+  /** The address only with the permission for it. */
+  profile: z.object({ email: z.string().optional() }).optional().catch(undefined),
 });
 type User = z.output<typeof user>;
 const channel = z.object({ creator: z.string().optional(), is_ext_shared: z.boolean().default(false) });
@@ -29,6 +32,8 @@ export type People = {
     author: InboundEvent['author'],
     signal: AbortSignal,
   ): Promise<Standing | null>;
+  /** The confirmed e-mail address of somebody of this workspace. Null: there is none, or Slack does not say. */
+  address(api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<string | null>;
   /** Admins and owners of the workspace, and whoever made the channel. False when Slack does not say. */
   mayManage(api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<boolean>;
   /** The channel is shared with another organisation. True when Slack does not say. Throws like `standing`. */
@@ -69,6 +74,11 @@ export const createPeople = (clock: Clock): People => {
       if (found === null) return null;
       if (found.is_stranger === true) return 'outsider';
       return found.is_restricted === true || found.is_ultra_restricted === true ? 'guest' : 'member';
+    },
+    address: async (api, where, signal) => {
+      if (where.user === undefined) return null;
+      const found = await userOf(api, where.team, where.user, signal);
+      return found?.is_stranger !== true && found?.is_email_confirmed === true ? (found.profile?.email ?? null) : null;
     },
     mayManage: async (api, where, signal) => {
       if (where.user === undefined) return false;

@@ -216,6 +216,10 @@ export const createSlack = (options: SlackOptions): Platform => {
       const where = slackHandle.parse(event.handle);
       return people.standing(await access.apiFor(where.team), where, event.author, signal);
     },
+    address: async (event, signal) => {
+      const where = slackHandle.parse(event.handle);
+      return people.address(await access.apiFor(where.team), where, signal);
+    },
     mayManage: async (event, signal) => {
       const where = slackHandle.parse(event.handle);
       return people.mayManage(await access.apiFor(where.team), where, signal);

@@ -14,6 +14,8 @@ export type Cloud = {
   readonly serviceHosts: readonly string[];
   /** Takes messages to people and channels that have not written to us since the start. */
   readonly serviceUrl: string;
+  /** Microsoft Graph, without a slash at its end: what was written before the bot was called. */
+  readonly graphUrl: string;
 };
 
 const commercial: Cloud = {
@@ -28,6 +30,7 @@ const commercial: Cloud = {
     'smba.infra.gcc.teams.microsoft.com',
   ],
   serviceUrl: 'https://smba.trafficmanager.net/teams/',
+  graphUrl: 'https://graph.microsoft.com',
 };
 
 const government: Cloud = {
@@ -38,6 +41,7 @@ const government: Cloud = {
   audience: 'https://api.botframework.us',
   serviceHosts: ['smba.infra.gov.teams.microsoft.us', 'smba.infra.dod.teams.microsoft.us'],
   serviceUrl: 'https://smba.infra.gov.teams.microsoft.us/teams/',
+  graphUrl: 'https://graph.microsoft.us',
 };
 
 const china: Cloud = {
@@ -48,6 +52,7 @@ const china: Cloud = {
   audience: 'https://api.botframework.azure.cn',
   serviceHosts: ['frontend.botapi.msg.infra.teams.microsoftonline.cn'],
   serviceUrl: 'https://frontend.botapi.msg.infra.teams.microsoftonline.cn/teams/',
+  graphUrl: 'https://microsoftgraph.chinacloudapi.cn',
 };
 
 /** The cloud whose keys lie at that address; an own key server stands in for the commercial one's. */

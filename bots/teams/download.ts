@@ -2,7 +2,7 @@ import { fetch } from 'undici';
 import type { Attachment } from '../../core/domain.ts';
 import { AppError, isAppError } from '../../core/errors.ts';
 import type { GuardedFetch } from '../../core/security/guarded-fetch.ts';
-import type { TeamsHandle } from './normalise.ts';
+import type { TeamsHandle } from './activity.ts';
 import type { TeamsTokens } from './tokens.ts';
 
 /** Where Teams keeps the files of chats; the addresses that it gives a bot let anybody in for some minutes. */

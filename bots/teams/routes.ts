@@ -2,9 +2,10 @@ import { type Context, Hono } from 'hono';
 import type { InboundEvent } from '../../core/domain.ts';
 import type { Received } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import type { NormaliseContext, Normalised } from './activity.ts';
 import { type Cloud, isLoopbackHost, isServiceUrl } from './clouds.ts';
 import { replyToInvoke } from './invokes.ts';
-import { type Normalised, normaliseActivity } from './normalise.ts';
+import { normaliseActivity } from './normalise.ts';
 import { type SigningKey, type TeamsVerdict, verifyTeamsToken } from './verify.ts';
 
 export type Ingress = {
@@ -19,6 +20,7 @@ export type Ingress = {
   readonly keyOf: (keyId: string) => Promise<SigningKey | null>;
   /** The SDK's own look at it; what runs inside the turn must be short. */
   admit(authorization: string | undefined, body: Payload, work: () => Promise<void>): Promise<boolean>;
+  readonly beganBy: NormaliseContext['beganBy'];
   /** Stores the event; a throw means that it is not stored. */
   take(normalised: Normalised): Promise<Received | null>;
 };
@@ -51,7 +53,8 @@ const hear = async (ingress: Ingress, c: Context): Promise<Response> => {
     return verdict === 'keys-unreachable' ? c.text('', 503, { 'Retry-After': '5' }) : c.text('', 401);
   }
   // Before the SDK sees it, because it turns times into objects of its own.
-  const normalised = normaliseActivity(body, { receivedAt: ingress.runtime.clock.now() });
+  const { runtime, beganBy } = ingress;
+  const normalised = normaliseActivity(body, { receivedAt: runtime.clock.now(), beganBy });
   const store = async (): Promise<void> => void (await ingress.take(normalised));
   let admitted = verdict === 'local';
   try {

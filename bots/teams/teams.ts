@@ -12,15 +12,17 @@ import type {
 import type { Runtime } from '../../core/ports/runtime.ts';
 import type { GuardedFetch } from '../../core/security/guarded-fetch.ts';
 import { splitMarkdown } from '../markdown.ts';
+import { type TeamsHandle, teamsHandle } from './activity.ts';
 import { createTeamsApi, type TeamsApiSettings } from './api.ts';
 import { checkUpTeams } from './check-up.ts';
 import { type Cloud, cloudOf, isLoopbackUrl } from './clouds.ts';
 import { createConnector } from './connector/connector.ts';
 import { downloadFile } from './download.ts';
+import { createGraph } from './graph.ts';
 import { createSigningKeys } from './keys.ts';
 import { mentionPeople } from './mentions.ts';
 import { messageActivity, renderTeamsText, textLimit } from './messages.ts';
-import { type TeamsHandle, teamsHandle } from './normalise.ts';
+import { mentionedPeople, vouchedAddress } from './people.ts';
 import { createPlaces } from './places.ts';
 import { takeWith, teamsRoutes } from './routes.ts';
 import { openTeamsSink, refusal, type SinkPace } from './sink.ts';
@@ -85,6 +87,7 @@ export const createTeams = (options: TeamsOptions): Platform => {
   });
   const api = createTeamsApi(connector, runtime, settings, () => tokens?.drop());
   const places = createPlaces({ api, cloud, appId: app?.id ?? null });
+  const graph = app === null ? null : createGraph({ app, cloud, runtime });
   const keys = createSigningKeys(cloud.metadataUrl, runtime);
   /** Organisations where streaming does not work, until when that is believed. */
   const streamsOff = new Map<string, number>();
@@ -182,6 +185,7 @@ export const createTeams = (options: TeamsOptions): Platform => {
       unauthenticated,
       keyOf: keys.keyOf,
       admit: connector.admit,
+      beganBy: places.beganBy,
       take,
     }),
     start: async (receive) => {
@@ -210,6 +214,11 @@ export const createTeams = (options: TeamsOptions): Platform => {
         if (!result.ok) throw refusal(result);
       }
     },
+    earlier: async (event, limit, signal) => {
+      // A question that opens its thread has nothing before it.
+      if (graph === null || event.scope === 'dm' || event.threadId === event.messageId) return [];
+      return graph.earlier(teamsHandle.parse(event.handle), Number(event.orderKey), limit, signal);
+    },
     download: (event, attachment, maxBytes, signal) =>
       downloadFile(
         { guardedFetch: options.guardedFetch, tokens },
@@ -218,6 +227,15 @@ export const createTeams = (options: TeamsOptions): Platform => {
         maxBytes,
         signal,
       ),
+    mentioned: (event, signal) =>
+      mentionedPeople(api, places.of(teamsHandle.parse(event.handle)), event.mentions ?? [], signal),
+    address: async (event, signal) => {
+      const handle = teamsHandle.parse(event.handle);
+      const isOurs = event.author.standing === undefined || event.author.standing === 'member';
+      return handle.user === undefined || !isOurs
+        ? null
+        : vouchedAddress(await api.member(places.of(handle), handle.user, signal));
+    },
     mayManage: async (event, signal) => {
       if (event.author.isBot || event.author.standing === 'guest' || event.author.standing === 'outsider') return false;
       const handle = teamsHandle.parse(event.handle);

@@ -1,5 +1,5 @@
 import type { CommandName, InboundEvent } from '../domain.ts';
-import { isSwitch } from './settings-command.ts';
+import { isWish } from './settings-command.ts';
 
 export type Command = { readonly name: CommandName; readonly text: string };
 
@@ -12,13 +12,13 @@ const codeForm = /^[A-Z0-9]{5}[- ]?[A-Z0-9]{5}$/i;
 export const commandOf = (event: InboundEvent): Command | null => {
   if (event.kind === 'command') {
     const name = event.command?.name ?? 'ask';
-    return name === 'ask' ? spelledOut(event.text) : { name, text: event.text.trim() };
+    return name === 'ask' ? spelledOut(event) : { name, text: event.text.trim() };
   }
   const called = event.addressed === 'mention' || event.addressed === 'dm';
-  return event.kind === 'message' && called && !event.author.isBot ? spelledOut(event.text) : null;
+  return event.kind === 'message' && called && !event.author.isBot ? spelledOut(event) : null;
 };
 
-const spelledOut = (text: string): Command | null => {
+const spelledOut = ({ text, homes }: InboundEvent): Command | null => {
   const [first = '', ...others] = text.trim().replace(/\s+/g, ' ').split(' ');
   const rest = others.join(' ');
   switch (first.toLowerCase()) {
@@ -30,9 +30,12 @@ const spelledOut = (text: string): Command | null => {
         ? { name: first.toLowerCase() === 'checkup' ? 'check-up' : (first.toLowerCase() as CommandName), text: '' }
         : null;
     case 'settings':
-      return rest === '' || isSwitch(rest) ? { name: 'settings', text: rest } : null;
+      return rest === '' || isWish(rest) ? { name: 'settings', text: rest } : null;
     case 'link':
       return rest === '' || rest.toLowerCase() === 'off' || codeForm.test(rest) ? { name: 'link', text: rest } : null;
+    case 'switch':
+      // Elsewhere there is nothing to switch between, and the word may be somebody's question.
+      return homes !== undefined && rest === '' ? { name: 'switch', text: '' } : null;
     case 'forget-me':
       return rest === '' || rest.toLowerCase() === 'yes' ? { name: 'forget-me', text: rest } : null;
     default:

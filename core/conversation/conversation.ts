@@ -48,6 +48,7 @@ export type ConversationParts = {
   rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
   readonly workspaces: Workspaces;
   readonly people: People;
+  readonly homes: Handling['homes'];
   readonly readFile: ReadFile;
   readonly happened?: Tell;
   readonly runtime: Runtime;
@@ -90,6 +91,8 @@ export const createConversations = (parts: ConversationParts): Conversations => 
     workspaces: parts.workspaces,
     people: parts.people,
     happened: parts.happened ?? tellNobody,
+    homes: parts.homes,
+    receive: (event) => receive(event),
     readFile: parts.readFile,
     stopHere: (deliveryId) => {
       for (const work of running.values()) work.stop(deliveryId);

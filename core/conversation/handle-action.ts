@@ -38,6 +38,9 @@ export const handleAction = async (parts: Handling, tenant: Tenant, row: InboxRo
       return settle('action-done', tenant, { answerId: receipt.answerId });
     case 'human':
       return callHuman(press, receipt);
+    case 'choose':
+      // Needs no tenant: see handle-home.ts.
+      return settle('unsupported', tenant);
   }
 };
 

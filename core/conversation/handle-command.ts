@@ -3,10 +3,14 @@ import type { Connection, InboundEvent, Tenant } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import type { Platform } from '../ports/platform.ts';
 import type { Command } from './command.ts';
+import { askHome, wordsForNobody } from './handle-home.ts';
 import { type Handled, type Handling, type Hold, settle } from './handling.ts';
 import { memberIdOf } from './receipts.ts';
 import { parseSettings, renderSettings, settingsHelp, withChange } from './settings-command.ts';
 import { bounded, mayManage, tell } from './tell.ts';
+
+/** `switch` needs no tenant: see handle-home.ts. */
+export type AnsweredCommand = Command & { readonly name: Exclude<Command['name'], 'switch'> };
 
 type Order = {
   readonly platform: Platform;
@@ -34,7 +38,7 @@ export const handleCommand = async (
   parts: Handling,
   tenant: Tenant,
   event: InboundEvent,
-  { name, text }: Command,
+  { name, text }: AnsweredCommand,
   { signal }: Hold,
 ): Promise<Handled> => {
   const platform = parts.platformOf(event.platform);
@@ -59,7 +63,7 @@ const settings = async (parts: Handling, { platform, event, tenant, text, signal
   const sources = await state.sources.list(tenant.id);
   const shown = async (): Promise<string> =>
     renderSettings(await parts.rules(tenant, event.platform, event.channelId), sources);
-  const wish = parseSettings(event, text, sources);
+  const wish = parseSettings(await withAuthorIds(platform, event, signal), text, sources);
   if (wish.wish === 'show') return `${await shown()}\n\n${settingsHelp}`;
   if (event.scope === 'dm') return 'Settings are a channel’s. Say that in the channel which it is about.';
   if (!(await mayManage(parts, platform, event, signal))) return onlyManagers;
@@ -76,6 +80,16 @@ const settings = async (parts: Handling, { platform, event, tenant, text, signal
   });
   return `Done. ${await shown()}`;
 };
+
+/** Rules name people as the events of a platform name their author; mentions may call them otherwise. */
+const withAuthorIds = async (
+  platform: Platform,
+  event: InboundEvent,
+  signal: AbortSignal,
+): Promise<Pick<InboundEvent, 'mentions'>> =>
+  platform.mentioned === undefined || event.mentions === undefined || event.mentions.length === 0
+    ? event
+    : { mentions: await platform.mentioned(event, bounded(signal)) };
 
 const checkUp = async (parts: Handling, { platform, event, tenant, signal }: Order): Promise<string> => {
   if (!(await mayManage(parts, platform, event, signal))) return onlyManagers;
@@ -114,7 +128,7 @@ const connectionOf = async (
   );
 };
 
-const link = async (parts: Handling, { event, tenant, text }: Order): Promise<string> => {
+const link = async (parts: Handling, { platform, event, tenant, text, signal }: Order): Promise<string> => {
   const { people, state, runtime } = parts;
   const memberId = memberIdOf(event);
   if (text.toLowerCase() === 'off')
@@ -122,8 +136,14 @@ const link = async (parts: Handling, { event, tenant, text }: Order): Promise<st
       ? 'Done: this account is a person by itself again.'
       : 'This account is linked to no other.';
   if (text === '') {
+    const address = await addressOf(parts, platform, event, signal);
+    if (address !== null && (await people.linkByAddress(tenant.id, memberId, address)) === 'linked')
+      return 'Done: your accounts with the same verified e-mail address are one person now. `link off` undoes that for this one.';
     const { code } = await people.offerCode(tenant.id, memberId);
-    return `On the other platform, send me within 15 minutes: \`link ${code}\`. From then on both accounts share one allowance and one history of direct messages. Give the code to nobody.`;
+    const byCode = `On the other platform, send me within 15 minutes: \`link ${code}\`. From then on both accounts share one allowance and one history of direct messages. Give the code to nobody.`;
+    return address === null
+      ? byCode
+      : `${byCode}\nWhere your other account has the same verified e-mail address, \`link\` alone is enough there.`;
   }
   const tries = await state.metering.hit(`link:${tenant.id}:${memberId}`, 5, 15 * 60_000, runtime.clock.now());
   if (!tries.ok) return 'That was tried too often. Please wait a quarter of an hour.';
@@ -137,6 +157,23 @@ const link = async (parts: Handling, { event, tenant, text }: Order): Promise<st
   }
 };
 
+/** A platform that cannot be asked now is one that does not tell: there is the code. */
+const addressOf = async (
+  { runtime }: Handling,
+  platform: Platform,
+  event: InboundEvent,
+  signal: AbortSignal,
+): Promise<string | null> => {
+  if (platform.address === undefined || event.author.standing === 'outsider') return null;
+  try {
+    return await platform.address(event, bounded(signal));
+  } catch (thrown) {
+    signal.throwIfAborted();
+    runtime.log.warn('address-unknown', { platform: event.platform, code: toAppError(thrown).code });
+    return null;
+  }
+};
+
 const forgetMe = async ({ people }: Handling, { event, tenant, text }: Order): Promise<string> => {
   if (text.toLowerCase() !== 'yes')
     return 'I will forget the text of everything that you asked me, here and on accounts that you linked. That cannot be undone. If you mean it, say `forget-me yes`.';
@@ -144,7 +181,7 @@ const forgetMe = async ({ people }: Handling, { event, tenant, text }: Order): P
   return 'Done: I have forgotten what you asked. Messages that stand in your chats are not mine to remove.';
 };
 
-const answers: Readonly<Record<Command['name'], (parts: Handling, order: Order) => Promise<string>>> = {
+const answers: Readonly<Record<AnsweredCommand['name'], (parts: Handling, order: Order) => Promise<string>>> = {
   ask: help,
   help,
   settings,
@@ -167,22 +204,26 @@ export const handleUnknownWorkspace = async (
   parts: Handling,
   event: InboundEvent,
   command: Command | null,
-  { signal }: Hold,
+  hold: Hold,
 ): Promise<Handled> => {
+  const { signal } = hold;
   const platform = parts.platformOf(event.platform);
   const called = event.kind === 'command' || event.addressed === 'mention' || event.addressed === 'dm';
   const heard = event.kind === 'message' || event.kind === 'command';
   if (platform === null || !called || !heard || event.author.isBot) return settle('unknown-workspace');
+  const asked = command?.name === 'connect' ? null : await askHome(parts, event, hold);
+  if (asked !== null) return asked;
   if (command?.name === 'connect') {
     const words = (await mayManage(parts, platform, event, signal)) ? await codeFor(parts, event) : onlyManagers;
     await tell(parts, platform, event, words, signal);
     return settle('command-done');
   }
   const { state, runtime } = parts;
-  const key = `unconnected:${event.platform}:${event.workspaceId}`;
+  const nobody = wordsForNobody(event);
+  const key = `unconnected:${event.platform}:${event.workspaceId}${nobody === null ? '' : `:${event.author.id}`}`;
   // A command shows as pending until there is a reply.
   if (event.kind === 'command' || (await state.metering.hit(key, 1, 3_600_000, runtime.clock.now())).ok)
-    await tell(parts, platform, event, notConnected, signal);
+    await tell(parts, platform, event, nobody ?? notConnected, signal);
   return settle('unknown-workspace');
 };
 

@@ -8,14 +8,23 @@ import type { InboxRow } from '../ports/state.ts';
 import { allowedSources, readersOf } from './allowed-sources.ts';
 import type { Assignment } from './assignment.ts';
 import { conversationOf, deliverAnswer, keepReceiptOfDeleted, pairIdOf } from './deliver.ts';
-import { deliveriesOf, type Handled, type Handling, type Hold, isDeleted, settle } from './handling.ts';
+import {
+  byOrder,
+  deliveriesOf,
+  type Handled,
+  type Handling,
+  type Hold,
+  isDeleted,
+  isGone,
+  settle,
+} from './handling.ts';
 import { asKept, happeningOf, memberIdOf } from './receipts.ts';
 import { decideReply, maxBotsInARow } from './reply-policy.ts';
 import { bounded, withReaders } from './tell.ts';
 
 export const handleQuestion = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
   const related = await relatedRows(parts, row, hold);
-  if (related.some((other) => other.event.kind === 'delete')) {
+  if (isGone(related)) {
     await keepReceiptOfDeleted(parts, tenant, row.id);
     return settle('superseded', tenant);
   }
@@ -34,7 +43,7 @@ export const handleQuestion = async (parts: Handling, tenant: Tenant, row: Inbox
 /** Answered: answered again, in place. Heard but not answered: looked at again with its new words. Never heard: silence. */
 export const handleEdit = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
   const related = await relatedRows(parts, row, hold);
-  if (related.some((other) => other.event.kind === 'delete')) return settle('superseded', tenant);
+  if (isGone(related)) return settle('superseded', tenant);
   const later = related.some(
     (other) => other.id !== row.id && other.event.kind === 'edit' && other.event.orderKey > row.event.orderKey,
   );
@@ -49,13 +58,15 @@ export const handleEdit = async (parts: Handling, tenant: Tenant, row: InboxRow,
       related.filter((other) => other.id !== row.id),
     )
   ).flatMap((record) => record.postedIds);
+  // What was taken away with the question is not edited but said anew.
+  const again = row.event.restored === true;
   const event: InboundEvent = {
     ...row.event,
     // The handle of the question says where the answer stands; the edit's words and time count.
     handle: question.event.handle,
-    addressed: replaces.length > 0 ? stronger(question.event, row.event) : row.event.addressed,
+    addressed: replaces.length > 0 || again ? stronger(question.event, row.event) : row.event.addressed,
   };
-  return reply(parts, tenant, { ...row, event }, hold, unique(replaces));
+  return reply(parts, tenant, { ...row, event }, hold, again ? [] : unique(replaces));
 };
 
 const reply = async (
@@ -255,9 +266,7 @@ const relatedRows = async (parts: Handling, row: InboxRow, hold: Hold): Promise<
   if (hold.alone) return [row];
   const { event } = row;
   const rows = await parts.state.inbox.byMessage(event.platform, event.workspaceId, event.channelId, event.messageId);
-  return [...rows]
-    .filter((row) => row.event.kind !== 'feedback')
-    .sort((a, b) => (a.event.orderKey < b.event.orderKey ? -1 : a.event.orderKey > b.event.orderKey ? 1 : 0));
+  return rows.filter((row) => row.event.kind !== 'feedback').toSorted(byOrder);
 };
 
 const stronger = (one: InboundEvent, other: InboundEvent): InboundEvent['addressed'] =>

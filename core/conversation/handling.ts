@@ -1,9 +1,9 @@
-import type { EffectiveRules, People } from '../core.ts';
+import type { EffectiveRules, Homes, People } from '../core.ts';
 import type { InboundEvent, PlatformName, ReasonCode, Receipt, Tenant } from '../domain.ts';
 import { AppError } from '../errors.ts';
 import type { Tell } from '../ports/notices.ts';
-import type { Platform, Workspaces } from '../ports/platform.ts';
-import type { OutboxRecord } from '../ports/state.ts';
+import type { Platform, Received, Workspaces } from '../ports/platform.ts';
+import type { InboxRow, OutboxRecord } from '../ports/state.ts';
 import type { Delivering } from './assignment.ts';
 
 /** What every kind of event is handled with. */
@@ -15,6 +15,9 @@ export type Handling = Delivering & {
   readonly people: People;
   /** For whoever wants to be told elsewhere. */
   readonly happened: Tell;
+  readonly homes: Pick<Homes, 'choices' | 'choose'>;
+  /** Takes in an event again, as one of its own: what could not be answered before. */
+  receive(event: InboundEvent): Promise<Received>;
   /** Stops a delivery that this process is writing; elsewhere the holder finds out at its next heartbeat. */
   stopHere(deliveryId: string): void;
 };
@@ -62,6 +65,20 @@ export const deliveriesOf = async (
   const records = await Promise.all(rows.map((row) => parts.state.outbox.get(tenant.id, row.id)));
   return records.filter((record) => record !== null);
 };
+
+/** Of the rows about one message: was it deleted, and the deletion not taken back since? */
+export const isGone = (rows: readonly Pick<InboxRow, 'event'>[]): boolean => {
+  let gone = false;
+  for (const { event } of [...rows].sort(byOrder)) {
+    if (event.kind === 'delete') gone = true;
+    else if (event.restored === true) gone = false;
+  }
+  return gone;
+};
+
+/** In the platform's order. */
+export const byOrder = (a: Pick<InboxRow, 'event'>, b: Pick<InboxRow, 'event'>): number =>
+  a.event.orderKey < b.event.orderKey ? -1 : a.event.orderKey > b.event.orderKey ? 1 : 0;
 
 /** Reason with which a running answer is stopped when its question disappears. */
 export const questionDeleted = (): AppError =>

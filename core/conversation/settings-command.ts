@@ -36,6 +36,15 @@ const switches: Readonly<Record<string, RulesChange>> = {
 
 export const isSwitch = (word: string): boolean => Object.hasOwn(switches, word.trim().toLowerCase());
 
+/** Words that begin a wish about a rule. */
+const verbs: ReadonlySet<string> = new Set([...Object.values(words), 'when', 'replies', 'reset']);
+
+/** Whether it reads like a wish and not like a question that begins with the same word. */
+export const isWish = (text: string): boolean => {
+  const [verb = '', ...rest] = text.trim().toLowerCase().split(/\s+/);
+  return isSwitch(text) || (verbs.has(verb) && verb !== 'on' && rest.length > 0 && !/[?？]$/.test(text.trim()));
+};
+
 /** What follows `settings`. Sources are told by name or id; people and channels by mention. */
 export const parseSettings = (
   event: Pick<InboundEvent, 'mentions'>,

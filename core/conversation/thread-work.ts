@@ -2,7 +2,7 @@ import type { InboundEvent } from '../domain.ts';
 import { AppError, toAppError } from '../errors.ts';
 import type { InboxRow, Lease } from '../ports/state.ts';
 import { handleRow } from './handle-event.ts';
-import { type Handled, type Handling, type Hold, questionDeleted } from './handling.ts';
+import { type Handled, type Handling, type Hold, isGone, questionDeleted } from './handling.ts';
 import { logFieldsOf } from './receipts.ts';
 
 export type ThreadSettings = {
@@ -90,7 +90,7 @@ export const workThread = (
     if (current === null || current.row.event.kind === 'delete') return;
     const { event } = current.row;
     const rows = await inbox.byMessage(event.platform, event.workspaceId, event.channelId, event.messageId);
-    const gone = rows.find((row) => row.event.kind === 'delete');
+    const gone = isGone(rows) ? rows.findLast((row) => row.event.kind === 'delete') : undefined;
     if (gone !== undefined) questionGone(gone.event);
   };
 

@@ -1,5 +1,15 @@
 import type { Hono } from 'hono';
-import type { Attachment, Citation, Connection, InboundEvent, PlatformName, Scope, Standing } from '../domain.ts';
+import type {
+  Attachment,
+  Citation,
+  Connection,
+  Home,
+  InboundEvent,
+  Mention,
+  PlatformName,
+  Scope,
+  Standing,
+} from '../domain.ts';
 
 /** What a platform can do in a scope, as data: the core decides nothing by a platform's name. */
 export type Capabilities = {
@@ -98,6 +108,8 @@ export type Workspaces = {
     readonly credentials?: Readonly<Record<string, string>>;
     /** No secrets; `name` is the workspace's. */
     readonly info?: Readonly<Record<string, string>>;
+    /** Who did it, for the audit trail; absent: nobody did anything, credentials were renewed. */
+    readonly by?: string;
   }): Promise<Connection | null>;
   /** The app was removed or its token revoked: credentials go, a connection stays with the sentence as its last error. */
   uninstall(platform: Connection['platform'], workspaceId: string, sentence?: string): Promise<void>;
@@ -140,6 +152,8 @@ export type Platform = {
   ): Promise<string>;
   /** A reply only the event's author sees: for commands and for words that are nobody else's business. */
   whisper?(event: InboundEvent, markdown: string, signal: AbortSignal): Promise<void>;
+  /** A whisper with a button for each of the event's homes; a press comes back as the action `choose`. */
+  askHome?(event: InboundEvent, markdown: string, homes: readonly Home[], signal: AbortSignal): Promise<void>;
   /** What was written in the event's thread before it, oldest first, at most `limit`; one call of the platform's API. */
   earlier?(event: InboundEvent, limit: number, signal: AbortSignal): Promise<readonly Earlier[]>;
   /** The bytes of a file that came with the event. Throws `too-large` past `maxBytes`, `platform-failed`. */
@@ -149,6 +163,13 @@ export type Platform = {
    * tell. Throws `platform-failed` when it cannot be asked now.
    */
   standing?(event: InboundEvent, signal: AbortSignal): Promise<Standing | null>;
+  /**
+   * The e-mail address of the event's author for which the platform, or the organisation behind it, vouches. Null: there
+   * is none, or the platform does not tell. Throws `platform-failed` when it cannot be asked now.
+   */
+  address?(event: InboundEvent, signal: AbortSignal): Promise<string | null>;
+  /** The event's mentions with the ids under which those people are authors, where the platform writes others into mentions. */
+  mentioned?(event: InboundEvent, signal: AbortSignal): Promise<readonly Mention[]>;
   /** May the event's author change the channel's rules or connect the workspace? (channel owner, workspace admin) */
   mayManage?(event: InboundEvent, signal: AbortSignal): Promise<boolean>;
   /**

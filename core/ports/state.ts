@@ -551,6 +551,9 @@ export type ConnectionStore = {
   putInstallation(installation: Installation): Promise<void>;
   getInstallation(platform: Connection['platform'], workspaceId: string): Promise<Installation | null>;
   removeInstallation(platform: Connection['platform'], workspaceId: string): Promise<boolean>;
+  /** Which of several workspaces a person means in direct messages, by their own choice; null forgets it. No tenant's. */
+  chooseHome(platform: Connection['platform'], userId: string, workspaceId: string | null): Promise<void>;
+  chosenHome(platform: Connection['platform'], userId: string): Promise<string | null>;
 };
 
 /** Which members (`platform:userId`) of a tenant are one person. A member without a row is a person by itself. */

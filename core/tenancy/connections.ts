@@ -106,8 +106,17 @@ export const createConnections = (parts: {
       if (waiting === null || (await connections.byWorkspace(platform, workspaceId)) !== null) return null;
       return { credentials: openInstallation(waiting), info: waiting.info ?? {}, installedAt: waiting.installedAt };
     },
-    install: async ({ platform, workspaceId, credentials, info }) => {
+    install: async ({ platform, workspaceId, credentials, info, by }) => {
       const connected = await connections.byWorkspace(platform, workspaceId);
+      if (by !== undefined)
+        await parts.state.audit.append({
+          id: `u_${runtime.random.hex(12)}`,
+          tenantId: connected?.tenantId ?? null,
+          at: runtime.clock.now(),
+          actor: by,
+          action: 'workspace.install',
+          subject: `${platform}:${workspaceId}`,
+        });
       if (connected !== null) return refresh(connected, credentials);
       const before = await connections.getInstallation(platform, workspaceId);
       const workspace = { platform, workspaceId };

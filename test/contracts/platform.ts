@@ -87,7 +87,7 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
       rig.platform.openAnswer(
         event,
         { id: 'm_one', postedIds: [], uncertain: false, posted: async () => undefined, ...delivery },
-        AbortSignal.timeout(10_000),
+        AbortSignal.timeout(30_000),
         manner,
       );
     const gesture = async (name: Gesture, options?: GestureOptions): Promise<InboundEvent | null> => {
@@ -374,7 +374,7 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
           markdown: 'Old answer.',
           citations: [],
         });
-        await rig.platform.retract(event, ids, AbortSignal.timeout(5000));
+        await rig.platform.retract(event, ids, AbortSignal.timeout(30_000));
         expect(rig.shown()).toEqual([]);
       });
 
@@ -460,7 +460,7 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
         const sink = await open(await hear('mention'), {}, { stoppable: true });
         await sink.status('Reading …');
         await sink.update('Thirty');
-        await vi.waitFor(() => expect(stands()).toBe(true), { timeout: 5000, interval: 10 });
+        await vi.waitFor(() => expect(stands()).toBe(true), { timeout: 20_000, interval: 10 });
         await end(sink);
         expect(stands()).toBe(false);
         expect(rig.shown()).toHaveLength(1);

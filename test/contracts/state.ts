@@ -1425,6 +1425,21 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.people.personOf(other.id, 'slack:a')).toBe(two);
       });
 
+      test('where a person’s direct messages belong is remembered, changed and forgotten', async () => {
+        const { chooseHome, chosenHome } = state.connections;
+        const [one, two] = [fresh('person'), fresh('person')];
+        expect(await chosenHome('discord', one)).toBeNull();
+        await chooseHome('discord', one, 'g1');
+        await chooseHome('discord', two, 'g2');
+        await chooseHome('discord', one, 'g3');
+        expect(await chosenHome('discord', one)).toBe('g3');
+        expect(await chosenHome('slack', one)).toBeNull();
+        await chooseHome('discord', one, null);
+        await chooseHome('discord', one, null);
+        expect(await chosenHome('discord', one)).toBeNull();
+        expect(await chosenHome('discord', two)).toBe('g2');
+      });
+
       test('a person’s code is taken once, in its tenant and within its time', async () => {
         const [tenant, other] = [await newTenant(), await newTenant()];
         const [code, late] = [fresh('code'), fresh('code')];
@@ -1766,6 +1781,8 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         });
         const lines = [aLine(tenant.id), aLine(tenant.id, { memberId: 'slack:U2' })];
         await state.ledger.append(tenant.id, lines);
+        const code = fresh('code');
+        await state.people.offerCode(tenant.id, code, 'slack:U1', now + day);
         await state.maintenance.forgetMember('t_other', 'slack:U1', 'forgotten-1');
         expect((await state.receipts.get(tenant.id, receipt.answerId))?.question).toBe('xyzzy q');
         await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-1');
@@ -1781,6 +1798,7 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(left).not.toContain('xyzzy');
         expect(left).not.toContain('U1"');
         expect(left).toContain('plugh');
+        expect(await state.people.takeCode(tenant.id, code, now)).toBeNull();
         const verdicts = (await state.receipts.get(tenant.id, others.answerId))?.feedback ?? [];
         expect(verdicts.map(({ rating, comment }) => [rating, comment]).sort()).toEqual([
           ['down', undefined],

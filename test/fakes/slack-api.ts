@@ -28,8 +28,16 @@ export type FakeEphemeral = {
 };
 
 export type FakeUser = Readonly<
-  Partial<Record<'is_admin' | 'is_owner' | 'is_restricted' | 'is_ultra_restricted' | 'is_stranger', boolean>>
->;
+  Partial<
+    Record<
+      'is_admin' | 'is_owner' | 'is_restricted' | 'is_ultra_restricted' | 'is_stranger' | 'is_email_confirmed',
+      boolean
+    >
+  >
+> & {
+  /** Told only with `users:read.email`. */
+  readonly email?: string;
+};
 
 /** What Slack grants when somebody says yes: who, where, and with which token. */
 export type FakeGrant = {
@@ -82,6 +90,10 @@ export type FakeSlack = {
   readonly absent: Set<string>;
   /** From now on posting is refused, as Slack does for what is gone. */
   vanish(what: 'thread' | 'channel'): void;
+  /** From now on every call that writes ends in an error of Slack's own. */
+  breakDown(): void;
+  /** What is gone or broken is back, and faults that were left are taken away. */
+  heal(): void;
   /** Slack would now send the browser back with this code. */
   grant(code: string, grant: FakeGrant): void;
   /** A refresh token and what it is renewed with. */
@@ -141,6 +153,7 @@ export const startFakeSlack = async (
   /** Token → workspace. */
   const tokens = new Map([[options.botToken ?? 'xoxb-fake', options.teamId ?? 'T0FAKE']]);
   let gone: 'thread' | 'channel' | null = null;
+  let broken = false;
   const faults = new Map<string, Fault[]>();
   const unknownMethods = new Set<string>();
   const waiting = new Map<string, ((call: FakeCall) => void)[]>();
@@ -246,10 +259,12 @@ export const startFakeSlack = async (
         is_ext_shared: sharedChannels.has(String(args.channel)),
       },
     }),
-    'users.info': (args) =>
-      scopes.has('users:read')
-        ? { ok: true, user: { id: args.user, team_id: teamId, ...users.get(String(args.user)) } }
-        : { ok: false, error: 'missing_scope' },
+    'users.info': (args) => {
+      if (!scopes.has('users:read')) return { ok: false, error: 'missing_scope' };
+      const { email, ...user } = users.get(String(args.user)) ?? {};
+      const profile = email !== undefined && scopes.has('users:read.email') ? { email } : {};
+      return { ok: true, user: { id: args.user, team_id: teamId, ...user, profile } };
+    },
     'views.open': (args) => {
       views.push({ triggerId: String(args.trigger_id), view: args.view as Readonly<Record<string, unknown>> });
       return { ok: true, view: { id: `V${views.length}` } };
@@ -376,7 +391,9 @@ export const startFakeSlack = async (
     calls.push(call);
     options.onCall?.(call);
     for (const wake of waiting.get(method)?.splice(0) ?? []) wake(call);
-    const fault = faults.get(method)?.shift();
+    const fault: Fault | undefined =
+      faults.get(method)?.shift() ??
+      (broken && method.startsWith('chat.') ? { kind: 'status', status: 503 } : undefined);
     if (fault?.kind === 'slow') await fault.untilReleased;
     if (fault?.kind === 'dropped') return void request.socket.destroy();
     if (fault?.kind === 'rate-limit')
@@ -434,6 +451,14 @@ export const startFakeSlack = async (
     vanish: (what) => {
       gone = what;
     },
+    breakDown: () => {
+      broken = true;
+    },
+    heal: () => {
+      gone = null;
+      broken = false;
+      faults.clear();
+    },
     grant: (code, grant) => void grants.set(code, grant),
     renewal: (refreshToken, grant) => void renewals.set(refreshToken, grant),
     responseUrl: (place) => {
@@ -489,6 +514,7 @@ const defaultScopes = [
   'im:history',
   'im:write',
   'users:read',
+  'users:read.email',
 ];
 
 /** Slack's limits on a message. */

@@ -9,6 +9,9 @@ export const teamsIds = {
   tenant: 'aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee',
   asker: '29:1asker',
   askerObject: '99999999-0000-0000-0000-000000000001',
+  colleague: '29:1colleague',
+  colleagueObject: '99999999-0000-0000-0000-000000000002',
+  team: 'bbbbbbbb-0000-0000-0000-000000000001',
   channel: '19:general@thread.tacv2',
   group: '19:meeting@thread.v2',
   personal: 'a:1personal',
@@ -29,6 +32,14 @@ export type FakeTeamsMessage = {
   /** Not yet sealed. */
   streaming: boolean;
   stream?: { sequence: number; shown: string; startedAt: number };
+};
+
+export type FakeMember = {
+  readonly id: string;
+  readonly objectId: string;
+  readonly name: string;
+  readonly email?: string;
+  readonly userPrincipalName?: string;
 };
 
 /** What a call is answered with instead of being done; `lost` is done first and then cut off. */
@@ -56,9 +67,20 @@ export type FakeTeams = {
   /** Streams are taken for as long as two minutes have not passed on this clock. */
   expireStreams(): void;
   readonly gone: Set<string>;
+  /** Every thread was deleted. */
+  threadsGone: boolean;
+  /** From now on every call that writes ends in an error of Teams' own. */
+  breakDown(): void;
+  /** What is gone or broken is back. */
+  heal(): void;
   /** Refuses to begin chats with people. */
   noChats: boolean;
+  /** Conversation → the asker's role there. */
   roles: Map<string, string>;
+  /** Everybody whom Teams knows, in every conversation. */
+  readonly people: Map<string, FakeMember>;
+  /** What Microsoft Graph holds, by the path of its thread or chat; without an entry there was no consent. */
+  readonly history: Map<string, readonly Readonly<Record<string, unknown>>[]>;
   keys: { kid: string; key: KeyObject; endorsements: readonly string[] | undefined }[];
   /** A token as Teams sends it, changed at will. */
   token(change?: TokenChange): string;
@@ -97,6 +119,7 @@ export const startFakeTeams = async (
   let last = 1_700_000_000_000;
   let stopped = false;
   let expired = false;
+  let broken = false;
   const nextId = (): string => {
     last += 1000;
     return String(last);
@@ -186,10 +209,24 @@ export const startFakeTeams = async (
       ({ type }) => type === 'https://schema.org/Message',
     ).length;
 
+  const graph = (response: ServerResponse, { authorization, path }: FakeCall): undefined => {
+    if (authorization !== 'Bearer token-for-graph')
+      return refuse(response, { status: 401, code: 'InvalidAuthenticationToken' });
+    const asked = decodeURIComponent(path.slice('/v1.0'.length));
+    const list = fake.history.get(asked.replace(/\/(?:replies|messages)$/, ''));
+    if (list === undefined) return refuse(response, { status: 403, code: 'Forbidden' });
+    const isList = /\/(?:replies|messages)$/.test(asked);
+    const [root, ...replies] = list;
+    return reply(response, 200, isList ? { value: asked.endsWith('/replies') ? replies : list } : root);
+  };
+
   const done = (response: ServerResponse, call: FakeCall): undefined => {
     const { method, path, body } = call;
-    if (path.endsWith('/oauth2/v2.0/token'))
-      return reply(response, 200, { access_token: 'token-for-teams', expires_in: 3599 });
+    if (path.endsWith('/oauth2/v2.0/token')) {
+      const forGraph = path.startsWith(`/${teamsIds.tenant}/`);
+      return reply(response, 200, { access_token: forGraph ? 'token-for-graph' : 'token-for-teams', expires_in: 3599 });
+    }
+    if (path.startsWith('/v1.0/')) return graph(response, call);
     if (path === '/metadata')
       return reply(response, 200, { issuer: 'https://api.botframework.com', jwks_uri: `${fake.url}/keys` });
     if (path === '/keys')
@@ -228,17 +265,13 @@ export const startFakeTeams = async (
         code: 'BotNotInConversationRoster',
         message: 'The bot is not part of the conversation roster.',
       });
-    if (fake.gone.has(conversation))
+    if (fake.gone.has(conversation) || (fake.threadsGone && conversation.includes(';messageid=')))
       return refuse(response, { status: 404, code: 'ConversationNotFound', message: 'Conversation not found.' });
     if (route[2] === 'members') {
-      const asker = own === teamsIds.asker || own === teamsIds.askerObject;
-      if (!asker) return refuse(response, { status: 404, code: 'MemberNotFoundInConversation' });
-      return reply(response, 200, {
-        id: teamsIds.asker,
-        name: 'Ada Asker',
-        objectId: teamsIds.askerObject,
-        userRole: fake.roles.get(base) ?? 'user',
-      });
+      const member = [...fake.people.values()].find(({ id, objectId }) => own === id || own === objectId);
+      if (member === undefined) return refuse(response, { status: 404, code: 'MemberNotFoundInConversation' });
+      const role = member.id === teamsIds.asker ? fake.roles.get(base) : undefined;
+      return reply(response, 200, { ...member, userRole: role ?? 'user' });
     }
     if (method === 'POST') {
       if (roots(body) > 1)
@@ -280,7 +313,10 @@ export const startFakeTeams = async (
     };
     calls.push(call);
     options.onCall?.(call);
-    const fault = faults.find((one) => one.left.length > 0 && one.match(call))?.left.shift();
+    const writes = call.method !== 'GET' && call.path.startsWith('/v3/');
+    const fault =
+      faults.find((one) => one.left.length > 0 && one.match(call))?.left.shift() ??
+      (broken && writes ? { status: 503, code: 'ServiceUnavailable' } : undefined);
     if (fault === undefined) {
       done(response, call);
       return;
@@ -314,8 +350,22 @@ export const startFakeTeams = async (
       expired = true;
     },
     gone: new Set(),
+    threadsGone: false,
+    breakDown: () => {
+      broken = true;
+    },
+    heal: () => {
+      broken = false;
+      fake.threadsGone = false;
+      fake.gone.clear();
+    },
     noChats: false,
     roles: new Map(),
+    people: new Map([
+      ['asker', { id: teamsIds.asker, objectId: teamsIds.askerObject, name: 'Ada Asker' }],
+      ['colleague', { id: teamsIds.colleague, objectId: teamsIds.colleagueObject, name: 'Bob Builder' }],
+    ]),
+    history: new Map(),
     keys: [{ kid: 'key-1', key: pair.publicKey, endorsements: ['msteams', 'webchat'] }],
     token: ({ header = {}, claims = {}, key = pair.privateKey, without = [] } = {}) => {
       const now = Math.floor(Date.now() / 1000);
@@ -378,7 +428,7 @@ export const teamsActivities = (serviceUrl: string) => {
     channelData: {
       tenant: { id: teamsIds.tenant },
       ...(scope === 'channel'
-        ? { channel: { id: teamsIds.channel }, team: { id: teamsIds.channel, aadGroupId: 'team-group' } }
+        ? { channel: { id: teamsIds.channel }, team: { id: teamsIds.channel, aadGroupId: teamsIds.team } }
         : {}),
     },
     locale: 'en-US',

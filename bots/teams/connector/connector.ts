@@ -18,6 +18,9 @@ export type Member = {
   readonly aadObjectId?: string;
   /** `owner`, `user`, `guest`, `anonymous`, as far as Teams says. */
   readonly role?: string;
+  readonly email?: string;
+  /** The name with which they sign in, at a domain of their organisation. */
+  readonly userPrincipalName?: string;
 };
 
 /**
@@ -178,11 +181,15 @@ const memberOf = (found: Readonly<Record<string, unknown>>): Member | null => {
   const name = text('name');
   const aadObjectId = text('aadObjectId') ?? text('objectId');
   const role = text('userRole') ?? text('role');
+  const email = text('email');
+  const userPrincipalName = text('userPrincipalName');
   return {
     id,
     ...(name === undefined ? {} : { name }),
     ...(aadObjectId === undefined ? {} : { aadObjectId }),
     ...(role === undefined ? {} : { role }),
+    ...(email === undefined ? {} : { email }),
+    ...(userPrincipalName === undefined ? {} : { userPrincipalName }),
   };
 };
 

@@ -37,7 +37,7 @@ const startRig = async (): Promise<PlatformRig> => {
     heard.push(event);
     return { outcome: 'stored' };
   });
-  const until = (check: () => void) => vi.waitFor(check, { timeout: 5000, interval: 5 });
+  const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 5 });
   await until(() => expect(runtime.logged.some((line) => line.event === 'discord-ready')).toBe(true));
   const http = await listen(platform.routes);
   const inChannel = fake.twin.channel(fake.channel);

@@ -45,7 +45,7 @@ describe.each([
       const state = (store: StateStore) => mortal.state(store);
       const first = await world.instance({ ...mortal, state, settings });
       running.push(first);
-      await vi.waitFor(() => expect(mortal.isIdle()).toBe(true), { timeout: 3000, interval: 5 });
+      await vi.waitFor(() => expect(mortal.isIdle()).toBe(true), { timeout: 15_000, interval: 5 });
       const asked = world.answering.asked.length;
       if (growing)
         world.answering.next(async (_request, hooks) => {
@@ -57,21 +57,21 @@ describe.each([
         .channel(world.fake.channel)
         .user(world.fake.user)
         .sendMessage({ content: `<@${world.fake.bot}> leave?` });
-      await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 8000, interval: 5 });
+      await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 15_000, interval: 5 });
       if (!nonces) world.fake.forgetNonces();
       const second = await world.instance({ settings });
       running.push(second);
       await vi.waitFor(async () => expect(await reasonsOf(world, id)).toEqual(['answered']), {
-        timeout: 10_000,
+        timeout: 20_000,
         interval: 10,
       });
-      await vi.waitFor(async () => expect((await world.state.inbox.depth(Date.now())).ready).toBe(0));
+      await vi.waitFor(async () => expect((await world.state.inbox.depth(Date.now())).ready).toBe(0), 15_000);
       const answers = world.fake.messages().filter((message) => message.channel === id);
       expect(answers).toHaveLength(1);
       expect(answers[0]?.content).toContain('Leave is 30 days. [1]');
       expect(JSON.stringify(answers[0]?.components)).toContain('fn:up:');
       expect(new Set(world.answering.asked.slice(asked).map((request) => request.answerId)).size).toBe(1);
     },
-    30_000,
+    60_000,
   );
 });

@@ -4,7 +4,7 @@ import { newId } from './driving.ts';
 import { type BotMessage, forum, publicThread, voice } from './fake.ts';
 import { createWorld, deafWhile, demoTenant, reasonsOf, type World } from './world.ts';
 
-const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 8000, interval: 10 });
+const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 const buttons = (message: BotMessage | undefined): string => JSON.stringify(message?.components ?? []);
 
 describe('a question on Discord, over real sockets', () => {
@@ -300,7 +300,12 @@ describe('a question on Discord, over real sockets', () => {
         }),
     );
     const id = await mention('leave?');
-    await until(() => expect(world.fake.messages()).toHaveLength(1));
+    // Only what the bot knows of can it take away.
+    await until(async () => {
+      const [first] = world.fake.messages();
+      const known = await world.state.outbox.byPostedId(demoTenant.id, `${first?.channel}/${first?.id}`);
+      expect(known).not.toBeNull();
+    });
     await world.fake.twin.channel(world.fake.channel).user(world.fake.user).deleteMessage({ messageId: id });
     await settled(id, ['cancelled', 'question-deleted']);
     expect(aborted).toBe(true);
@@ -462,5 +467,51 @@ describe('a question on Discord, over real sockets', () => {
       ).toMatchObject([{ state: 'settled', reason: 'unknown-workspace' }]),
     );
     expect(world.answering.asked).toEqual([]);
+  });
+});
+
+describe('a direct message of somebody who shares several servers with the bot', () => {
+  it('is not answered by a guess: a button says whose documents are meant, and that is remembered', async () => {
+    const world = await createWorld({ guilds: 2 });
+    try {
+      const other = { ...demoTenant, id: 't_000000000000000000000002', slug: 'other', name: 'Other' };
+      await world.state.tenants.create(other);
+      const guilds = await world.fake.twin.prisma.guild.findMany({ orderBy: { name: 'asc' } });
+      for (const [at, tenant] of [demoTenant, other].entries())
+        await world.state.connections.create({
+          id: `x_${at}`,
+          tenantId: tenant.id,
+          platform: 'discord',
+          workspaceId: guilds[at]?.id ?? '',
+          createdAt: 0,
+        });
+      await world.instance();
+      const channel = await world.fake.openDirect();
+      const person = world.fake.twin.channel(channel).user(world.fake.user);
+      const asked = await person.sendMessage({ content: 'how much leave?' });
+      const question = () => world.fake.messages().find((message) => buttons(message).includes('fn:choose:'));
+      await until(() => expect(buttons(question())).toContain('Server 1'));
+      expect(question()?.channel).toBe(channel);
+      expect(world.answering.asked).toEqual([]);
+      // The twin knows no buttons in direct messages; a real one names no server.
+      world.fake.dispatch('INTERACTION_CREATE', {
+        id: newId(),
+        application_id: world.fake.bot,
+        type: 3,
+        token: 'from-the-direct-message',
+        channel_id: channel,
+        user: { id: world.fake.user, username: 'asker' },
+        message: { id: question()?.id },
+        data: { custom_id: `fn:choose:${guilds[1]?.id}-${asked.id}`, component_type: 2 },
+      });
+      const contents = () => world.fake.messages().map(({ content }) => content);
+      await until(() => expect(contents().join()).toContain('asked: how much leave?'));
+      await until(() => expect(contents().join()).toContain('“Server 1”'));
+      await person.sendMessage({ content: 'and then?' });
+      await until(() => expect(contents().join()).toContain('asked: and then?'));
+      expect(world.answering.asked.map((one) => one.tenant.slug)).toEqual(['other', 'other']);
+    } finally {
+      await world.close();
+    }
   });
 });

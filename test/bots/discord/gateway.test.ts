@@ -4,7 +4,7 @@ import { newId } from './driving.ts';
 import { type FakeGateway, startFakeGateway } from './gateway.ts';
 import { createWorld, deafWhile, demoTenant, type Instance, reasonsOf, type World } from './world.ts';
 
-const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 10 });
+const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
 describe('the gateway', () => {
   let world: World;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { customId } from '../../../bots/discord/interactions.ts';
+import { customId } from '../../../bots/discord/buttons.ts';
 import { type Normalised, normaliseMessage, type Surroundings } from '../../../bots/discord/normalise.ts';
 import { channelPermissions, inviteUrl, isAllowed } from '../../../bots/discord/permissions.ts';
 import { mentionsIn, parseDiscordText } from '../../../bots/discord/text.ts';

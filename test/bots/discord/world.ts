@@ -100,13 +100,17 @@ export const createWorld = async (options: FakeOptions = {}): Promise<World> => 
       },
     });
     const discord = how.platform?.(real) ?? real;
+    const doors = doorsOf(shared, own);
     const conversations = createConversations({
       state: shared,
       answering: how.answering?.(answering) ?? answering,
-      resolveTenant: async (event) =>
-        (how.workspaces ?? [fake.guild]).includes(event.workspaceId) ? demoTenant : null,
-      rules: async () => effective(rules.current),
-      ...doorsOf(shared, own),
+      resolveTenant: async (event) => {
+        if (event.homes !== undefined) return doors.homes.tenantOf(event);
+        return (how.workspaces ?? [fake.guild]).includes(event.workspaceId) ? demoTenant : null;
+      },
+      rules: async (tenant, platform, channelId) =>
+        effective({ ...rules.current, ...(await shared.channels.get(tenant.id, platform, channelId)) }),
+      ...doors,
       runtime: own,
       owner,
       settings: { pollMs: 25, leaseForMs: 600, ...how.settings },

@@ -56,7 +56,7 @@ describe.each([
     const state = queuePoints.includes(point) ? (store: StateStore) => mortal.state(queueing(store)) : mortal.state;
     const first = await world.instance({ ...mortal, state, settings });
     running.push(first);
-    await vi.waitFor(() => expect(mortal.isIdle()).toBe(true), { timeout: 3000, interval: 5 });
+    await vi.waitFor(() => expect(mortal.isIdle()).toBe(true), { timeout: 15_000, interval: 5 });
     const asked = world.answering.asked.length;
     if (streamed) {
       const stream = async (_request: unknown, hooks: { update?(markdown: string): void }) => {
@@ -69,14 +69,14 @@ describe.each([
     }
     const ts = world.fake.nextTs();
     await first.sender.send(world.payloads.appMention({ text: `<@${world.fake.botUserId}> leave?`, ts }));
-    await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 3000, interval: 5 });
+    await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 15_000, interval: 5 });
     const second = await world.instance({ settings });
     running.push(second);
     await vi.waitFor(async () => expect(await reasonsOf(world, ts)).toEqual(['answered']), {
-      timeout: 4000,
+      timeout: 20_000,
       interval: 10,
     });
-    await vi.waitFor(async () => expect((await world.state.inbox.depth(Date.now())).ready).toBe(0));
+    await vi.waitFor(async () => expect((await world.state.inbox.depth(Date.now())).ready).toBe(0), 15_000);
     const answers = world.fake.answers(ts);
     expect(answers).toHaveLength(1);
     expect(answers[0]?.streaming).toBe(false);

@@ -12,7 +12,7 @@ describe("Slack's doors", () => {
     world = await createWorld();
   });
   afterEach(() => world.close());
-  const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 8000, interval: 10 });
+  const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
   const mention = (ts: string) => world.payloads.appMention({ text: `<@${world.fake.botUserId}> leave?`, ts });
 
   it('Socket Mode: acknowledged after it is stored, answered, thumbs too', async () => {

@@ -10,7 +10,7 @@ describe('a question in Slack, over real sockets', () => {
   });
   afterEach(() => world.close());
 
-  const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 8000, interval: 10 });
+  const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
   it('a signed mention ends in one threaded, footnoted answer with thumbs', async () => {
     const bot = await world.instance();
@@ -202,9 +202,11 @@ describe('a question in Slack, over real sockets', () => {
           });
         }),
     );
-    const streaming = world.fake.nextCall('chat.startStream');
     await bot.sender.send(mention('leave?', ts));
-    await streaming;
+    // Only what the bot knows of can it take away.
+    await until(async () =>
+      expect(await world.state.outbox.byPostedId(tenantId, world.fake.answers()[0]?.ts ?? '')).not.toBeNull(),
+    );
     await bot.sender.send(world.payloads.remove({ ts }, world.fake.nextTs()));
     await settled(ts, ['cancelled', 'question-deleted']);
     expect(aborted).toBe(true);

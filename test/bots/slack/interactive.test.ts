@@ -16,7 +16,7 @@ describe('commands, buttons and shortcuts in Slack, over real sockets', () => {
     world = await createWorld();
   });
   afterEach(() => world.close());
-  const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 8000, interval: 10 });
+  const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
   const responseUrl = () => world.fake.responseUrl({ channel: 'C0GENERAL', user: 'U0ASKER' });
   const mention = (ts: string, text = 'leave?') =>
     world.payloads.appMention({ text: `<@${world.fake.botUserId}> ${text}`, ts });

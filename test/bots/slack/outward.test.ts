@@ -196,8 +196,9 @@ describe('Slack, beside hearing and answering', () => {
       const event = mention();
       const dying = new AbortController();
       const first = await slack.openAnswer(event, delivery(), dying.signal, { stoppable: true });
+      const buttoned = fake.nextCall('chat.postMessage');
       await first.update('Thirty');
-      await fake.nextCall('chat.postMessage');
+      await buttoned;
       dying.abort(new Error('killed'));
       await fake.nextCall('chat.delete');
       const second = await slack.openAnswer(event, delivery({ uncertain: true }), within);
@@ -303,6 +304,24 @@ describe('Slack, beside hearing and answering', () => {
       });
       fake.scopes.delete('users:read');
       expect(await slack.standing?.(mention(), within)).toBeNull();
+    });
+
+    it('an address is a confirmed one of this workspace, where Slack gives it at all', async () => {
+      fake.users
+        .set('U0ADA', { email: 'ada@example.com', is_email_confirmed: true })
+        .set('U0NEW', { email: 'new@example.com' })
+        .set('U0STRANGER', { email: 'eve@example.com', is_email_confirmed: true, is_stranger: true });
+      const addressOf = (user: string) =>
+        slack.address?.(heard(payloads.message({ text: 'link', ts: fake.nextTs(), user })), within);
+      expect(await Promise.all(['U0ADA', 'U0NEW', 'U0STRANGER', 'U0NONE'].map(addressOf))).toEqual([
+        'ada@example.com',
+        null,
+        null,
+        null,
+      ]);
+      fake.scopes.delete('users:read.email');
+      fake.users.set('U0BEN', { email: 'ben@example.com', is_email_confirmed: true });
+      expect(await addressOf('U0BEN')).toBeNull();
     });
 
     it('administrators, owners and whoever made the channel may manage it; a guest who made it may not', async () => {

@@ -134,7 +134,8 @@ export const createWorld = async (): Promise<World> => {
       answering: options.answering?.(answering) ?? answering,
       resolveTenant: async (event) =>
         (options.workspaces ?? [fake.teamId]).includes(event.workspaceId) ? demoTenant : null,
-      rules: async () => effective(rules.current),
+      rules: async (tenant, platform, channelId) =>
+        effective({ ...rules.current, ...(await state.channels.get(tenant.id, platform, channelId)) }),
       ...doorsOf(state, own),
       runtime: own,
       owner: `instance-${started}`,

@@ -42,11 +42,11 @@ describe.each(['channel', 'personal'] as const)('killed while answering in a %s'
       const id = world.fake.nextId();
       const before = world.fake.messages().length;
       await first.send(world.activities.message({ id, text: 'leave?', scope }));
-      await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 8000, interval: 5 });
+      await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 20_000, interval: 5 });
       running.push(await world.instance({ settings }));
       const channel = scope === 'channel' ? teamsIds.channel : teamsIds.personal;
       await vi.waitFor(async () => expect(await world.reasonsOf(id, channel)).toEqual(['answered']), {
-        timeout: 12_000,
+        timeout: 20_000,
         interval: 20,
       });
       const answers = world.fake
@@ -60,45 +60,7 @@ describe.each(['channel', 'personal'] as const)('killed while answering in a %s'
   );
 });
 
-describe('redelivery', () => {
-  it('questions one to five times, shuffled, by two instances, again after 25 hours: one answer and one charge each', async () => {
-    const world = await createWorld();
-    let aheadMs = 0;
-    try {
-      const instances = [
-        await world.instance({ ahead: () => aheadMs }),
-        await world.instance({ ahead: () => aheadMs }),
-      ];
-      const questions = Array.from({ length: 20 }, () =>
-        world.activities.message({ id: world.fake.nextId(), text: 'leave?' }),
-      );
-      const deliveries = questions.flatMap((question, index) =>
-        Array.from({ length: 1 + (index % 5) }, () => question),
-      );
-      for (const hours of [0, 25]) {
-        aheadMs = hours * 3_600_000;
-        if (hours > 0) await world.state.maintenance.sweep(Date.now() + aheadMs);
-        // A fixed shuffle: every seventh, until all have come.
-        const order = deliveries.map((_, index) => (index * 7) % deliveries.length);
-        for (const [turn, index] of order.entries()) {
-          // Good by the clock of this machine, which the library looks at, and by that of the instances.
-          const exp = Math.floor((Date.now() + aheadMs) / 1000) + 3600;
-          const token = world.fake.token({ claims: { exp } });
-          const response = await instances[turn % 2]?.send(deliveries[index], `Bearer ${token}`);
-          expect(response?.status).toBe(200);
-        }
-        await vi.waitFor(async () => expect((await world.state.inbox.depth(Date.now() + aheadMs)).ready).toBe(0), {
-          timeout: 20_000,
-          interval: 50,
-        });
-      }
-      expect(world.fake.messages()).toHaveLength(questions.length);
-      expect(world.answering.charged.size).toBe(questions.length);
-    } finally {
-      await world.close();
-    }
-  });
-
+describe('stopping', () => {
   it('a stop button under the placeholder stops the answer that is being written', async () => {
     const world = await createWorld();
     try {
@@ -114,13 +76,13 @@ describe('redelivery', () => {
         const found = world.fake.messages().find(({ activity }) => JSON.stringify(activity).includes('footnote.stop'));
         if (found === undefined) throw new Error('no stop button');
         return found;
-      }, 10_000);
+      }, 20_000);
       const [card] = standing.activity.attachments as { content: { actions: { verb: string; data: unknown }[] } }[];
       const action = card?.content.actions[0];
       const press = world.activities.invoke('f:stop', 'adaptiveCard/action', { action }, { replyToId: standing.id });
       const response = await bot.send({ ...press, conversation: { ...press.conversation, id: standing.conversation } });
       expect(response.status).toBe(200);
-      await vi.waitFor(async () => expect(await world.reasonsOf(id)).toEqual(['cancelled']), 10_000);
+      await vi.waitFor(async () => expect(await world.reasonsOf(id)).toEqual(['cancelled']), 20_000);
       expect(JSON.stringify(world.fake.messages())).not.toContain('footnote.stop');
     } finally {
       await world.close();

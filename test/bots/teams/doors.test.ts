@@ -5,6 +5,8 @@ import type { createGuardedFetch } from '../../../core/security/guarded-fetch.ts
 import { foreignPair, teamsActivities, teamsIds } from '../../fakes/teams-service.ts';
 import { type Driver, startDriver } from './driver.ts';
 
+const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
+
 /** What comes in by `/teams/messages`, what is answered on the line, and what the driver does unasked. */
 let driver: Driver;
 beforeEach(async () => {
@@ -213,6 +215,79 @@ describe('hearing', () => {
     expect(event).toMatchObject({ addressed: 'mention', text: 'does @Bob B get a < b & c?' });
   });
 
+  it('whom and what a message names is heard with the ids of the mentions, without ourselves', async () => {
+    const named = (id: string, name: string) => ({
+      type: 'mention',
+      mentioned: { id, name },
+      text: `<at>${name}</at>`,
+    });
+    const event = await driver.ask({
+      text: 'settings humans <at>Bob Builder</at> <at>Help desk</at>',
+      more: {
+        entities: [
+          named(teamsIds.bot, 'Footnote'),
+          named(teamsIds.colleague, 'Bob Builder'),
+          named('19:help@thread.tacv2', 'Help desk'),
+        ],
+      },
+    });
+    expect(event.text).toBe('settings humans @Bob Builder @Help desk');
+    expect(event.mentions).toEqual([
+      { kind: 'person', id: teamsIds.colleague, name: 'Bob Builder' },
+      { kind: 'channel', id: '19:help@thread.tacv2', name: 'Help desk' },
+    ]);
+    expect(await driver.platform.mentioned?.(event, within())).toEqual([
+      { kind: 'person', id: teamsIds.colleagueObject, name: 'Bob Builder' },
+      { kind: 'channel', id: '19:help@thread.tacv2', name: 'Help desk' },
+    ]);
+  });
+
+  const quoting = (who: string) => ({
+    contentType: 'text/html',
+    content: `<blockquote itemscope itemtype="http://schema.skype.com/Reply" itemid="1"><strong itemprop="mri" itemid="${who}">x</strong></blockquote>`,
+  });
+  const referring = (sender: unknown) => ({
+    contentType: 'messageReference',
+    content: JSON.stringify({ messageId: '1', messageSender: sender }),
+  });
+  it.each([
+    ['a quote of a colleague', [quoting(teamsIds.colleague)], 'none', true],
+    ['a quote of ours', [quoting(teamsIds.bot)], 'mention', undefined],
+    ['a reference to a colleague', [referring({ user: { id: '1' }, application: null })], 'none', true],
+    ['a reference to us', [referring({ application: { id: teamsIds.appId } })], 'mention', undefined],
+    ['a reference that cannot be read', [{ contentType: 'messageReference', content: '{' }], 'none', true],
+    ['no quote', [], 'none', undefined],
+  ] as const)('in a group chat, %s', async (_, attachments, addressed, repliesToPerson) => {
+    const event = await driver.ask({ scope: 'groupChat', mention: false, text: 'why?', more: { attachments } });
+    expect(event.addressed).toBe(addressed);
+    expect(event.repliesToPerson).toBe(repliesToPerson);
+  });
+
+  it('in a thread that somebody else began, or whose beginning nobody heard, people talk to each other', async () => {
+    const from = { id: teamsIds.colleague, name: 'Bob Builder', aadObjectId: teamsIds.colleagueObject };
+    const theirs = await driver.ask({ mention: false, more: { from } });
+    const own = await driver.ask({ mention: false });
+    const inThread = async (root: string) => (await driver.ask({ mention: false, root })).repliesToPerson;
+    expect(theirs.repliesToPerson).toBeUndefined();
+    expect(await inThread(theirs.messageId)).toBe(true);
+    expect(await inThread('1600000000000')).toBe(true);
+    expect(await inThread(own.messageId)).toBeUndefined();
+  });
+
+  it('a deletion that was taken back is told from an edit', async () => {
+    const update = (eventType: string) => ({
+      ...driver.activities.message({ id: driver.fake.nextId(), text: 'leave?' }),
+      type: 'messageUpdate',
+      channelData: { tenant: { id: teamsIds.tenant }, eventType },
+    });
+    await driver.send(update('editMessage'));
+    await driver.send(update('undeleteMessage'));
+    expect(driver.heard.map(({ kind, restored }) => [kind, restored])).toEqual([
+      ['edit', undefined],
+      ['edit', true],
+    ]);
+  });
+
   it('thumbs carry the words that were typed, and the message they stand under', async () => {
     const value = {
       actionName: 'feedback',
@@ -296,15 +371,30 @@ describe('hearing', () => {
     };
     expect((await driver.send(installation)).status).toBe(200);
     expect((await driver.send(update)).status).toBe(200);
-    await vi.waitFor(() => expect(texts(teamsIds.group)).toHaveLength(1));
+    await until(() => expect(texts(teamsIds.group)).toHaveLength(1));
     expect(String(texts(teamsIds.group)[0])).toMatch(/^Hello!/);
     expect(driver.heard.map(({ kind }) => kind)).toEqual(['install', 'install']);
   });
 
   it('being taken out of one team does not end the connection of the whole organisation', async () => {
     const removed = { ...driver.activities.base('installationUpdate', driver.fake.nextId()), action: 'remove' };
+    const left = {
+      ...driver.activities.base('conversationUpdate', driver.fake.nextId()),
+      membersRemoved: [{ id: teamsIds.bot }],
+    };
     expect((await driver.send(removed)).status).toBe(200);
-    expect(driver.heard).toEqual([]);
+    expect((await driver.send(left)).status).toBe(200);
+    // A place and not the workspace, which is what the core goes by.
+    expect(driver.heard).toMatchObject([
+      { kind: 'uninstall', channelId: teamsIds.channel },
+      { kind: 'uninstall', channelId: teamsIds.channel },
+    ]);
+    const someoneElse = {
+      ...driver.activities.base('conversationUpdate', driver.fake.nextId()),
+      membersRemoved: [{ id: teamsIds.colleague }],
+    };
+    expect((await driver.send(someoneElse)).status).toBe(200);
+    expect(driver.heard).toHaveLength(2);
   });
 });
 
@@ -357,11 +447,106 @@ describe('beside answers', () => {
   it('a link leads to the message in its channel, and in a chat', async () => {
     const inChannel = await driver.ask();
     expect(await driver.platform.permalink?.(inChannel, '42', within())).toBe(
-      `https://teams.microsoft.com/l/message/19%3Ageneral%40thread.tacv2/42?tenantId=${teamsIds.tenant}&groupId=team-group&parentMessageId=${inChannel.threadId}`,
+      `https://teams.microsoft.com/l/message/19%3Ageneral%40thread.tacv2/42?tenantId=${teamsIds.tenant}&groupId=${teamsIds.team}&parentMessageId=${inChannel.threadId}`,
     );
     expect(await driver.platform.permalink?.(await driver.ask({ scope: 'groupChat' }), '42', within())).toContain(
       '/42?context=',
     );
+  });
+});
+
+describe('what came before', () => {
+  const written = (n: number, from: unknown, content: string, more = {}) => ({
+    id: String(n),
+    messageType: 'message',
+    createdDateTime: new Date(1_700_000_000_000 + n).toISOString(),
+    from,
+    body: { contentType: 'html', content },
+    ...more,
+  });
+  const ada = { user: { id: teamsIds.askerObject, displayName: 'Ada Asker' }, application: null };
+  const us = { user: null, application: { id: teamsIds.appId, displayName: 'Footnote' } };
+  const thread = `/teams/${teamsIds.team}/channels/${teamsIds.channel}/messages/1600000000000`;
+  const graphCalls = () => driver.fake.calls.filter(({ path }) => path.startsWith('/v1.0/'));
+
+  it('of a thread is read from Graph where the owner consented: oldest first, with its beginning, before the question', async () => {
+    driver.fake.history.set(thread, [
+      written(1, ada, '<p>Who knows the <b>leave</b> policy?</p>'),
+      written(900_000_000, ada, '<p>after the question</p>'),
+      written(3, us, '<p>Thirty days.</p>'),
+      written(2, ada, '<p>Anybody?</p>'),
+      written(4, ada, '<p>gone</p>', { deletedDateTime: '2023-11-14T22:13:20Z' }),
+      written(5, null, 'x', { messageType: 'systemEventMessage' }),
+    ]);
+    const event = await driver.ask({ root: '1600000000000' });
+    const earlier = await driver.platform.earlier?.(event, 30, within());
+    expect(earlier?.map(({ text, author }) => [text, author.isSelf])).toEqual([
+      ['Who knows the leave policy?', false],
+      ['Anybody?', false],
+      ['Thirty days.', true],
+    ]);
+    expect(graphCalls().every(({ authorization }) => authorization === 'Bearer token-for-graph')).toBe(true);
+  });
+
+  it('of a group chat is its newest messages', async () => {
+    driver.fake.history.set(`/chats/${teamsIds.group}`, [written(1, ada, '<p>Lunch?</p>')]);
+    const event = await driver.ask({ scope: 'groupChat' });
+    expect((await driver.platform.earlier?.(event, 30, within()))?.map(({ text }) => text)).toEqual(['Lunch?']);
+  });
+
+  it('is done without where nobody consented, and not asked for again at once', async () => {
+    const event = await driver.ask({ root: '1600000000000' });
+    expect(await driver.platform.earlier?.(event, 30, within())).toEqual([]);
+    const calls = graphCalls().length;
+    expect(calls).toBeGreaterThan(0);
+    expect(await driver.platform.earlier?.(event, 30, within())).toEqual([]);
+    expect(graphCalls()).toHaveLength(calls);
+  });
+
+  it('is not asked for where a question opens its thread, nor in a personal chat', async () => {
+    for (const event of [await driver.ask(), await driver.ask({ scope: 'personal' })])
+      expect(await driver.platform.earlier?.(event, 30, within())).toEqual([]);
+    expect(graphCalls()).toEqual([]);
+  });
+
+  it('is done without while Graph is down', async () => {
+    driver.fake.history.set(thread, [written(1, ada, 'x')]);
+    driver.fake.fault(({ path }) => path.startsWith('/v1.0/'), 'lost', { status: 503 });
+    expect(await driver.platform.earlier?.(await driver.ask({ root: '1600000000000' }), 30, within())).toEqual([]);
+  });
+});
+
+describe('the address of a person', () => {
+  const addressOf = async (change: object, more: Readonly<Record<string, unknown>> = {}): Promise<string | null | undefined> => {
+    driver.fake.people.set('asker', { id: teamsIds.asker, objectId: teamsIds.askerObject, name: 'Ada', ...change });
+    return driver.platform.address?.(await driver.ask({ more }), within());
+  };
+
+  it('is the one that their organisation vouches for', async () => {
+    expect(await addressOf({ email: 'Ada@Contoso.example', userPrincipalName: 'a.asker@contoso.example' })).toBe(
+      'ada@contoso.example',
+    );
+    expect(await addressOf({ userPrincipalName: 'a.asker@contoso.example' })).toBe('a.asker@contoso.example');
+  });
+
+  it('never one that an administrator could write about anybody: another domain than the one they sign in at', async () => {
+    expect(await addressOf({ email: 'boss@victim.example', userPrincipalName: 'eve@evil.example' })).toBe(
+      'eve@evil.example',
+    );
+    expect(await addressOf({ email: 'boss@victim.example' })).toBeNull();
+    expect(
+      await addressOf({ email: 'boss@victim.example', userPrincipalName: 'boss_victim.example#EXT#@evil.example' }),
+    ).toBeNull();
+  });
+
+  it('is none for guests and outsiders', async () => {
+    const own = { email: 'ada@contoso.example', userPrincipalName: 'ada@contoso.example' };
+    driver.fake.roles.set(teamsIds.channel, 'guest');
+    expect(await addressOf(own)).toBeNull();
+    driver.fake.roles.clear();
+    const from = { id: teamsIds.asker, aadObjectId: teamsIds.askerObject };
+    expect(await addressOf(own, { from: { ...from, userRole: 'guest' } })).toBeNull();
+    expect(await addressOf(own, { from: { ...from, tenantId: 'elsewhere' } })).toBeNull();
   });
 });
 

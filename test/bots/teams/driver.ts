@@ -5,6 +5,7 @@ import { createTeams, type TeamsOptions } from '../../../bots/teams/teams.ts';
 import type { InboundEvent } from '../../../core/domain.ts';
 import { systemClock } from '../../../core/observe/system.ts';
 import type { AnswerSink, Delivery, Manner, Platform } from '../../../core/ports/platform.ts';
+import type { Clock } from '../../../core/ports/runtime.ts';
 import { createGuardedFetch } from '../../../core/security/guarded-fetch.ts';
 import { createTestRuntime, type TestRuntime } from '../../fakes/clock.ts';
 import {
@@ -37,16 +38,16 @@ export type Driver = {
 /** Without a wait in it; a test that is about one sets it. */
 export const atOnce = { paceMs: 0, signAfterMs: 0, firstAfterMs: 0, streamMs: 1, editMs: 1, typingMs: 50 };
 
-export const startDriver = async (more: Partial<TeamsOptions> = {}, now?: () => number): Promise<Driver> => {
+export const startDriver = async (more: Partial<TeamsOptions> = {}, time: Partial<Clock> = {}): Promise<Driver> => {
   const fake = await startFakeTeams();
   const heard: InboundEvent[] = [];
   let refusing = false;
-  const clock = now === undefined ? systemClock : { ...systemClock, now };
-  const runtime: TestRuntime = { ...createTestRuntime(), clock: clock as TestRuntime['clock'] };
+  const clock = { ...systemClock, ...time } as TestRuntime['clock'];
+  const runtime: TestRuntime = { ...createTestRuntime(), clock };
   const platform = createTeams({
     app: { id: teamsIds.appId, password: 'the-password' },
     metadataUrl: fake.metadataUrl,
-    cloud: { loginUrl: fake.url, serviceUrl: fake.serviceUrl },
+    cloud: { loginUrl: fake.url, serviceUrl: fake.serviceUrl, graphUrl: fake.url },
     guardedFetch: createGuardedFetch({ allow: [] }),
     runtime,
     ...more,

@@ -4,6 +4,8 @@ import type { FakeCall } from '../../fakes/teams-service.ts';
 import { teamsIds } from '../../fakes/teams-service.ts';
 import { type Driver, startDriver } from './driver.ts';
 
+const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
+
 /** What leaves the process, byte for byte: the SDK drops what it does not know. */
 let driver: Driver;
 beforeEach(async () => {
@@ -32,9 +34,9 @@ describe('on the wire', () => {
     const sink = await driver.open(await driver.ask({ scope: 'personal' }));
     await sink.status('Reading the documents …');
     await sink.update('Thirty');
-    await vi.waitFor(() => expect(sent('typing')).toHaveLength(2));
+    await until(() => expect(sent('typing')).toHaveLength(2));
     await sink.update('Thirty days of');
-    await vi.waitFor(() => expect(sent('typing')).toHaveLength(3));
+    await until(() => expect(sent('typing')).toHaveLength(3));
     await sink.finish({ markdown: 'Thirty days of leave. [1]', citations: [cite(1)] });
     const [first, second, third] = sent('typing').map(({ body }) => body);
     expect(first).toMatchObject({
@@ -167,7 +169,7 @@ describe('on the wire', () => {
     const sink = await driver.open(await driver.ask({ scope: 'personal' }));
     const table = 'Leave:\n\n| year | days |\n| --- | ---: |\n| 2026 | 30 |';
     await sink.update('Leave:\n\n| year |');
-    await vi.waitFor(() => expect(sent('typing')).toHaveLength(1));
+    await until(() => expect(sent('typing')).toHaveLength(1));
     expect(sent('typing')[0]?.body.text).toBe('Leave:');
     await sink.finish({ markdown: `${table}\n\nThat is all.`, citations: [] });
     expect(newest().text).toBe('Leave:\n\n```\nyear  days\n----  ----\n2026  30\n```\n\nThat is all.');
@@ -177,7 +179,7 @@ describe('on the wire', () => {
   it('text that is replaced while it is streamed ends in one message with the right words', async () => {
     const sink = await driver.open(await driver.ask({ scope: 'personal' }));
     await sink.update('Thirty days, perhaps');
-    await vi.waitFor(() => expect(sent('typing')).toHaveLength(1));
+    await until(() => expect(sent('typing')).toHaveLength(1));
     await sink.finish({ markdown: 'Thirty-one days.', citations: [] });
     expect(driver.fake.messages()).toHaveLength(1);
     expect(newest().text).toBe('Thirty-one days.');

@@ -10,6 +10,7 @@ import {
   type Conversations,
   createConversations,
 } from '../../../core/conversation/conversation.ts';
+import type { ChannelRules } from '../../../core/domain.ts';
 import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import { systemClock } from '../../../core/observe/system.ts';
 import type { Platform } from '../../../core/ports/platform.ts';
@@ -32,6 +33,7 @@ import { atOnce } from './driver.ts';
 export type Instance = {
   readonly platform: Platform;
   readonly conversations: Conversations;
+  readonly runtime: TestRuntime;
   readonly url: string;
   /** `authorization` as Teams sends it, unless told otherwise. */
   send(body: unknown, authorization?: string): Promise<Response>;
@@ -52,6 +54,7 @@ export type World = {
   readonly fake: FakeTeams;
   readonly answering: FakeAnswering;
   readonly activities: ReturnType<typeof teamsActivities>;
+  readonly rules: { current: ChannelRules };
   instance(options?: InstanceOptions): Promise<Instance>;
   /** Every row about a message with its reason, once all of them are settled. */
   reasonsOf(messageId: string, channel?: string): Promise<readonly (string | undefined)[]>;
@@ -64,6 +67,7 @@ export const createWorld = async (service: Parameters<typeof startFakeTeams>[0] 
   await state.tenants.create(demoTenant);
   const fake = await startFakeTeams(service);
   const answering = createFakeAnswering(() => Date.now());
+  const rules: { current: ChannelRules } = { current: {} };
   const instances: Instance[] = [];
 
   const instance = async (options: InstanceOptions = {}): Promise<Instance> => {
@@ -76,7 +80,7 @@ export const createWorld = async (service: Parameters<typeof startFakeTeams>[0] 
     const real = createTeams({
       app: { id: teamsIds.appId, password: 'the-password' },
       metadataUrl: fake.metadataUrl,
-      cloud: { loginUrl: fake.url, serviceUrl: fake.serviceUrl },
+      cloud: { loginUrl: fake.url, serviceUrl: fake.serviceUrl, graphUrl: fake.url },
       guardedFetch: createGuardedFetch({ allow: [] }),
       runtime,
       ...options.teams,
@@ -87,7 +91,8 @@ export const createWorld = async (service: Parameters<typeof startFakeTeams>[0] 
       state: options.state?.(state) ?? state,
       answering: options.answering?.(answering) ?? answering,
       resolveTenant: async () => demoTenant,
-      rules: async () => effective({}),
+      rules: async (tenant, platform, channelId) =>
+        effective({ ...rules.current, ...(await state.channels.get(tenant.id, platform, channelId)) }),
       ...doorsOf(state, runtime),
       runtime,
       owner: `instance-${instances.length + 1}`,
@@ -100,6 +105,8 @@ export const createWorld = async (service: Parameters<typeof startFakeTeams>[0] 
     await new Promise<void>((resolve) => (server.listening ? resolve() : server.once('listening', () => resolve())));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/teams/messages`;
     const send = createTeamsSender(fake, () => url);
+    /** Good by the instance's clock, and by the real one, which is what the SDK goes by. */
+    const token = (): string => `Bearer ${fake.token({ claims: { exp: Math.floor(now() / 1000) + 3600 } })}`;
     let stopped: Promise<void> | null = null;
     const stop = async (forMs: number): Promise<void> => {
       server.closeAllConnections();
@@ -110,8 +117,9 @@ export const createWorld = async (service: Parameters<typeof startFakeTeams>[0] 
     const made: Instance = {
       platform,
       conversations,
+      runtime,
       url,
-      send,
+      send: (body, authorization = token()) => send(body, authorization),
       stop: (forMs = 2000) => {
         stopped ??= stop(forMs);
         return stopped;
@@ -126,6 +134,7 @@ export const createWorld = async (service: Parameters<typeof startFakeTeams>[0] 
     fake,
     answering,
     activities: teamsActivities(fake.serviceUrl),
+    rules,
     instance,
     reasonsOf: async (messageId, channel = teamsIds.channel) =>
       (await state.inbox.byMessage('teams', teamsIds.tenant, channel, messageId)).map((row) =>

@@ -29,12 +29,19 @@ describe('what is a command', () => {
     ['link abcde fghjk', 'link'],
     ['forget-me yes', 'forget-me'],
     ['check-up', 'check-up'],
+    ['settings humans @anna', 'settings'],
+    ['settings language de', 'settings'],
+    ['settings reset all', 'settings'],
   ] as const)('%j is %s', (text, name) => {
     expect(commandOf(anEvent({ text }))?.name).toBe(name);
   });
   it.each([
     'help me with my tax form',
     'settings of the printer?',
+    'settings who may change them?',
+    'settings on the wall',
+    'settings language',
+    'switch',
     'link to the handbook',
     'connect to the VPN how?',
     'forget-me not: what flower is it',
@@ -177,10 +184,28 @@ describe('connecting', () => {
   });
 
   it('an installation is remembered, and its end', async () => {
-    expect((await world.hear({ kind: 'install', addressed: 'none' })).reason).toBe('installed');
+    const whole = { channelId: 'workspace', threadId: 'workspace', addressed: 'none', scope: 'channel' } as const;
+    expect((await world.hear({ ...whole, kind: 'install' })).reason).toBe('installed');
     expect(await world.state.connections.getInstallation('slack', 'W1')).not.toBeNull();
     expect((await world.hear({ kind: 'uninstall', addressed: 'none' })).reason).toBe('uninstalled');
+    // One place was left, not the workspace.
+    expect(await world.state.connections.getInstallation('slack', 'W1')).not.toBeNull();
+    expect((await world.hear({ ...whole, kind: 'uninstall' })).reason).toBe('uninstalled');
     expect(await world.state.connections.getInstallation('slack', 'W1')).toBeNull();
+  });
+
+  it('installing and removing are in the audit log, whoever adds the bot for themselves is not', async () => {
+    const at = { addressed: 'none', scope: 'channel', author: manager } as const;
+    await world.hear({ ...at, channelId: 'workspace', kind: 'install' });
+    world.known = true;
+    await world.hear({ ...at, channelId: 'C1', kind: 'uninstall' });
+    await world.hear({ ...at, channelId: 'C1', scope: 'dm', kind: 'install' });
+    const trail = async (tenantId: string | null) =>
+      (await world.state.audit.list(tenantId, {}, { limit: 10 })).items.map(({ actor, action, subject }) =>
+        [actor, action, subject].join(' '),
+      );
+    expect(await trail(null)).toEqual(['slack:U1 workspace.install slack:W1']);
+    expect(await trail(world.tenant.id)).toEqual(['slack:U1 workspace.uninstall slack:W1:C1']);
   });
 });
 
@@ -237,6 +262,53 @@ describe('the other commands', () => {
     expect(await world.state.people.identitiesOf(world.tenant.id, person ?? '')).toEqual(['slack:U1', 'slack:U2']);
     await command('link', 'off', { author: other });
     expect(await world.state.people.identitiesOf(world.tenant.id, person ?? '')).toEqual(['slack:U1']);
+  });
+
+  describe('where the platforms vouch for an e-mail address', () => {
+    const addresses = new Map([
+      ['U1', 'Ada@Example.com'],
+      ['U2', 'ada@example.com'],
+      ['U3', 'bob@example.com'],
+    ]);
+    const as = (id: string, over: Partial<InboundEvent['author']> = {}) => ({
+      author: { id, isBot: false, isSelf: false, ...over },
+    });
+    beforeEach(async () => {
+      await world.close();
+      world = await createWorld({ platform: { address: async ({ author }) => addresses.get(author.id) ?? null } });
+    });
+    const personOf = (id: string) => world.state.people.personOf(world.tenant.id, `slack:${id}`);
+
+    it('“link” on both accounts is enough, and their direct messages are one history', async () => {
+      await command('link', '', as('U1'));
+      expect(lastWhisper()).toContain('`link` alone is enough');
+      await command('link', '', as('U2'));
+      expect(lastWhisper()).toContain('same verified e-mail address are one person');
+      expect(await personOf('U1')).toBe(await personOf('U2'));
+      expect(await personOf('U1')).not.toBeNull();
+      const direct = { scope: 'dm', addressed: 'dm' } as const;
+      await world.hear({ ...direct, ...as('U1'), channelId: 'D1', text: 'How much leave?' });
+      await world.hear({ ...direct, ...as('U2'), channelId: 'D2', text: 'And then?' });
+      const [first, second] = world.answering.asked;
+      expect(second?.conversationId).toBe(first?.conversationId);
+      expect(second?.turns).toHaveLength(2);
+      expect(second?.person?.memberIds).toEqual(['slack:U1', 'slack:U2']);
+      await command('link', 'off', as('U2'));
+      expect(await personOf('U2')).toBeNull();
+    });
+
+    it('another address, no address and an outsider link nobody', async () => {
+      for (const author of [as('U1'), as('U3'), as('U4'), as('U2', { standing: 'outsider' })])
+        await command('link', '', author);
+      expect(await Promise.all(['U1', 'U2', 'U3', 'U4'].map(personOf))).toEqual([null, null, null, null]);
+    });
+
+    it('the address itself is not kept, and goes with who is forgotten', async () => {
+      await command('link', '', as('U1'));
+      await command('forget-me', 'yes', as('U1'));
+      await command('link', '', as('U2'));
+      expect(await personOf('U2')).toBeNull();
+    });
   });
 
   it('codes are not guessed: five tries in a quarter of an hour', async () => {

@@ -137,15 +137,17 @@ export const createWorld = async (options: WorldOptions = {}): Promise<World> =>
   let made = 0;
   const another: World['another'] = (parts) => {
     made += 1;
+    const doors = doorsOf(state, runtime);
     const conversations = createConversations({
       state,
       answering,
-      resolveTenant: async () => (world.known ? tenant : null),
+      resolveTenant: async (event) =>
+        event.homes === undefined ? (world.known ? tenant : null) : doors.homes.tenantOf(event),
       rules: async (of, name, channelId) => {
         const stored = await state.channels.get(of.id, name, channelId);
         return effectiveRules({ ...of, settings: { channels: rules.tenant } }, { ...rules.channel, ...stored });
       },
-      ...doorsOf(state, runtime),
+      ...doors,
       runtime,
       owner: `process-${made}`,
       settings: { pollMs: 20, leaseForMs: 600 },

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Core } from '../../../core/core.ts';
 import type { Connection, Tenant } from '../../../core/domain.ts';
 import type { StateStore } from '../../../core/ports/state.ts';
-import { createResolveTenant } from '../../../core/tenancy/resolve-tenant.ts';
+import { createOwnerOf } from '../../../core/tenancy/resolve-tenant.ts';
 import { anEvent, aTenant } from '../../contracts/rows.ts';
 import { createTestRuntime } from '../../fakes/clock.ts';
 
@@ -32,7 +32,7 @@ const resolverOf = (named: readonly string[], defaultTenant: string | null = 'de
   const connections = {
     heard: async (connection: Connection) => void heard.push(connection.id),
   } as unknown as Core['connections'];
-  const resolve = createResolveTenant({
+  const resolve = createOwnerOf({
     state,
     connections,
     runtime: createTestRuntime(),

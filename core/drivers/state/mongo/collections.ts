@@ -265,6 +265,7 @@ export type ConnectionDoc = {
   lastErrorAt: number | null;
 };
 export type InstallationDoc = { _id: string; record: string };
+export type HomeDoc = { _id: string; workspaceId: string };
 export type PersonDoc = { _id: string; tenantId: string; memberId: string; personId: string };
 export type PersonCodeDoc = { _id: string; tenantId: string; memberId: string; expiresAt: number; expireAt: Date };
 export type CodeDoc = { _id: string; platform: string; workspaceId: string; expiresAt: number; expireAt: Date };
@@ -323,6 +324,7 @@ export type Collections = {
   readonly connections: Collection<ConnectionDoc>;
   readonly codes: Collection<CodeDoc>;
   readonly installations: Collection<InstallationDoc>;
+  readonly homes: Collection<HomeDoc>;
   readonly people: Collection<PersonDoc>;
   readonly personCodes: Collection<PersonCodeDoc>;
   readonly leases: Collection<LeaseDoc>;
@@ -354,6 +356,7 @@ export const collectionNames = {
   channels: 'channels',
   codes: 'connection_codes',
   installations: 'installations',
+  homes: 'homes',
   personCodes: 'person_codes',
   people: 'people',
   connections: 'connections',

@@ -25,7 +25,7 @@ const connectionOf = ({ _id, workspace: _, ...doc }: ConnectionDoc): Connection 
   present<Connection>({ id: _id, ...doc } as Connection);
 
 export const connectionVerbs = (collections: Collections): ConnectionStore => {
-  const { connections, codes, installations } = collections;
+  const { connections, codes, installations, homes } = collections;
   /** Connections of deleted tenants are dead. */
   const living = async (doc: ConnectionDoc | null): Promise<Connection | null> =>
     doc === null || (await deadAmong(collections, [doc.tenantId])).size > 0 ? null : connectionOf(doc);
@@ -94,6 +94,13 @@ export const connectionVerbs = (collections: Collections): ConnectionStore => {
     },
     removeInstallation: async (platform, workspaceId) =>
       (await installations.deleteOne({ _id: keyOf(platform, workspaceId) })).deletedCount === 1,
+    chooseHome: async (platform, userId, workspaceId) => {
+      const _id = keyOf(platform, userId);
+      if (workspaceId === null) await homes.deleteOne({ _id });
+      else await twice(() => homes.replaceOne({ _id }, { workspaceId }, { upsert: true }));
+    },
+    chosenHome: async (platform, userId) =>
+      (await homes.findOne({ _id: keyOf(platform, userId) }, within))?.workspaceId ?? null,
   };
 };
 

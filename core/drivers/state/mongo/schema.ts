@@ -101,6 +101,7 @@ const indexes = {
   ],
   codes: [{ name: 'expiry', key: { expiresAt: 1 } }],
   installations: [],
+  homes: [],
   people: [{ name: 'person', key: { tenantId: 1, personId: 1, memberId: 1 } }],
   personCodes: [
     { name: 'tenant', key: { tenantId: 1 } },

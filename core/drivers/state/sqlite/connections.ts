@@ -124,6 +124,22 @@ export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
       ),
     removeInstallation: (platform, workspaceId) =>
       sql.run('DELETE FROM installations WHERE platform = ? AND workspace_id = ?', platform, workspaceId) === 1,
+    chooseHome: (platform, userId, workspaceId) => {
+      if (workspaceId === null) sql.run('DELETE FROM homes WHERE platform = ? AND user_id = ?', platform, userId);
+      else
+        sql.run(
+          'INSERT INTO homes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET workspace_id = excluded.workspace_id',
+          platform,
+          userId,
+          workspaceId,
+        );
+    },
+    chosenHome: (platform, userId) =>
+      sql.one<{ readonly workspace_id: string }>(
+        'SELECT workspace_id FROM homes WHERE platform = ? AND user_id = ?',
+        platform,
+        userId,
+      )?.workspace_id ?? null,
   };
 };
 

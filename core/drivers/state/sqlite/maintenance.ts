@@ -180,6 +180,7 @@ const forgetMember = (sql: Sql, tenantId: string, memberId: string, pseudonym: s
     trim(sql, 'notices', 'seq', `tenant_id = ? AND member_id = ? AND state = 'waiting'`, tenantId, memberId),
     forgetNotices(sql, tenantId, memberId),
     trim(sql, 'answer_cache', 'rowid', 'tenant_id = ? AND member_id = ?', tenantId, memberId),
+    trim(sql, 'person_codes', 'hash', 'tenant_id = ? AND member_id = ?', tenantId, memberId),
     renameLedger(sql, tenantId, memberId, pseudonym),
     forgetVerdicts(sql, tenantId, memberId),
   ];

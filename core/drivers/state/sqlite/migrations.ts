@@ -268,4 +268,9 @@ CREATE INDEX inbox_text_of ON inbox (tenant_id) WHERE state = 'settled' AND stri
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 `,
   },
+  {
+    step: 10,
+    name: 'homes of direct messages',
+    sql: 'CREATE TABLE homes (platform TEXT NOT NULL, user_id TEXT NOT NULL, workspace_id TEXT NOT NULL, PRIMARY KEY (platform, user_id)) STRICT, WITHOUT ROWID;',
+  },
 ];

@@ -143,6 +143,8 @@ export const verbs = {
     putInstallation: 'write',
     getInstallation: 'read',
     removeInstallation: 'write',
+    chooseHome: 'write',
+    chosenHome: 'read',
   },
   people: {
     personOf: 'read',

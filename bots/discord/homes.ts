@@ -1,0 +1,106 @@
+import type { Home as SharedServer } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Clock } from '../../core/ports/runtime.ts';
+import { type DiscordApi, textOf } from './api.ts';
+import { bounded } from './bounded.ts';
+
+/** Where a direct message belongs: to a server, or to none that could be told by itself. */
+export type Home = {
+  /** A server, or `dm`. */
+  readonly workspaceId: string;
+  /** The person is known to be a member there, or of every server below. */
+  readonly isMember: boolean;
+  /** For `dm`: the servers that the person shares with the bot; which of them is meant is theirs to say. */
+  readonly homes?: readonly SharedServer[];
+};
+export type HomeOf = (userId: string) => Promise<Home>;
+
+export type Homes = {
+  readonly of: HomeOf;
+  /** The bot is in that server; `name` is what people call it. */
+  joined(guild: string, name: string | null): void;
+  left(guild: string): void;
+  /** That person wrote in that server. */
+  seen(userId: string, guild: string): void;
+};
+
+const withinMs = 2500;
+const rememberedMs = 600_000;
+/** Discord is asked about one person once for each server; past this many, only for those where they were heard. */
+const mostAsked = 50;
+const mostSeen = 20;
+
+const nowhere: Home = { workspaceId: 'dm', isMember: false, homes: [] };
+
+/** Discord tells no server with a direct message: who shares which one with the bot must be asked, and is kept a while. */
+export const createHomes = (api: DiscordApi, clock: Clock): Homes => {
+  const guilds = new Map<string, string | null>();
+  const homes = bounded<Home & { readonly until: number }>(10_000);
+  const seenIn = bounded<readonly string[]>(10_000);
+  let asked = false;
+
+  /** A process without the gateway is told of no server; one look at the list makes up for it. */
+  const ours = async (): Promise<readonly string[]> => {
+    if (!asked && [...guilds.values()].every((name) => name === null)) {
+      const result = await api.call('get', '/users/@me/guilds', { signal: AbortSignal.timeout(withinMs) });
+      asked = result.ok;
+      const list = result.ok && Array.isArray(result.data) ? (result.data as readonly unknown[]) : [];
+      for (const guild of list) guilds.set(textOf(guild, 'id') ?? '', textOf(guild, 'name'));
+    }
+    return [...guilds.keys()];
+  };
+
+  const isMember = async (guild: string, person: string, signal: AbortSignal): Promise<boolean> => {
+    const member = await api.call('get', `/guilds/${guild}/members/${person}`, { signal });
+    if (!member.ok && member.status !== 404 && member.status !== 403)
+      throw new AppError('platform-failed', 'Discord did not say who is a member.');
+    return member.ok;
+  };
+
+  const look = async (person: string): Promise<Home> => {
+    const all = await ours();
+    const candidates = all.length <= mostAsked ? all : (seenIn.get(person) ?? []).filter((guild) => guilds.has(guild));
+    const signal = AbortSignal.timeout(withinMs);
+    const shared = await Promise.all(
+      candidates.map(async (guild) => ((await isMember(guild, person, signal)) ? [guild] : [])),
+    );
+    const [only, ...others] = shared.flat();
+    if (only === undefined) return nowhere;
+    if (others.length === 0) return { workspaceId: only, isMember: true };
+    const named = [only, ...others].map((workspaceId) => {
+      const name = guilds.get(workspaceId) ?? null;
+      return { workspaceId, ...(name === null ? {} : { name }) };
+    });
+    return { workspaceId: 'dm', isMember: true, homes: named };
+  };
+
+  return {
+    of: async (person) => {
+      const known = homes.get(person);
+      if (known !== undefined && known.until > clock.now()) return known;
+      try {
+        const home = await look(person);
+        homes.set(person, { ...home, until: clock.now() + rememberedMs });
+        return home;
+      } catch {
+        // Not known now, and not kept: the next message asks again.
+        return nowhere;
+      }
+    },
+    joined: (guild, name) => {
+      if (!guilds.has(guild)) homes.clear();
+      guilds.set(guild, name ?? guilds.get(guild) ?? null);
+    },
+    left: (guild) => {
+      guilds.delete(guild);
+      homes.clear();
+    },
+    seen: (person, guild) => {
+      const before = seenIn.get(person) ?? [];
+      if (before.includes(guild)) return;
+      seenIn.set(person, [guild, ...before].slice(0, mostSeen));
+      // Somebody of no known server may have become one of this one.
+      homes.delete(person);
+    },
+  };
+};

@@ -1,0 +1,157 @@
+import { fetch } from 'undici';
+import { z } from 'zod';
+import { isAppError } from '../../core/errors.ts';
+import type { Earlier } from '../../core/ports/platform.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
+import { maybe, type TeamsHandle } from './activity.ts';
+import type { Cloud } from './clouds.ts';
+import { textOfHtml } from './text.ts';
+import { createTeamsTokens, type TeamsTokens } from './tokens.ts';
+
+/** What was written before the bot was called: read from Microsoft Graph where an owner consented to it. */
+export type Graph = {
+  /** Of a thread of a channel, or of a group chat; oldest first, before `before`. Empty without consent. */
+  earlier(where: TeamsHandle, before: number, limit: number, signal: AbortSignal): Promise<readonly Earlier[]>;
+};
+
+const timeoutMs = 3_000;
+const maxReply = 2_000_000;
+/** A team or chat whose owner did not consent is not asked about again for this long. */
+const deniedForMs = 600_000;
+const maxKept = 1_000;
+/** The most that Graph gives at once. */
+const mostAtOnce = 50;
+
+const message = z.object({
+  id: z.string(),
+  messageType: maybe,
+  createdDateTime: z.string(),
+  deletedDateTime: maybe.nullable(),
+  from: z
+    .object({
+      user: z.object({ id: z.string(), displayName: maybe.nullable() }).nullish().catch(null),
+      application: z.object({ id: z.string(), displayName: maybe.nullable() }).nullish().catch(null),
+    })
+    .nullish()
+    .catch(null),
+  body: z.object({ contentType: maybe, content: z.string().catch('') }),
+});
+type Message = z.output<typeof message>;
+
+/**
+ * The same consent with which Teams lets a bot hear everything (`--hear-all`) lets it read these messages too: of one
+ * team or one chat, by its owner's word, and of nothing else in the organisation.
+ * https://learn.microsoft.com/graph/api/chatmessage-list-replies
+ */
+export const createGraph = (parts: {
+  readonly app: { readonly id: string; readonly password: string };
+  readonly cloud: Cloud;
+  readonly runtime: Runtime;
+}): Graph => {
+  const { app, cloud, runtime } = parts;
+  /** Directory → tokens that its own login gives for Graph; of the bot's home it would be nobody there. */
+  const tokens = new Map<string, TeamsTokens>();
+  const denied = new Map<string, number>();
+
+  const tokensOf = (tenantId: string): TeamsTokens => {
+    const known = tokens.get(tenantId);
+    if (known !== undefined) return known;
+    const made = createTeamsTokens({
+      appId: app.id,
+      password: app.password,
+      tenantId,
+      cloud: { ...cloud, audience: cloud.graphUrl },
+      runtime,
+    });
+    if (tokens.size >= maxKept) tokens.clear();
+    tokens.set(tenantId, made);
+    return made;
+  };
+
+  /** Null: Graph does not say, and why is not worth an answer's time. */
+  const get = async (tenantId: string, path: string, signal: AbortSignal): Promise<unknown> => {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+    const reply = await fetch(`${cloud.graphUrl}/v1.0${path}`, {
+      headers: { authorization: `Bearer ${await tokensOf(tenantId).get(within)}` },
+      redirect: 'error',
+      signal: within,
+    });
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for await (const part of reply.body ?? []) {
+      size += part.byteLength;
+      if (size > maxReply) return null;
+      parts.push(part);
+    }
+    if (reply.ok) return JSON.parse(Buffer.concat(parts).toString('utf8'));
+    runtime.log.info('teams-history-not-read', { status: reply.status });
+    if (reply.status === 401) tokensOf(tenantId).drop();
+    return reply.status === 403 || reply.status === 404 ? 'denied' : null;
+  };
+
+  return {
+    earlier: async (where, before, limit, signal) => {
+      const paths = pathsOf(where, Math.min(limit, mostAtOnce));
+      const place = `${where.tenant} ${where.kind === 'channel' ? where.team : where.conversation}`;
+      if (paths.length === 0 || (denied.get(place) ?? 0) > runtime.clock.now()) return [];
+      const leaveAlone = (): readonly Earlier[] => {
+        if (denied.size >= maxKept) denied.clear();
+        denied.set(place, runtime.clock.now() + deniedForMs);
+        return [];
+      };
+      try {
+        const replies = await Promise.all(paths.map((path) => get(where.tenant, path, signal)));
+        if (replies.includes('denied')) return leaveAlone();
+        return replies
+          .flatMap(messagesIn)
+          .map((found) => earlierOf(found, where))
+          .filter((one) => one.at < before && one.text !== '')
+          .sort((a, b) => a.at - b.at)
+          .slice(-limit);
+      } catch (thrown) {
+        signal.throwIfAborted();
+        // No consent at all in that directory, or an outage: the question is answered without.
+        runtime.log.info('teams-history-not-read', {
+          code: isAppError(thrown) ? (thrown.at ?? thrown.code) : 'network',
+        });
+        return leaveAlone();
+      }
+    },
+  };
+};
+
+/** A thread is its first message and the replies to it; a chat is one list. */
+const pathsOf = (where: TeamsHandle, limit: number): readonly string[] => {
+  const [conversation = '', root] = where.conversation.split(';messageid=').map(encodeURIComponent);
+  if (where.kind === 'group') return [`/chats/${conversation}/messages?$top=${limit}`];
+  if (where.kind !== 'channel' || where.team === undefined || root === undefined) return [];
+  const thread = `/teams/${encodeURIComponent(where.team)}/channels/${conversation}/messages/${root}`;
+  return [thread, `${thread}/replies?$top=${limit}`];
+};
+
+const messagesIn = (reply: unknown): readonly Message[] => {
+  const list = z.object({ value: z.array(z.unknown()).max(200) }).safeParse(reply);
+  const found = list.success ? list.data.value : [reply];
+  return found.flatMap((one) => {
+    const parsed = message.safeParse(one);
+    const isWritten = parsed.success && (parsed.data.messageType ?? 'message') === 'message';
+    return isWritten && !parsed.data.deletedDateTime ? [parsed.data] : [];
+  });
+};
+
+const earlierOf = ({ id, createdDateTime, from, body }: Message, { bot }: TeamsHandle): Earlier => {
+  const writer = from?.user ?? from?.application;
+  const isBot = from?.user == null;
+  const name = writer?.displayName ?? undefined;
+  return {
+    messageId: id,
+    author: {
+      id: writer?.id ?? 'unknown',
+      isBot,
+      isSelf: isBot && `28:${writer?.id}` === bot,
+      ...(name === undefined ? {} : { name }),
+    },
+    text: body.contentType === 'text' ? body.content.trim() : textOfHtml(body.content),
+    at: Date.parse(createdDateTime),
+  };
+};
