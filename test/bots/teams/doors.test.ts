@@ -517,7 +517,10 @@ describe('what came before', () => {
 });
 
 describe('the address of a person', () => {
-  const addressOf = async (change: object, more: Readonly<Record<string, unknown>> = {}): Promise<string | null | undefined> => {
+  const addressOf = async (
+    change: object,
+    more: Readonly<Record<string, unknown>> = {},
+  ): Promise<string | null | undefined> => {
     driver.fake.people.set('asker', { id: teamsIds.asker, objectId: teamsIds.askerObject, name: 'Ada', ...change });
     return driver.platform.address?.(await driver.ask({ more }), within());
   };
