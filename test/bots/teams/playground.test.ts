@@ -11,7 +11,16 @@ beforeAll(async () => {
     teams: {
       app: null,
       unauthenticated: true,
-      settings: { paceMs: 300, streamMs: 100, signAfterMs: 50, firstAfterMs: 0, editMs: 100, typingMs: 1000 },
+      // The Playground is slow on a busy machine, and a step that is given up ends the stream.
+      settings: {
+        timeoutMs: 20_000,
+        paceMs: 300,
+        streamMs: 100,
+        signAfterMs: 50,
+        firstAfterMs: 0,
+        editMs: 100,
+        typingMs: 1000,
+      },
     },
   });
   playground = await startPlayground(bot.url);
