@@ -215,7 +215,6 @@ export const texts = {
     embed_query: 'Embed the question',
     search_vector: 'Search by meaning',
     fuse: 'Merge the results',
-    rerank: 'Rank again',
     first_token: 'First word',
     compose: 'Write the answer',
     check: 'Check the footnotes',

@@ -519,7 +519,7 @@ export type Grace = {
   readonly until?: number;
 };
 
-export type LedgerKind = 'question' | 'chat' | 'condense' | 'embedding' | 'rerank' | 'summarize';
+export type LedgerKind = 'question' | 'chat' | 'condense' | 'embedding' | 'summarize';
 
 /** One line of the append-only ledger; never changed, except that a forgotten person's ids become unlinkable. */
 export type LedgerEntry = {

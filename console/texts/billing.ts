@@ -42,7 +42,6 @@ export const billing = {
     chat: 'Answer',
     condense: 'Follow-up',
     embedding: 'Embedding',
-    rerank: 'Reranking',
     summarize: 'Summary',
   } as Readonly<Record<string, string>>,
   model: 'Model',

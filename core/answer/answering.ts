@@ -2,7 +2,7 @@ import type { Person, SummarizeInput, Summary } from '../core.ts';
 import type { Passage, PlatformName, Receipt, Tenant, Turn } from '../domain.ts';
 import type { Metering } from '../metering/metering.ts';
 import type { ChunkStore } from '../ports/chunks.ts';
-import type { ChatModel, Embedder, Reranker } from '../ports/model.ts';
+import type { ChatModel, Embedder } from '../ports/model.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore } from '../ports/state.ts';
 import { answerQuestion } from './answer-question.ts';
@@ -83,7 +83,6 @@ export type AnsweringParts = {
   readonly chat: ChatModel | null;
   /** Null: keyword search. */
   readonly embedder: Embedder | null;
-  readonly reranker: Reranker | null;
   readonly metering: Metering;
   readonly runtime: Runtime;
 };
@@ -126,14 +125,8 @@ const defaults: AnswerSettings = {
   cacheForMs: 24 * 60 * 60_000,
 };
 
-export const createAnswering = (
-  given: Omit<AnsweringParts, 'reranker'> & {
-    readonly reranker?: Reranker | null;
-    readonly settings?: Partial<AnswerSettings>;
-  },
-): Answering => {
-  const parts: AnsweringParts = { ...given, reranker: given.reranker ?? null };
-  const settings = { ...defaults, ...given.settings };
+export const createAnswering = (parts: AnsweringParts & { readonly settings?: Partial<AnswerSettings> }): Answering => {
+  const settings = { ...defaults, ...parts.settings };
   const flights = createFlights();
   return {
     answer: (request, hooks) =>

@@ -1,7 +1,7 @@
 import type { Chunk, Passage } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import type { ChunkStore, IndexRef, TextSearch } from '../ports/chunks.ts';
-import type { Embedder, Reranker } from '../ports/model.ts';
+import type { Embedder } from '../ports/model.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import { startDeadline } from './deadline.ts';
 import type { Steps } from './steps.ts';
@@ -30,7 +30,6 @@ export type Retrieval = {
 export type RetrieveParts = {
   readonly chunks: ChunkStore;
   readonly embedder: Embedder | null;
-  readonly reranker: Reranker | null;
   readonly runtime: Runtime;
 };
 
@@ -84,7 +83,7 @@ export const retrieve = async (parts: RetrieveParts, request: RetrieveRequest): 
   const ranked = [...fused.values()].sort((a, b) => b.score - a.score || (a.chunk.id < b.chunk.id ? -1 : 1));
   return {
     query,
-    candidates: (await rerank(parts, request, ranked)).slice(0, Math.max(request.limit, 20)),
+    candidates: ranked.slice(0, Math.max(request.limit, 20)),
     text,
     topCosine: nearest[0]?.score ?? null,
     embedding: embedded === null || embedded === 'failed' ? null : { tokens: embedded.tokens, model: embedded.model },
@@ -110,31 +109,6 @@ const embedQuery = async (
     return 'failed' as const;
   } finally {
     short.end();
-  }
-};
-
-const rerank = async <T extends { readonly chunk: Chunk; readonly score: number }>(
-  { reranker, runtime }: RetrieveParts,
-  { query, signal, steps }: RetrieveRequest,
-  ranked: readonly T[],
-): Promise<readonly T[]> => {
-  if (reranker === null || ranked.length < 2) return ranked;
-  const head = ranked.slice(0, 50);
-  try {
-    const scores = await steps.time('rerank', () =>
-      reranker.rerank(
-        query,
-        head.map(({ chunk }) => chunk.text),
-        { signal },
-      ),
-    );
-    return head
-      .map((candidate, index) => ({ ...candidate, score: scores[index] ?? 0 }))
-      .sort((a, b) => b.score - a.score);
-  } catch (error) {
-    if (signal.aborted) throw toAppError(error);
-    runtime.log.warn('reranker_failed', { code: toAppError(error).code });
-    return ranked;
   }
 };
 

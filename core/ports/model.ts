@@ -44,13 +44,3 @@ export type Embedder = {
     options: { readonly signal: AbortSignal; readonly tenantId: string },
   ): Promise<Embeddings>;
 };
-
-export type Reranker = {
-  readonly name: string;
-  /** Scores in the order of `texts`, higher is better. */
-  rerank(
-    query: string,
-    texts: readonly string[],
-    options: { readonly signal: AbortSignal },
-  ): Promise<readonly number[]>;
-};

@@ -45,7 +45,7 @@ export type CounterName =
   | 'cache_total' // outcome: hit | miss
   | 'feedback_total'; // rating
 export type HistogramName =
-  | 'step_seconds' // step: condense | search_text | embed_query | search_vector | rerank | compose | check | reserve | deliver
+  | 'step_seconds' // step: condense | search_text | embed_query | search_vector | compose | check | reserve | deliver
   | 'answer_seconds' // platform, outcome
   | 'first_token_seconds'
   | 'acknowledge_seconds' // platform

@@ -90,7 +90,7 @@ const told = (rates: Rates): string =>
 const passes = async (store: ChunkStore, tenant: Tenant, query: string, chat: boolean): Promise<boolean> => {
   const runtime = createTestRuntime();
   const ref = { tenantId: tenant.id, generation: 1 };
-  const parts = { chunks: store, embedder: null, reranker: null, runtime };
+  const parts = { chunks: store, embedder: null, runtime };
   return judge(
     await retrieve(parts, { ref, query, limit: 40, embedWithinMs: 1, signal: never, steps: createSteps(runtime) }),
     { chat },
