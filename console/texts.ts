@@ -254,7 +254,8 @@ export const bytesInWords = (bytes: number): string => {
 
 /** How long something takes or took, in its largest unit: 42 s, 3 min, 5 h, 12 d. */
 export const durationInWords = (ms: number): string => {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
+  if (ms < 1_000) return 'under 1 s';
+  const seconds = Math.round(ms / 1_000);
   if (seconds < 90) return `${seconds} s`;
   const minutes = Math.round(seconds / 60);
   if (minutes < 90) return `${minutes} min`;

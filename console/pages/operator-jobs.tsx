@@ -148,7 +148,7 @@ const JobTable = ({ rows, now }: { rows: readonly NamedJob[]; now: number }) => 
           </span>
         ),
       },
-      { head: '', cell: (row) => <Deed row={row} /> },
+      { head: words.deed, cell: (row) => <Deed row={row} /> },
     ]}
   />
 );

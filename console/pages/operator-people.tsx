@@ -172,7 +172,11 @@ export const OperatorPersonPage = ({
           </p>
         </section>
       )}
-      {isSelf && <p class="part muted">{words.notYourself}</p>}
+      {isSelf && (
+        <p class="part muted">
+          {words.yourself} <a href="/console/settings/account">{texts.nav.yourAccount}</a>.
+        </p>
+      )}
     </Layout>
   );
 };

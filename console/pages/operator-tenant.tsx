@@ -5,7 +5,7 @@ import { Layout, type Shell, Time } from './layout.tsx';
 import { JobState, jobInWords } from './operator-jobs.tsx';
 import { operatorTenantPath, operatorTenantsPath, Spent } from './operator-tenants.tsx';
 import { ActionButton } from './parts/form.tsx';
-import { Chip, Facts, Num, Table } from './parts/table.tsx';
+import { Chip, Num, Table } from './parts/table.tsx';
 import { Progress } from './source.tsx';
 
 const words = texts.operator.tenant;
@@ -41,6 +41,7 @@ export const OperatorTenantPage = ({
       <h1>{tenant.name}</h1>
       <p class="outcome">
         <code>{tenant.slug}</code>
+        <code>{tenant.id}</code>
         <span>
           {words.since} <Time at={tenant.createdAt} />
         </span>
@@ -88,7 +89,6 @@ export const OperatorTenantPage = ({
           <ActionButton action={`${path}/delete`} label={texts.settings.deleteButton} kind="danger" />
         </p>
       </section>
-      <Facts facts={[[words.id, <code>{tenant.id}</code>]]} />
     </Layout>
   );
 };

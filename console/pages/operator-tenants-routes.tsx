@@ -6,7 +6,13 @@ import { watchAccess } from '../revocation.ts';
 import { number, texts } from '../texts.ts';
 import { membersPath } from './members.tsx';
 import { OperatorTenantPage } from './operator-tenant.tsx';
-import { CreateTenantPage, OperatorTenantsPage, operatorTenantPath, operatorTenantsPath } from './operator-tenants.tsx';
+import {
+  CreateTenantPage,
+  createTenantPath,
+  OperatorTenantsPage,
+  operatorTenantPath,
+  operatorTenantsPath,
+} from './operator-tenants.tsx';
 import type { PageRequest, Pages } from './pages.tsx';
 import { emptyForm } from './parts/form.tsx';
 import { Progress } from './source.tsx';
@@ -30,7 +36,7 @@ export const addOperatorTenantPages = (pages: Pages): void => {
     return request.show(<OperatorTenantsPage shell={await request.plainShell(active)} page={page} q={q} />);
   });
 
-  pages.get(`${operatorTenantsPath}/new`, 'session:operator', async (request) =>
+  pages.get(createTenantPath, 'session:operator', async (request) =>
     request.show(<CreateTenantPage shell={await request.plainShell(active)} state={emptyForm} />),
   );
 

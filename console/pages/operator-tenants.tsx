@@ -10,6 +10,8 @@ import { More, Num, Table } from './parts/table.tsx';
 const words = texts.operator.tenants;
 
 export const operatorTenantsPath = '/console/operator/tenants';
+/** Not below the list: every word there is a tenant's short name. */
+export const createTenantPath = '/console/operator/new-tenant';
 export const operatorTenantPath = (tenant: Pick<Tenant, 'slug'>): string =>
   `${operatorTenantsPath}/${encodeURIComponent(tenant.slug)}`;
 
@@ -31,7 +33,7 @@ export const OperatorTenantsPage = ({
   q: string | undefined;
 }) => {
   const create = (
-    <a class="button primary" href={`${operatorTenantsPath}/new`}>
+    <a class="button primary" href={createTenantPath}>
       {words.create}
     </a>
   );

@@ -83,7 +83,24 @@ describe.each(Object.entries(forms))('in %s', (_name, options) => {
     await page.waitForURL(/outcome=not-found/);
     expect(await page.locator('.answers > li').count()).toBeGreaterThan(0);
     const members = '/console/acme/members';
-    for (const path of ['/console/sign-in', '/console/settings/account', members, `${members}/${harness.a.userId}`]) {
+    const { userId } = await harness.auth.issueSignInLink('grace@example.com');
+    const operators = [
+      'tenants',
+      'new-tenant',
+      'tenants/acme',
+      'jobs',
+      'people',
+      `people/${userId}`,
+      'health?checks=on',
+    ];
+    for (const path of [
+      '/console/sign-in',
+      '/console/settings/account',
+      '/console/acme/overview',
+      members,
+      `${members}/${harness.a.userId}`,
+      ...operators.map((page) => `/console/operator/${page}`),
+    ]) {
       await page.goto(server.url + path);
       await audit(page, path);
       await fits();
