@@ -10,6 +10,7 @@ import { registerCommands } from './commands.ts';
 import { createGateway } from './gateway.ts';
 import { createHearing, type HearingSettings } from './hearing.ts';
 import { messageLimit } from './messages.ts';
+import { namesInDiscord } from './names.ts';
 import { discordHandle } from './normalise.ts';
 import { channelPermissions, inviteUrl, mayManageChannel, mayManageServer, serverPermissions } from './permissions.ts';
 import { parsePostedId, removeAt } from './place.ts';
@@ -182,6 +183,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
       }
       return applicationId === null ? {} : { link: inviteUrl(applicationId) };
     },
+    names: ({ workspaceId }, _channelIds, signal) => namesInDiscord(api, workspaceId, signal),
     checkUp: (connection, signal) =>
       checkUpOnDiscord(
         {

@@ -14,6 +14,7 @@ import { downloadFile } from './files.ts';
 import { type Courtesy, type Opening, type SlackHandle, slackHandle } from './handle.ts';
 import { installRoutes } from './install.ts';
 import { markdownLimit, neutralise, renderBody, splitFor } from './messages.ts';
+import { namesInSlack } from './names.ts';
 import { createOAuth } from './oauth.ts';
 import type { PostingPace } from './pace.ts';
 import { createPeople } from './people.ts';
@@ -265,6 +266,8 @@ export const createSlack = (options: SlackOptions): Platform => {
       };
       return checkUpSlack(await access.apiFor(connection.workspaceId), connection, context);
     },
+    names: async ({ workspaceId }, channelIds, signal) =>
+      namesInSlack(await access.apiFor(workspaceId), channelIds, signal),
     stop: async () => {
       await socket?.stop();
       socket = null;

@@ -1,3 +1,4 @@
+import { AppError } from '../../core/errors.ts';
 import type { Page, Paged } from '../../core/ports/state.ts';
 import type { KnownPerson } from './accounts.ts';
 import type { Opened, OpenLibrary } from './library.ts';
@@ -107,6 +108,16 @@ export const createRoster = (open: OpenLibrary): Roster => {
   };
 };
 
-/** The address after which the next page begins; rubbish begins at whatever it decodes to, and shows no more than a list. */
-const afterIn = (cursor: string | undefined): string =>
-  cursor === undefined ? '' : Buffer.from(cursor, 'base64url').toString('utf8');
+/** The address after which the next page begins. Throws AppError `invalid` for what this list did not give out. */
+const afterIn = (cursor: string | undefined): string => {
+  if (cursor === undefined) return '';
+  const email = Buffer.from(cursor, 'base64url').toString('utf8');
+  if (email.includes('@') && Buffer.from(email).toString('base64url') === cursor) return email;
+  throw new AppError(
+    'invalid',
+    'This cursor was not given out by this list. Leave it out to begin at the first page.',
+    {
+      at: 'cursor',
+    },
+  );
+};

@@ -26,11 +26,17 @@ export const addAnswerPages = (pages: Pages): void => {
       limit: 25,
       ...(cursor === undefined ? {} : { cursor: cursor.slice(0, 2048) }),
     });
-    const props = { tenant, page, filter };
+    const names = await pages.names(
+      tenant,
+      page.items.flatMap(({ channelId }) => channelId ?? []),
+    );
+    const props = { tenant, page, filter, names };
     if (request.isSwap)
       return request.fragment(cursor === undefined ? <AnswersSection {...props} /> : <AnswerRows {...props} />);
     const shell = await request.shell('answers');
-    return request.show(<AnswersPage shell={shell} page={page} filter={filter} isFirst={cursor === undefined} />);
+    return request.show(
+      <AnswersPage shell={shell} page={page} filter={filter} names={names} isFirst={cursor === undefined} />,
+    );
   });
 
   pages.get('/console/{tenant}/answers/export', 'session:viewer', async (request) => {
@@ -65,7 +71,15 @@ export const addAnswerPages = (pages: Pages): void => {
 
   pages.get('/console/{tenant}/answers/{answer}', 'session:viewer', async (request) => {
     const receipt = await receiptOf(request);
-    return request.show(<ReceiptPage shell={await request.shell('answers')} receipt={receipt} />);
+    return request.show(
+      <ReceiptPage
+        shell={await request.shell('answers')}
+        receipt={receipt}
+        place={(await pages.names(request.tenant, receipt.channelId === undefined ? [] : [receipt.channelId])).place(
+          receipt,
+        )}
+      />,
+    );
   });
 
   pages.post('/console/{tenant}/answers/{answer}/feedback', 'session:viewer', async (request) => {

@@ -1,5 +1,6 @@
 import type { Receipt, Tenant } from '../../core/domain.ts';
 import type { Paged } from '../../core/ports/state.ts';
+import type { Names } from '../names.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { answersPath, receiptPath, totalMs } from './answer-view.tsx';
 import { askPath } from './ask.tsx';
@@ -20,7 +21,7 @@ export type AnswersFilter = {
   readonly to?: string;
   readonly gap?: string;
 };
-type ListProps = { tenant: Tenant; page: Paged<Receipt>; filter: AnswersFilter };
+type ListProps = { tenant: Tenant; page: Paged<Receipt>; filter: AnswersFilter; names: Names };
 
 const isNarrowed = (filter: AnswersFilter): boolean => Object.keys(filter).length > 0;
 
@@ -28,11 +29,13 @@ export const AnswersPage = ({
   shell,
   page,
   filter,
+  names,
   isFirst,
 }: {
   shell: Shell & { tenant: Tenant };
   page: Paged<Receipt>;
   filter: AnswersFilter;
+  names: Names;
   isFirst: boolean;
 }) => {
   const { tenant } = shell;
@@ -92,7 +95,7 @@ export const AnswersPage = ({
         <button type="submit">{texts.answers.apply}</button>
         <MoreFilters filter={filter} />
       </form>
-      <AnswersSection tenant={tenant} page={page} filter={filter} />
+      <AnswersSection tenant={tenant} page={page} filter={filter} names={names} />
     </Layout>
   );
 };
@@ -221,7 +224,7 @@ export const AnswersSection = (props: ListProps) => (
 );
 
 /** Rows, and after them the row that fetches the next page in its own place. */
-export const AnswerRows = ({ tenant, page, filter }: ListProps) => (
+export const AnswerRows = ({ tenant, page, filter, names }: ListProps) => (
   <>
     {page.items.map((receipt) => (
       <li>
@@ -232,7 +235,7 @@ export const AnswerRows = ({ tenant, page, filter }: ListProps) => (
           <Outcome receipt={receipt} />
           <Verdicts receipt={receipt} />
           <Time at={receipt.at} />
-          <span>{receipt.platform}</span>
+          <span>{names.place(receipt)}</span>
           <span>{milliseconds(totalMs(receipt))}</span>
           {receipt.usage.cost !== undefined && receipt.usage.cost.amount !== '0' && (
             <span>{`${receipt.usage.cost.amount} ${receipt.usage.cost.currency}`}</span>

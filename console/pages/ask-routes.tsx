@@ -6,7 +6,7 @@ import { streamAnswer } from '../answer-stream.ts';
 import type { Env, HttpParts } from '../guard.ts';
 import { AnswerCard, growingHtml, receiptPath } from './answer-view.tsx';
 import { AskPage } from './ask.tsx';
-import { nameOfChannel, type Place } from './channels.tsx';
+import type { Place } from './channels.tsx';
 import { chatPlatforms } from './connections.tsx';
 import type { Pages } from './pages.tsx';
 import type { Option } from './parts/form.tsx';
@@ -41,7 +41,11 @@ export const addAskPages = (pages: Pages): void => {
     const places = new Map<string, Place>();
     for (const { platform, channelId } of [...known, ...(named === undefined ? [] : [named])])
       places.set(`${platform}:${channelId}`, { platform, channelId });
-    return [...places].map(([value, place]) => ({ value, label: nameOfChannel(place) }));
+    const names = await pages.names(
+      tenant,
+      [...places.values()].map(({ channelId }) => channelId),
+    );
+    return [...places].map(([value, place]) => ({ value, label: names.channel(place) }));
   };
 
   pages.post('/console/{tenant}/ask', 'session:viewer', async (request) => {

@@ -10,7 +10,6 @@ import {
   channelPath,
   channelsPath,
   defaultsPath,
-  nameOfChannel,
   type Place,
 } from './channels.tsx';
 import { chatPlatforms } from './connections.tsx';
@@ -44,6 +43,7 @@ export const addChannelPages = (pages: Pages): void => {
       <ChannelPage
         shell={await request.shell('channels')}
         place={place}
+        name={(await pages.names(request.tenant, [place.channelId])).channel(place)}
         rules={rules}
         inherited={inherited}
         sources={sources}
@@ -74,9 +74,12 @@ export const addChannelPages = (pages: Pages): void => {
     const channelId = request.query('channel');
     if (platform !== undefined && channelId !== undefined)
       return request.to(channelPath(request.tenant, { platform, channelId }));
-    return request.show(
-      <ChannelsPage shell={await request.shell('channels')} channels={await core.channels.list(request.tenant.id)} />,
+    const channels = await core.channels.list(request.tenant.id);
+    const names = await pages.names(
+      request.tenant,
+      channels.map((channel) => channel.channelId),
     );
+    return request.show(<ChannelsPage shell={await request.shell('channels')} channels={channels} names={names} />);
   });
 
   pages.get('/console/{tenant}/channels/{platform}/{channel}', 'session:viewer', async (request) =>
@@ -108,7 +111,7 @@ export const addChannelPages = (pages: Pages): void => {
   pages.post('/console/{tenant}/channels/{platform}/{channel}/reset', 'session:admin', async (request) => {
     const place = placeOf(request);
     const asks = await request.unconfirmed('channels', {
-      title: words.resetTitle(nameOfChannel(place)),
+      title: words.resetTitle((await pages.names(request.tenant, [place.channelId])).channel(place)),
       consequences: words.resetConsequences,
       button: words.resetButton,
       back: channelPath(request.tenant, place),

@@ -1,5 +1,6 @@
 import type { AudiencePreview, ChannelView, EffectiveRules } from '../../core/core.ts';
 import type { ChannelRules, PlatformName, Source, Tenant } from '../../core/domain.ts';
+import type { Names } from '../names.ts';
 import { texts } from '../texts.ts';
 import { askPath } from './ask.tsx';
 import { ownRules } from './channel-form.ts';
@@ -28,10 +29,15 @@ export const channelsPath = (tenant: Tenant): string => `/console/${encodeURICom
 export const channelPath = (tenant: Tenant, { platform, channelId }: Place): string =>
   `${channelsPath(tenant)}/${platform}/${encodeURIComponent(channelId)}`;
 export const defaultsPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/channel-rules`;
-export const nameOfChannel = ({ platform, channelId }: Place): string =>
-  `${platformNames[platform] ?? platform} ${channelId}`;
-
-export const ChannelsPage = ({ shell, channels }: { shell: TenantShell; channels: readonly ChannelView[] }) => {
+export const ChannelsPage = ({
+  shell,
+  channels,
+  names,
+}: {
+  shell: TenantShell;
+  channels: readonly ChannelView[];
+  names: Names;
+}) => {
   const { tenant } = shell;
   return (
     <Layout shell={shell} title={words.title}>
@@ -51,7 +57,7 @@ export const ChannelsPage = ({ shell, channels }: { shell: TenantShell; channels
           columns={[
             {
               head: words.channel,
-              cell: (channel) => <a href={channelPath(tenant, channel)}>{nameOfChannel(channel)}</a>,
+              cell: (channel) => <a href={channelPath(tenant, channel)}>{names.channel(channel)}</a>,
             },
             { head: words.answering, cell: ({ rules }) => <Answering rules={rules} /> },
             {
@@ -248,6 +254,7 @@ const Preview = ({ preview }: { preview: AudiencePreview }) => (
 export const ChannelPage = ({
   shell,
   place,
+  name,
   rules,
   inherited,
   sources,
@@ -257,6 +264,8 @@ export const ChannelPage = ({
 }: {
   shell: TenantShell;
   place: Place;
+  /** As people call it. */
+  name: string;
   rules: EffectiveRules;
   inherited: EffectiveRules;
   sources: readonly Source[];
@@ -269,12 +278,12 @@ export const ChannelPage = ({
   const beyond = preview.sources.filter((source) => source.beyond);
   const asking = `${askPath(shell.tenant)}?channel=${encodeURIComponent(`${place.platform}:${place.channelId}`)}`;
   return (
-    <Layout shell={shell} title={nameOfChannel(place)}>
+    <Layout shell={shell} title={name}>
       <p class="crumb">
         <a href={channelsPath(shell.tenant)}>{words.back}</a>
       </p>
       <div class="head">
-        <h1>{nameOfChannel(place)}</h1>
+        <h1>{name}</h1>
         <a class="button" href={asking}>
           {words.ask}
         </a>

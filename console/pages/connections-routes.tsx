@@ -68,6 +68,7 @@ export const addConnectionPages = (pages: Pages): void => {
       <ConnectionsPage
         shell={await request.shell('connections')}
         connections={await core.connections.list(request.tenant.id)}
+        names={await pages.names(request.tenant)}
       />,
     ),
   );
@@ -142,6 +143,7 @@ export const addConnectionPages = (pages: Pages): void => {
       <ConnectionPage
         shell={await request.shell('connections')}
         connection={connection}
+        name={(await pages.names(request.tenant)).connection(connection)}
         lines={lines}
         publicUrl={config.publicUrl}
       />,
@@ -151,7 +153,10 @@ export const addConnectionPages = (pages: Pages): void => {
   pages.post('/console/{tenant}/connections/{connection}/delete', 'session:admin', async (request) => {
     const connection = await connectionOf(request);
     const asks = await request.unconfirmed('connections', {
-      title: words.disconnectTitle(words.platforms[connection.platform], connection.workspaceId),
+      title: words.disconnectTitle(
+        words.platforms[connection.platform],
+        (await pages.names(request.tenant)).workspace(connection),
+      ),
       consequences: words.disconnectConsequences,
       button: words.disconnectButton,
       back: connectionPath(request.tenant, connection),

@@ -1,5 +1,6 @@
 import type { Connection, Tenant } from '../../core/domain.ts';
 import type { CheckUpLine, Joining } from '../../core/ports/platform.ts';
+import type { Names } from '../names.ts';
 import { texts } from '../texts.ts';
 import { Empty, Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
@@ -16,7 +17,15 @@ export const connectionPath = (tenant: Tenant, { id }: Connection): string => `$
 const newPath = (tenant: Tenant, platform: ChatPlatform): string =>
   `${connectionsPath(tenant)}/new?platform=${platform}`;
 
-export const ConnectionsPage = ({ shell, connections }: { shell: TenantShell; connections: readonly Connection[] }) => {
+export const ConnectionsPage = ({
+  shell,
+  connections,
+  names,
+}: {
+  shell: TenantShell;
+  connections: readonly Connection[];
+  names: Names;
+}) => {
   const mayEdit = mayPass(shell.roles ?? [], 'admin');
   if (connections.length === 0)
     return (
@@ -43,11 +52,7 @@ export const ConnectionsPage = ({ shell, connections }: { shell: TenantShell; co
         columns={[
           {
             head: words.workspace,
-            cell: (connection) => (
-              <a href={connectionPath(shell.tenant, connection)}>
-                {words.platforms[connection.platform]} {connection.workspaceId}
-              </a>
-            ),
+            cell: (connection) => <a href={connectionPath(shell.tenant, connection)}>{names.connection(connection)}</a>,
           },
           { head: words.health, cell: (connection) => <Health connection={connection} /> },
           {
@@ -217,11 +222,14 @@ const Operator = ({
 export const ConnectionPage = ({
   shell,
   connection,
+  name,
   lines,
   publicUrl,
 }: {
   shell: TenantShell;
   connection: Connection;
+  /** As people call it. */
+  name: string;
   /** Null: the platform could not be asked. */
   lines: readonly CheckUpLine[] | null;
   publicUrl: string;
@@ -234,15 +242,14 @@ export const ConnectionPage = ({
       <p class="crumb">
         <a href={connectionsPath(shell.tenant)}>{words.back}</a>
       </p>
-      <h1>
-        {platform} {connection.workspaceId}
-      </h1>
+      <h1>{name}</h1>
       <Facts
         facts={[
           [words.health, <Health connection={connection} />],
           [words.lastHeard, connection.lastEventAt === undefined ? words.never : <Time at={connection.lastEventAt} />],
           [words.lastError, <LastError connection={connection} />],
           [words.since, <Time at={connection.createdAt} />],
+          [words.workspaces[connection.platform], <code>{connection.workspaceId}</code>],
           [words.app, connection.sealedCredentials === undefined ? words.deploymentApp : words.ownApp],
           ...(isOwnSlackApp
             ? ([[words.eventsAt, <code>{`${publicUrl}/slack/events/${connection.id}`}</code>]] as const)

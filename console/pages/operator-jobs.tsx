@@ -6,11 +6,16 @@ import { Layout, type Shell, Time } from './layout.tsx';
 import { operatorTenantPath } from './operator-tenants.tsx';
 import { ActionButton } from './parts/form.tsx';
 import { Chip, More, Num, Table } from './parts/table.tsx';
+import { Tabs } from './parts/tabs.tsx';
+import { Tile, Tiles } from './parts/tiles.tsx';
 
 const words = texts.operator.jobs;
 
 export const operatorJobsPath = '/console/operator/jobs';
 export const jobStates = ['queued', 'running', 'failed', 'done'] as const satisfies readonly JobStateName[];
+
+/** The tab that narrows nothing. */
+const all = 'all';
 
 /** A job with the names of what it is about; null where that is gone. */
 export type NamedJob = { readonly job: HeldJob; readonly tenant: Tenant | null; readonly source: Source | null };
@@ -55,22 +60,28 @@ export const OperatorJobsPage = ({
   <Layout shell={shell} title={words.title} wide>
     <h1>{words.title}</h1>
     <p class="lead">{words.lead}</p>
-    <dl class="tiles">
-      <Tile name={words.messages} value={queues.inbox.ready} note={waitOf(queues.inbox.ready, queues.inbox.oldestMs)} />
-      <Tile name={words.queued} value={queues.jobs.queued} note={waitOf(queues.jobs.queued, queues.jobs.oldestMs)} />
-      <Tile name={words.running} value={queues.jobs.running} />
-      <Tile name={words.failed} value={queues.jobs.failed} note={words.failedKept} isBad={queues.jobs.failed > 0} />
-    </dl>
-    <nav class="tabs" aria-label={words.filter}>
-      <a href={operatorJobsPath} aria-current={state === undefined ? 'page' : undefined}>
-        {words.all}
-      </a>
-      {jobStates.map((each) => (
-        <a href={`${operatorJobsPath}?state=${each}`} aria-current={each === state ? 'page' : undefined}>
-          {words.states[each]}
-        </a>
-      ))}
-    </nav>
+    <Tiles>
+      <Depth
+        name={words.messages}
+        value={queues.inbox.ready}
+        note={waitOf(queues.inbox.ready, queues.inbox.oldestMs)}
+      />
+      <Depth name={words.queued} value={queues.jobs.queued} note={waitOf(queues.jobs.queued, queues.jobs.oldestMs)} />
+      <Depth name={words.running} value={queues.jobs.running} />
+      <Depth name={words.failed} value={queues.jobs.failed} note={words.failedKept} isBad={queues.jobs.failed > 0} />
+    </Tiles>
+    <Tabs
+      label={words.filter}
+      active={state ?? all}
+      tabs={[
+        { name: all, label: words.all, href: operatorJobsPath },
+        ...jobStates.map((each) => ({
+          name: each,
+          label: words.states[each],
+          href: `${operatorJobsPath}?state=${each}`,
+        })),
+      ]}
+    />
     {page.items.length === 0 ? (
       <p class="part muted">{state === undefined ? words.emptyAll : words.empty}</p>
     ) : (
@@ -89,16 +100,18 @@ export const OperatorJobsPage = ({
 const waitOf = (count: number, oldestMs: number): string =>
   count === 0 ? words.none : words.oldest(durationInWords(oldestMs));
 
-const Tile = ({ name, value, note, isBad }: { name: string; value: number; note?: string; isBad?: boolean }) => (
-  <div class={isBad ? 'tile of-bad' : 'tile'}>
-    <dt>
-      {name}
-      {note !== undefined && <small>{note}</small>}
-    </dt>
-    <dd>
-      <Num value={value} />
-    </dd>
-  </div>
+const Depth = ({ name, value, note, isBad }: { name: string; value: number; note?: string; isBad?: boolean }) => (
+  <Tile
+    name={
+      <>
+        {name}
+        {note !== undefined && <small>{note}</small>}
+      </>
+    }
+    {...(isBad ? { kind: 'bad' } : {})}
+  >
+    <Num value={value} />
+  </Tile>
 );
 
 const JobTable = ({ rows, now }: { rows: readonly NamedJob[]; now: number }) => (

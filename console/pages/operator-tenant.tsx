@@ -6,6 +6,7 @@ import { JobState, jobInWords } from './operator-jobs.tsx';
 import { operatorTenantPath, operatorTenantsPath, Spent } from './operator-tenants.tsx';
 import { ActionButton } from './parts/form.tsx';
 import { Chip, Num, Table } from './parts/table.tsx';
+import { Tile, Tiles } from './parts/tiles.tsx';
 import { Progress } from './source.tsx';
 
 const words = texts.operator.tenant;
@@ -54,13 +55,21 @@ export const OperatorTenantPage = ({
           {words.members}
         </a>
       </p>
-      <dl class="tiles">
-        <Tile name={columns.documents} value={<Num value={figures.documents} />} />
-        <Tile name={columns.passages} value={<Num value={figures.chunks} />} />
-        <Tile name={columns.size} value={bytesInWords(figures.bytes)} />
-        <Tile name={words.questions} value={<Num value={figures.questions} />} />
-        <Tile name={words.spent} value={<Spent figures={figures} />} />
-      </dl>
+      <Tiles>
+        <Tile name={columns.documents}>
+          <Num value={figures.documents} />
+        </Tile>
+        <Tile name={columns.passages}>
+          <Num value={figures.chunks} />
+        </Tile>
+        <Tile name={columns.size}>{bytesInWords(figures.bytes)}</Tile>
+        <Tile name={words.questions}>
+          <Num value={figures.questions} />
+        </Tile>
+        <Tile name={words.spent}>
+          <Spent figures={figures} />
+        </Tile>
+      </Tiles>
       <section class="part">
         <h2>{words.index}</h2>
         <p class="lead">{words.indexLead}</p>
@@ -92,13 +101,6 @@ export const OperatorTenantPage = ({
     </Layout>
   );
 };
-
-const Tile = ({ name, value }: { name: string; value: unknown }) => (
-  <div class="tile">
-    <dt>{name}</dt>
-    <dd>{value as string}</dd>
-  </div>
-);
 
 const tones = { live: 'good', building: 'accent', previous: undefined } as const;
 

@@ -1,8 +1,7 @@
-import { streamSSE } from 'hono/streaming';
 import { z } from 'zod';
 import type { Job } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
-import { watchAccess } from '../revocation.ts';
+import { openEvents } from '../events.ts';
 import { number, texts } from '../texts.ts';
 import { membersPath } from './members.tsx';
 import { OperatorTenantPage } from './operator-tenant.tsx';
@@ -105,27 +104,15 @@ export const addOperatorTenantPages = (pages: Pages): void => {
     const { c, tenant } = request;
     const job = await core.jobs.get(tenant.id, request.param('job'));
     if (job === null) throw new AppError('not-found', 'There is no such job.');
-    const response = streamSSE(c, async (stream) => {
-      const gone = new AbortController();
-      const access = watchAccess(c, runtime);
-      stream.onAbort(() => gone.abort());
-      const send = (event: string, shown: Job) =>
-        stream.writeSSE({ event, data: JSON.stringify({ html: String(<Progress job={shown} />) }) });
-      const signal = AbortSignal.any([gone.signal, c.req.raw.signal, access.revoked]);
-      try {
-        let last = job;
-        for await (const shown of core.jobs.watch(tenant.id, job.id, signal)) {
-          last = shown;
-          if (stream.aborted) return;
-          await send('progress', shown);
-        }
-        if (!access.revoked.aborted) await send('done', last);
-      } finally {
-        access.stop();
-      }
+    const { over, respond } = openEvents(c, runtime);
+    return respond(async (send) => {
+      const html = (shown: Job) => ({ html: String(<Progress job={shown} />) });
+      let last = job;
+      for await (last of core.jobs.watch(tenant.id, job.id, AbortSignal.any([over, c.req.raw.signal])))
+        await send('progress', html(last));
+      over.throwIfAborted();
+      await send('done', html(last));
     });
-    response.headers.set('x-accel-buffering', 'no');
-    return response;
   });
 
   pages.post(`${operatorTenantsPath}/{tenant}/delete`, 'session:operator', async (request) => {

@@ -1,7 +1,9 @@
 import type { Core, Tally } from '../../core/core.ts';
 import type { Tenant } from '../../core/domain.ts';
+import type { Names } from '../names.ts';
 import { texts } from '../texts.ts';
 import { answersPath } from './answer-view.tsx';
+import { connectionPath } from './connections.tsx';
 import { gapsPath } from './gaps.tsx';
 import { type Health, isFailing, limitInWords, type Need, OverviewPage, type SourceHealth } from './overview.tsx';
 import { mayPass, type Pages } from './pages.tsx';
@@ -36,12 +38,18 @@ export const addOverviewPage = (pages: Pages): void => {
       maySeeMoney ? spendingOf(core, tenant, today) : undefined,
     ]);
     const health: Health = { tally, sources, connections, ...(spending === undefined ? {} : { spending }) };
+    const names = await pages.names(
+      tenant,
+      spending?.quotas.flatMap(({ scope, id }) => (scope === 'channel' ? (id ?? []) : [])),
+    );
     const openGaps = `${gaps.items.length}${gaps.nextCursor === undefined ? '' : '+'}`;
     const needs = [
-      ...needsOf(tenant, health),
+      ...needsOf(tenant, health, names),
       ...(gaps.items.length === 0 ? [] : [{ text: words.gaps(openGaps), href: gapsPath(tenant) }]),
     ];
-    return request.show(<OverviewPage shell={await request.shell('overview')} health={health} needs={needs} />);
+    return request.show(
+      <OverviewPage shell={await request.shell('overview')} health={health} needs={needs} names={names} />,
+    );
   });
 };
 
@@ -60,7 +68,7 @@ const spendingOf = async (core: Core, tenant: Tenant, today: { readonly from: nu
   return { quotas, used };
 };
 
-const needsOf = (tenant: Tenant, { tally, sources, connections, spending }: Health): readonly Need[] => [
+const needsOf = (tenant: Tenant, { tally, sources, connections, spending }: Health, names: Names): readonly Need[] => [
   ...(sources.length === 0 ? [{ text: words.noSource, href: sourcesPath(tenant) }] : []),
   ...sources.flatMap(({ source, last }) =>
     last?.state === 'failed'
@@ -69,13 +77,14 @@ const needsOf = (tenant: Tenant, { tally, sources, connections, spending }: Heal
         ? [{ text: words.documentsFailed(source.name, last.counts.failed), href: sourcePath(tenant, source) }]
         : [],
   ),
-  ...connections.filter(isFailing).map(({ platform, workspaceId, lastError = '' }) => ({
-    text: words.connection(`${platform} ${workspaceId}`, lastError),
+  ...connections.filter(isFailing).map((connection) => ({
+    text: words.connection(names.connection(connection), connection.lastError ?? ''),
+    href: connectionPath(tenant, connection),
   })),
   ...(spending?.quotas ?? [])
     .filter(({ used, limit }) => limit > 0 && used >= limit * nearLimit)
     .map((quota) => ({
-      text: words.quota(limitInWords(quota), Math.floor((quota.used / quota.limit) * 100)),
+      text: words.quota(limitInWords(quota, names), Math.floor((quota.used / quota.limit) * 100)),
       href: quotasPath(tenant),
     })),
   ...failedToday(tenant, tally),

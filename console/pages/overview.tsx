@@ -4,6 +4,7 @@ import type { AnswerKind, Connection, Job, Source, Tenant, UsageRow } from '../.
 import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
 import { costsOf, sumOf } from '../billing.ts';
+import type { Names } from '../names.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { answersPath } from './answer-view.tsx';
 import { askPath } from './ask.tsx';
@@ -32,17 +33,19 @@ export type Need = { readonly text: string; readonly href?: string };
 export const isFailing = ({ lastError, lastErrorAt = 0, lastEventAt = 0 }: Connection): boolean =>
   lastError !== undefined && lastErrorAt >= lastEventAt;
 
-export const limitInWords = ({ scope, id, unit, per }: QuotaState): string =>
-  `${id ?? texts.billing.scopes[scope]}, ${texts.billing.units[unit]} / ${texts.billing.pers[per]}`;
+export const limitInWords = ({ scope, id, unit, per }: QuotaState, names: Names): string =>
+  `${id === undefined ? texts.billing.scopes[scope] : scope === 'channel' ? names.channelId(id) : id}, ${texts.billing.units[unit]} / ${texts.billing.pers[per]}`;
 
 export const OverviewPage = ({
   shell,
   health,
   needs,
+  names,
 }: {
   shell: TenantShell;
   health: Health;
   needs: readonly Need[];
+  names: Names;
 }) => (
   <Layout shell={shell} title={words.title} wide>
     <h1>{words.title}</h1>
@@ -60,9 +63,9 @@ export const OverviewPage = ({
           </ul>
         )}
       </Part>
-      {health.spending !== undefined && <Spending shell={shell} spending={health.spending} />}
+      {health.spending !== undefined && <Spending shell={shell} spending={health.spending} names={names} />}
       <Sources shell={shell} sources={health.sources} />
-      <Connections connections={health.connections} />
+      <Connections connections={health.connections} names={names} />
     </div>
   </Layout>
 );
@@ -101,7 +104,15 @@ const Today = ({ tenant, tally }: { tenant: Tenant; tally: Tally }) => {
   );
 };
 
-const Spending = ({ shell, spending }: { shell: TenantShell; spending: NonNullable<Health['spending']> }) => {
+const Spending = ({
+  shell,
+  spending,
+  names,
+}: {
+  shell: TenantShell;
+  spending: NonNullable<Health['spending']>;
+  names: Names;
+}) => {
   const { tenant, roles = [] } = shell;
   const currency = currencyOf(tenant);
   const figures = sumOf(spending.used);
@@ -127,11 +138,11 @@ const Spending = ({ shell, spending }: { shell: TenantShell; spending: NonNullab
         <ul class="limits">
           {limits.map((quota) => (
             <li>
-              <span>{limitInWords(quota)}</span>
+              <span>{limitInWords(quota, names)}</span>
               <span>
                 {amount(quota, quota.used)} / {amount(quota, quota.limit)}
               </span>
-              <Meter label={limitInWords(quota)} value={quota.used} max={quota.limit} />
+              <Meter label={limitInWords(quota, names)} value={quota.used} max={quota.limit} />
             </li>
           ))}
         </ul>
@@ -160,7 +171,7 @@ const Sources = ({ shell, sources }: { shell: TenantShell; sources: readonly Sou
   </Part>
 );
 
-const Connections = ({ connections }: { connections: readonly Connection[] }) => (
+const Connections = ({ connections, names }: { connections: readonly Connection[]; names: Names }) => (
   <Part title={words.connections}>
     {connections.length === 0 ? (
       <p>{words.noConnections}</p>
@@ -169,7 +180,7 @@ const Connections = ({ connections }: { connections: readonly Connection[] }) =>
         {connections.map((connection) => (
           <li>
             <span>
-              {`${connection.platform} ${connection.workspaceId} `}
+              {`${names.connection(connection)} `}
               <span class="muted">
                 {connection.lastEventAt === undefined ? words.silent : `${words.heard} `}
                 {connection.lastEventAt !== undefined && <Time at={connection.lastEventAt} />}

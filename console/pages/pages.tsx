@@ -9,6 +9,7 @@ import type { Person } from '../auth/auth.ts';
 import { createClientAddress } from '../client-address.ts';
 import { formOf } from '../files.ts';
 import { type Doors, type Env, guard, limitBody, limits, tooMany } from '../guard.ts';
+import { createNames, type NamesOf } from '../names.ts';
 import { type DeclaredRoute, type Policy, rolesFor } from '../policy.ts';
 import { headersOf, problemOf } from '../problem.ts';
 import { type DoneKey, isDoneKey } from '../texts/done.ts';
@@ -88,6 +89,8 @@ export type PublicHandler = (
 export type Pages = {
   readonly doors: Doors;
   readonly assets: Assets;
+  /** What people call workspaces, channels and sources. */
+  readonly names: NamesOf;
   get(path: string, policy: SignedIn, handle: PageHandler): void;
   /** `maxBytes`: of the body; default 1 MiB. */
   post(path: string, policy: SignedIn, handle: PageHandler, options?: { readonly maxBytes?: number }): void;
@@ -189,6 +192,7 @@ export const createPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets,
   return {
     doors,
     assets,
+    names: createNames(doors),
     get: (path, policy, handle) => register('GET', path, policy, (c) => handle(requestOf(c))),
     post: (path, policy, handle, { maxBytes } = {}) =>
       register('POST', path, policy, (c) => handle(requestOf(c)), maxBytes),

@@ -73,22 +73,25 @@ export const addQuotaPages = (pages: Pages): void => {
 
   const page = async (request: PageRequest, forms: Forms = {}) => {
     const { tenant } = request;
-    const connections = await core.connections.list(tenant.id);
+    const [connections, limits] = await Promise.all([core.connections.list(tenant.id), core.quotas.get(tenant.id)]);
+    const names = await pages.names(
+      tenant,
+      limits.flatMap(({ scope, id }) => (scope === 'channel' ? (id ?? []) : [])),
+    );
     const [only] = connections;
     const receiver = connections.length === 1 && only !== undefined ? only : undefined;
     return (
       <QuotasPage
         shell={await request.shell('quotas')}
-        limits={await core.quotas.get(tenant.id)}
+        limits={limits}
+        names={names}
         state={forms.limit ?? formWith({ scope: 'tenant', unit: 'questions', per: 'month' })}
         warnings={forms.warnings ?? formWith({ at: (tenant.settings.quotaWarnings?.at ?? usualThresholds).join(', ') })}
         receiver={
           forms.receiver ??
           formWith({ platform: receiver?.platform, workspaceId: receiver?.workspaceId, kind: 'channel' })
         }
-        workspaces={connections.map(
-          ({ platform, workspaceId }) => `${texts.connections.platforms[platform]}: ${workspaceId}`,
-        )}
+        workspaces={connections.map((connection) => `${names.connection(connection)}: ${connection.workspaceId}`)}
       />
     );
   };

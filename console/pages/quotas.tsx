@@ -3,6 +3,7 @@ import type { Price, QuotaLimit, Receiver, Tenant } from '../../core/domain.ts';
 import { hashOf } from '../../core/ids.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
+import type { Names } from '../names.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
@@ -19,8 +20,10 @@ export const pricesPath = (tenant: Tenant): string => `/console/${encodeURICompo
 export const nameOfLimit = ({ scope, id, unit, per }: Pick<QuotaState, 'scope' | 'id' | 'unit' | 'per'>): string =>
   JSON.stringify([scope, id ?? null, unit, per]);
 
-const scopeInWords = ({ scope, id }: QuotaState): string =>
-  id === undefined || scope === 'tenant' ? words.scopes[scope] : words.scopeOne[scope](id);
+const scopeInWords = ({ scope, id }: QuotaState, names: Names): string =>
+  id === undefined || scope === 'tenant'
+    ? words.scopes[scope]
+    : words.scopeOne[scope](scope === 'channel' ? names.channelId(id) : id);
 
 const Amount = ({ state, value, currency }: { state: QuotaState; value: number; currency: string }) =>
   state.unit === 'money' ? `${decimalOf(value)} ${currency}` : <Num value={value} />;
@@ -32,6 +35,7 @@ export const QuotasPage = ({
   warnings,
   receiver,
   workspaces,
+  names,
 }: {
   shell: TenantShell;
   limits: readonly QuotaState[];
@@ -42,6 +46,7 @@ export const QuotasPage = ({
   receiver: FormState;
   /** Ids of connected workspaces, to choose from. */
   workspaces: readonly string[];
+  names: Names;
 }) => {
   const mayEdit = mayPass(shell.roles ?? [], 'admin');
   const currency = currencyOf(shell.tenant);
@@ -59,7 +64,7 @@ export const QuotasPage = ({
           caption={words.quotasTitle}
           rows={limits}
           columns={[
-            { head: words.scope, cell: scopeInWords },
+            { head: words.scope, cell: (one) => scopeInWords(one, names) },
             {
               head: words.limit,
               figures: true,
@@ -80,7 +85,7 @@ export const QuotasPage = ({
                 ) : (
                   <>
                     <Amount state={one} value={one.used} currency={currency} />{' '}
-                    <Meter label={`${words.used}: ${scopeInWords(one)}`} value={one.used} max={one.limit} />
+                    <Meter label={`${words.used}: ${scopeInWords(one, names)}`} value={one.used} max={one.limit} />
                   </>
                 ),
             },

@@ -4,7 +4,16 @@ import { milliseconds, texts } from '../texts.ts';
 import { AnswerText, Bar, Footnotes, PassageList, Thumbs, totalMs } from './answer-view.tsx';
 import { Layout, type Shell, Time } from './layout.tsx';
 
-export const ReceiptPage = ({ shell, receipt }: { shell: Shell & { tenant: Tenant }; receipt: Receipt }) => (
+export const ReceiptPage = ({
+  shell,
+  receipt,
+  place,
+}: {
+  shell: Shell & { tenant: Tenant };
+  receipt: Receipt;
+  /** Where it was asked, in words. */
+  place: string;
+}) => (
   <Layout shell={shell} title={texts.receipt.title} wide>
     <article class="receipt">
       <div class="main">
@@ -34,7 +43,7 @@ export const ReceiptPage = ({ shell, receipt }: { shell: Shell & { tenant: Tenan
       <aside class="side" aria-label={texts.receipt.came}>
         <Steps receipt={receipt} />
         <Section title={texts.receipt.facts}>
-          <Facts receipt={receipt} />
+          <Facts receipt={receipt} place={place} />
         </Section>
         <Section title={texts.receipt.feedback}>
           <FeedbackList receipt={receipt} />
@@ -76,12 +85,10 @@ const Steps = ({ receipt }: { receipt: Receipt }) => {
   );
 };
 
-const Facts = ({ receipt }: { receipt: Receipt }) => {
+const Facts = ({ receipt, place }: { receipt: Receipt; place: string }) => {
   const { fields } = texts.receipt;
   const { promptTokens, completionTokens, embeddingTokens, cost } = receipt.usage;
   const tokens = promptTokens + completionTokens + embeddingTokens;
-  // Outside the chat platforms the channel is only the platform's name again.
-  const place = [...new Set([receipt.platform, receipt.channelId])].filter((part) => part !== undefined).join(' · ');
   return (
     <dl class="facts">
       <Fact name={fields.at}>

@@ -38,8 +38,12 @@ export const addUsagePages = (pages: Pages): void => {
     const group = groupFrom(request);
     const byDay = await core.usage.report(request.tenant.id, range, 'day');
     const rows = group === 'day' ? byDay : await core.usage.report(request.tenant.id, range, group);
+    const names = await pages.names(request.tenant, group === 'channel' ? rows.map(({ key }) => key) : []);
+    const nameOf = (key: string): string =>
+      group === 'channel' ? names.channelId(key) : group === 'source' ? names.source(key) : key;
+    const shell = await request.shell('usage');
     return request.show(
-      <UsagePage shell={await request.shell('usage')} range={range} group={group} rows={rows} byDay={byDay} />,
+      <UsagePage shell={shell} range={range} group={group} rows={rows} byDay={byDay} nameOf={nameOf} />,
     );
   });
 
@@ -77,7 +81,14 @@ export const addUsagePages = (pages: Pages): void => {
       limit: 100,
       ...(cursor === undefined ? {} : { cursor }),
     });
-    return request.show(<LedgerPage shell={await request.shell('ledger')} range={range} page={page} />);
+    return request.show(
+      <LedgerPage
+        shell={await request.shell('ledger')}
+        range={range}
+        page={page}
+        names={await pages.names(request.tenant)}
+      />,
+    );
   });
 
   pages.get('/console/{tenant}/ledger/export', 'session:billing', async (request) => {

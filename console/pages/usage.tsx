@@ -2,6 +2,7 @@ import type { LedgerEntry, Tenant, UsageGroup, UsageRow } from '../../core/domai
 import type { Paged } from '../../core/ports/state.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
 import { costsOf, type Range, renderEntry, sumOf } from '../billing.ts';
+import type { Names } from '../names.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
@@ -93,14 +94,22 @@ const Totals = ({ rows }: { rows: readonly UsageRow[] }) => {
   );
 };
 
-const UsageTable = ({ rows, head }: { rows: readonly UsageRow[]; head: string }) => {
+const UsageTable = ({
+  rows,
+  head,
+  nameOf = (key) => key,
+}: {
+  rows: readonly UsageRow[];
+  head: string;
+  nameOf?: (key: string) => string;
+}) => {
   const total = sumOf(rows);
   return (
     <Table
       caption={`${words.usageTitle}: ${head}`}
       rows={rows}
       columns={[
-        { head, cell: (row) => row.key },
+        { head, cell: (row) => nameOf(row.key) },
         { head: words.questions, figures: true, cell: (row) => <Num value={row.questions} /> },
         { head: words.promptTokens, figures: true, cell: (row) => <Num value={row.promptTokens} /> },
         { head: words.completionTokens, figures: true, cell: (row) => <Num value={row.completionTokens} /> },
@@ -147,12 +156,15 @@ export const UsagePage = ({
   group,
   rows,
   byDay,
+  nameOf,
 }: {
   shell: TenantShell;
   range: Range;
   group: UsageGroup;
   rows: readonly UsageRow[];
   byDay: readonly UsageRow[];
+  /** Of a row's key, in words. */
+  nameOf: (key: string) => string;
 }) => {
   const days = everyDay(range, byDay);
   const [currency, ...others] = costsOf(byDay).map((cost) => cost.currency);
@@ -191,7 +203,7 @@ export const UsagePage = ({
             />
           )}
           <section class="part">
-            <UsageTable rows={rows} head={words.groups[group]} />
+            <UsageTable rows={rows} head={words.groups[group]} nameOf={nameOf} />
           </section>
         </>
       )}
@@ -219,7 +231,17 @@ export const UsagePage = ({
 const compact = (value: number): string =>
   new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
 
-export const LedgerPage = ({ shell, range, page }: { shell: TenantShell; range: Range; page: Paged<LedgerEntry> }) => {
+export const LedgerPage = ({
+  shell,
+  range,
+  page,
+  names,
+}: {
+  shell: TenantShell;
+  range: Range;
+  page: Paged<LedgerEntry>;
+  names: Names;
+}) => {
   const base = ledgerPath(shell.tenant);
   const maySeeAnswers = mayPass(shell.roles ?? [], 'viewer');
   return (
@@ -255,7 +277,11 @@ export const LedgerPage = ({ shell, range, page }: { shell: TenantShell; range: 
                 return entry.model === undefined ? '' : <span class="muted">{words.unknown}</span>;
               },
             },
-            { head: words.who, cell: (entry) => entry.memberId ?? entry.sourceId ?? entry.platform },
+            {
+              head: words.who,
+              cell: (entry) =>
+                entry.memberId ?? (entry.sourceId === undefined ? entry.platform : names.source(entry.sourceId)),
+            },
             {
               head: words.answer,
               cell: ({ answerId }) =>

@@ -183,6 +183,8 @@ export type Platform = {
   retract?(event: InboundEvent, messageIds: readonly string[], signal: AbortSignal): Promise<void>;
   capabilities(scope: Scope): Capabilities;
   checkUp(connection: Connection, signal: AbortSignal): Promise<readonly CheckUpLine[]>;
+  /** What people call the workspace and these of its channels. What cannot be known is absent; rejects when nothing can. */
+  names?(connection: Connection, channelIds: readonly string[], signal: AbortSignal): Promise<PlaceNames>;
   /** What this deployment can offer somebody who wants the bot in a workspace. Never rejects: what cannot be known is absent. */
   joining?(signal: AbortSignal): Promise<Joining>;
   stop(): Promise<void>;
@@ -196,5 +198,8 @@ export type Joining = {
   /** A workspace may bring an app of its own; the names of the credentials that it needs. */
   readonly ownApp?: readonly string[];
 };
+
+/** `channels`: by id, without a sign before the name. */
+export type PlaceNames = { readonly workspace?: string; readonly channels: Readonly<Record<string, string>> };
 
 export type CheckUpLine = { readonly item: string; readonly ok: boolean; readonly advice?: string };

@@ -211,6 +211,7 @@ export const startFakeSlack = async (
       bot_id: 'B0BOT',
       app_id: 'A0APP',
       team_id: teamId,
+      team: 'Fake Inc',
       url: 'https://fake.slack.example/',
     }),
     'chat.postMessage': (args) => refuses(args) ?? put(args, false),
@@ -255,6 +256,7 @@ export const startFakeSlack = async (
       ok: true,
       channel: {
         id: args.channel,
+        name: String(args.channel).slice(2).toLowerCase(),
         creator: creators.get(String(args.channel)) ?? 'U0FOUNDER',
         is_ext_shared: sharedChannels.has(String(args.channel)),
       },

@@ -374,6 +374,15 @@ describe('Slack, beside hearing and answering', () => {
     expect(workspaces.failures).toEqual([expect.stringContaining('Install the app again')]);
   });
 
+  it('names of the workspace and of channels; what may not be seen has none', async () => {
+    expect(await slack.names?.(connection, ['C0GENERAL'], within)).toEqual({
+      workspace: 'Fake Inc',
+      channels: { C0GENERAL: 'general' },
+    });
+    fake.fault('conversations.info', { kind: 'error', error: 'channel_not_found' });
+    expect(await slack.names?.(connection, ['C0SECRET'], within)).toMatchObject({ channels: {} });
+  });
+
   it('check-up: green when all is granted; red lines say what is lost', async () => {
     fake.scopes.add('mpim:history');
     const green = await slack.checkUp(connection, within);

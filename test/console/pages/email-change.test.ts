@@ -16,7 +16,7 @@ let tenant: Tenant;
 beforeAll(async () => {
   real = await openReal();
   tenant = await real.core.tenants.create({ slug: 'acme', name: 'Acme' });
-});
+}, 180_000);
 afterAll(() => real.close());
 afterEach(() => void vi.useRealTimers());
 
@@ -28,7 +28,7 @@ const withRole = async (email: string, role: 'owner' | 'admin' | 'viewer', where
 const canSignIn = async (where: Real, email: string, password: string): Promise<boolean> =>
   (await createVisitor(where.app).post('/console/sign-in', { email, password })).status === 303;
 
-describe('without mail', () => {
+describe('without mail', { timeout: 180_000 }, () => {
   test('an owner gets the link to their own page; it works once, and changes nothing before it is confirmed', async () => {
     const owner = await withRole('owner@example.com', 'owner');
     const given = { email: 'New@Example.com', confirmWith: owner.password };
@@ -138,7 +138,7 @@ describe('without mail', () => {
   });
 });
 
-describe('with mail', () => {
+describe('with mail', { timeout: 180_000 }, () => {
   let smtp: SmtpServer;
   let own: Real;
   beforeAll(async () => {

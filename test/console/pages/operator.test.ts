@@ -10,7 +10,7 @@ beforeAll(async () => {
   real = await openReal();
   operator = await signUp(real, 'operator@example.com');
   await real.core.members.put(operator.userId, null, 'operator');
-});
+}, 180_000);
 afterAll(() => real.close());
 
 const signal = AbortSignal.timeout(120_000);
@@ -28,7 +28,7 @@ const wordsIn = (html: string): string =>
     .replaceAll('&amp;', '&')
     .replaceAll(/\s+/g, ' ');
 
-describe('tenants', () => {
+describe('tenants', { timeout: 180_000 }, () => {
   test('are made, found by a word, shown with what they hold, and deleted by their typed name', async () => {
     const made = await operator.post(`${home}/tenants`, { name: 'Initech Europe', slug: 'initech' });
     expect([made.status, made.headers.get('location')]).toEqual([303, '/console/initech/members?done=created']);
@@ -85,7 +85,7 @@ describe('tenants', () => {
   });
 });
 
-describe('an index', () => {
+describe('an index', { timeout: 180_000 }, () => {
   test('is built anew with live progress, and gone back from', async () => {
     const tenant = await real.core.tenants.create({ slug: 'indexed', name: 'Indexed' });
     const source = await real.core.sources.create(tenant.id, { kind: 'push', name: 'Handbook', settings: {} });
@@ -120,7 +120,7 @@ describe('an index', () => {
   });
 });
 
-describe('jobs', () => {
+describe('jobs', { timeout: 180_000 }, () => {
   test('of all tenants are listed with their reason, tried again, and stopped', async () => {
     const own = await openReal();
     try {
@@ -158,7 +158,7 @@ describe('jobs', () => {
   });
 });
 
-describe('health', () => {
+describe('health', { timeout: 180_000 }, () => {
   test('says who serves, in which version, and looks closer when asked', async () => {
     const page = await textOf(operator, `${home}/health`);
     expect(page).toContain('Ready: the stores answer.');
@@ -174,7 +174,7 @@ describe('health', () => {
   });
 });
 
-describe('people', () => {
+describe('people', { timeout: 180_000 }, () => {
   test('are found, signed out, freed of a lost second factor, and removed', async () => {
     const tenant = await real.core.tenants.create({ slug: 'staffed', name: 'Staffed' });
     const [ada, owner] = [await signUp(real, 'ada@staffed.example.com'), await signUp(real, 'own@staffed.example.com')];
@@ -226,7 +226,7 @@ describe('people', () => {
   });
 });
 
-describe('the way in', () => {
+describe('the way in', { timeout: 180_000 }, () => {
   test('leads an operator to the tenants, others to their own overview, and billing reviewers to the usage', async () => {
     const tenant = await real.core.tenants.create({ slug: 'entered', name: 'Entered' });
     const leads = async (visitor: Visitor, path = '/console') => (await visitor.get(path)).headers.get('location');

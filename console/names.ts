@@ -1,0 +1,116 @@
+import type { Core } from '../core/core.ts';
+import type { Connection, Tenant } from '../core/domain.ts';
+import { toAppError } from '../core/errors.ts';
+import type { Platform } from '../core/ports/platform.ts';
+import type { Runtime } from '../core/ports/runtime.ts';
+import { texts } from './texts.ts';
+
+/** What people call a tenant's workspaces, channels and sources; the id of what has no name, or none that is known yet. */
+export type Names = {
+  connection(connection: Pick<Connection, 'platform' | 'workspaceId'>): string;
+  /** The name alone, without its platform. */
+  workspace(connection: Pick<Connection, 'platform' | 'workspaceId'>): string;
+  channel(place: { readonly platform: string; readonly channelId: string }): string;
+  /** Of a channel whose platform is not told, or stands before it (`slack:C1`). */
+  channelId(id: string): string;
+  source(sourceId: string): string;
+  /** Where something was asked: a channel, or one of the doors that are no chat platform. */
+  place(asked: { readonly platform: string; readonly channelId?: string }): string;
+};
+
+/**
+ * The names that a page of the tenant needs; `channelIds` are those that it shows, with or without their platform. Never waits for a platform: what is not
+ * known yet is asked for beside, and stands on the next page.
+ */
+export type NamesOf = (tenant: Tenant, channelIds?: readonly string[]) => Promise<Names>;
+
+const keptForMs = 60 * 60_000;
+/** Somebody may just have let the bot in. */
+const missingForMs = 10 * 60_000;
+const askWithinMs = 5_000;
+const channelsAtOnce = 20;
+const keptNames = 20_000;
+
+type Known = { readonly name: string | null; readonly until: number };
+
+export const createNames = (parts: {
+  readonly core: Pick<Core, 'connections' | 'sources'>;
+  readonly platforms: readonly Platform[];
+  readonly runtime: Pick<Runtime, 'clock' | 'log'>;
+}): NamesOf => {
+  const { core, platforms, runtime } = parts;
+  const { clock, log } = runtime;
+  /** By connection and channel, so that no tenant learns another one's; the workspace is the channel without an id. */
+  const known = new Map<string, Known>();
+  const asking = new Set<string>();
+  const keyOf = (connection: Pick<Connection, 'id'>, channelId = ''): string => `${connection.id} ${channelId}`;
+
+  const keep = (key: string, name: string | undefined): void => {
+    known.delete(key);
+    const forMs = name === undefined ? missingForMs : keptForMs;
+    known.set(key, { name: name ?? null, until: clock.now() + forMs });
+    if (known.size > keptNames) for (const [oldest] of [...known].slice(0, keptNames / 10)) known.delete(oldest);
+  };
+
+  const ask = async (connection: Connection, channelIds: readonly string[]): Promise<void> => {
+    const platform = platforms.find(({ name }) => name === connection.platform);
+    if (platform?.names === undefined || asking.has(connection.id)) return;
+    asking.add(connection.id);
+    try {
+      const wanted = channelIds.slice(0, channelsAtOnce);
+      const { workspace, channels } = await platform.names(connection, wanted, AbortSignal.timeout(askWithinMs));
+      keep(keyOf(connection), workspace);
+      for (const channelId of new Set([...wanted, ...Object.keys(channels)]))
+        keep(keyOf(connection, channelId), channels[channelId]);
+    } catch (error) {
+      log.debug('names-unknown', { platform: connection.platform, code: toAppError(error).code });
+      keep(keyOf(connection), undefined);
+    } finally {
+      asking.delete(connection.id);
+    }
+  };
+
+  const isStale = (key: string): boolean => (known.get(key)?.until ?? 0) <= clock.now();
+
+  return async (tenant, shown = []) => {
+    const channelIds = [...new Set(shown.map((id) => id.replace(/^(slack|discord|teams):/, '')))];
+    const [connections, sources] = await Promise.all([core.connections.list(tenant.id), core.sources.list(tenant.id)]);
+    for (const connection of connections) {
+      const missing = channelIds.filter((id) => isStale(keyOf(connection, id)));
+      if (missing.length > 0 || isStale(keyOf(connection))) void ask(connection, missing);
+    }
+    const nameIn = (channelId: string, platform?: string): string | undefined => {
+      for (const connection of connections) {
+        if (platform !== undefined && connection.platform !== platform) continue;
+        const name = known.get(keyOf(connection, channelId))?.name;
+        if (typeof name === 'string') return `#${name.replace(/^#/, '')}`;
+      }
+      return undefined;
+    };
+    const workspace: Names['workspace'] = ({ platform, workspaceId }) => {
+      const own = connections.find((one) => one.platform === platform && one.workspaceId === workspaceId);
+      return (own === undefined ? null : known.get(keyOf(own))?.name) ?? workspaceId;
+    };
+    const channel: Names['channel'] = ({ platform, channelId }) =>
+      `${platformInWords(platform)} ${nameIn(channelId, platform) ?? channelId}`;
+    return {
+      workspace,
+      connection: (connection) => `${platformInWords(connection.platform)} ${workspace(connection)}`,
+      channel,
+      place: ({ platform, channelId }) =>
+        // Outside the chat platforms the channel is only the platform's name again.
+        channelId === undefined || channelId === platform
+          ? platformInWords(platform)
+          : channel({ platform, channelId }),
+      channelId: (id) => {
+        const [, platform, channelId] = /^(slack|discord|teams):(.+)$/s.exec(id) ?? [];
+        if (platform === undefined || channelId === undefined) return nameIn(id) ?? id;
+        return channel({ platform, channelId });
+      },
+      source: (sourceId) => sources.find(({ id }) => id === sourceId)?.name ?? sourceId,
+    };
+  };
+};
+
+const platformInWords = (platform: string): string =>
+  (texts.connections.platforms as Readonly<Record<string, string>>)[platform] ?? platform;

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import type { DiscordApi } from '../../../bots/discord/api.ts';
+import { namesInDiscord } from '../../../bots/discord/names.ts';
+
+const apiWith = (answers: Readonly<Record<string, unknown>>): DiscordApi =>
+  ({
+    call: async (_method: string, path: string) =>
+      path in answers ? { ok: true, data: answers[path] } : { ok: false, status: 403 },
+  }) as unknown as DiscordApi;
+const within = AbortSignal.timeout(10_000);
+
+describe('names', () => {
+  it('are the server’s and those of all its channels', async () => {
+    const api = apiWith({
+      '/guilds/1': { id: '1', name: 'Acme' },
+      '/guilds/1/channels': [{ id: '2', name: 'general' }, { id: '3', name: 'help' }, { id: '4' }, null],
+    });
+    expect(await namesInDiscord(api, '1', within)).toEqual({
+      workspace: 'Acme',
+      channels: { 2: 'general', 3: 'help' },
+    });
+  });
+
+  it('that Discord does not tell are absent, and direct messages have none', async () => {
+    expect(await namesInDiscord(apiWith({}), '1', within)).toEqual({ channels: {} });
+    expect(await namesInDiscord(apiWith({}), 'dm', within)).toEqual({ channels: {} });
+  });
+});
