@@ -115,13 +115,15 @@ export const QuotasPage = ({
           <FormBox state={state} action={path} submit={words.quotasAdd}>
             <SelectField state={state} name="scope" label={words.scope} options={options(words.scopes)} />
             <TextField state={state} name="id" label={words.oneOnly} hint={words.oneOnlyHint} maxlength={200} />
-            <SelectField
-              state={state}
-              name="unit"
-              label={words.unit}
-              options={options({ ...words.units, money: `${words.units.money} (${currency})` })}
-            />
-            <SelectField state={state} name="per" label={words.per} options={options(words.pers)} />
+            <div class="pair">
+              <SelectField
+                state={state}
+                name="unit"
+                label={words.unit}
+                options={options({ ...words.units, money: `${words.units.money} (${currency})` })}
+              />
+              <SelectField state={state} name="per" label={words.per} options={options(words.pers)} />
+            </div>
             <TextField
               state={state}
               name="limit"
@@ -131,21 +133,23 @@ export const QuotasPage = ({
               autocomplete="off"
               maxlength={25}
             />
-            <TextField
-              state={state}
-              name="gracePercent"
-              label={words.gracePercent}
-              hint={words.gracePercentHint}
-              inputmode="numeric"
-              maxlength={3}
-            />
-            <TextField
-              state={state}
-              name="graceUntil"
-              type="date"
-              label={words.graceUntil}
-              hint={words.graceUntilHint}
-            />
+            <div class="pair">
+              <TextField
+                state={state}
+                name="gracePercent"
+                label={words.gracePercent}
+                hint={words.gracePercentHint}
+                inputmode="numeric"
+                maxlength={3}
+              />
+              <TextField
+                state={state}
+                name="graceUntil"
+                type="date"
+                label={words.graceUntil}
+                hint={words.graceUntilHint}
+              />
+            </div>
             <p class="hint">{words.graceCounts}</p>
             <input type="hidden" name="seen" value={seenLimits(limits)} />
           </FormBox>

@@ -74,6 +74,7 @@ export const MessagesPage = ({
                 <blockquote>
                   {fillMessage(typed(message) || ourMessage(message, language), {
                     ...words.previewValues,
+                    reason: words.previewReason[message === 'failed' ? 'failed' : 'quota'],
                     organisation: tenant.name,
                   })}
                 </blockquote>
@@ -83,14 +84,14 @@ export const MessagesPage = ({
         ))}
       </FormBox>
       {isReworded && (
-        <p class="bar-row">
+        <div class="bar-row">
           <ActionButton
             action={`${path}/reset`}
             label={`${words.messagesReset} (${name})`}
             fields={{ language, rev: String(tenant.rev) }}
             kind="quiet"
           />
-        </p>
+        </div>
       )}
     </Layout>
   );

@@ -57,9 +57,9 @@ export const SettingsPage = ({
         <section class="part">
           <h2>{words.delete}</h2>
           <p class="muted">{words.deleteHint}</p>
-          <p class="bar-row">
+          <div class="bar-row">
             <ActionButton action={`${path}/delete`} label={words.delete} kind="danger" />
-          </p>
+          </div>
         </section>
       )}
     </Layout>

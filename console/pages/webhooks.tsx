@@ -64,7 +64,7 @@ export const WebhooksPage = ({
   webhooks: readonly Webhook[];
   state: FormState;
 }) => (
-  <Layout shell={shell} title={words.title}>
+  <Layout shell={shell} title={words.title} wide>
     <h1>{words.title}</h1>
     <p class="lead">{words.lead}</p>
     {webhooks.length === 0 ? (
@@ -117,7 +117,7 @@ export const WebhookPage = ({
   const path = webhookPath(shell.tenant, webhook.id);
   const { paused, failingSince } = webhook;
   return (
-    <Layout shell={shell} title={webhook.name}>
+    <Layout shell={shell} title={webhook.name} wide>
       <p class="crumb">
         <a href={webhooksPath(shell.tenant)}>{words.back}</a>
       </p>
@@ -145,7 +145,7 @@ export const WebhookPage = ({
           {words.failingNotice} <Time at={failingSince} />
         </p>
       )}
-      <p class="bar-row">
+      <div class="bar-row">
         <ActionButton action={`${path}/test`} label={words.test} kind="primary" />
         {paused === undefined ? (
           <ActionButton action={`${path}/pause`} label={words.pause} />
@@ -154,7 +154,7 @@ export const WebhookPage = ({
         )}
         <ActionButton action={`${path}/secret`} label={words.newSecret} />
         <ActionButton action={`${path}/remove`} label={words.remove} kind="danger" />
-      </p>
+      </div>
       <Deliveries deliveries={deliveries} more={more} />
       <section class="part">
         <h2>{words.settings}</h2>
@@ -177,7 +177,7 @@ const Deliveries = ({ deliveries, more }: { deliveries: readonly Notice[]; more:
         caption={words.log}
         rows={deliveries}
         columns={[
-          { head: words.event, cell: ({ event }) => <code>{event}</code> },
+          { head: words.event, cell: ({ event }) => <code class="event">{event}</code> },
           { head: words.at, cell: ({ createdAt }) => <Time at={createdAt} /> },
           { head: words.outcome, cell: (notice) => <Outcome notice={notice} /> },
           {
@@ -201,7 +201,7 @@ const Deliveries = ({ deliveries, more }: { deliveries: readonly Notice[]; more:
 const tones = { waiting: 'warn', delivered: 'good', failed: 'bad' } as const;
 
 const Outcome = ({ notice: { state, problem, nextAt, attempts } }: { notice: Notice }) => (
-  <span class="outcome">
+  <span class="delivered-as">
     <Chip tone={tones[state]}>{words.states[state]}</Chip>
     {state !== 'delivered' && problem !== undefined && <small>{problem}</small>}
     {state === 'waiting' && attempts > 0 && (

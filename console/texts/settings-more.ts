@@ -67,8 +67,11 @@ export const settingsMore = {
   preview: 'Preview',
   previewLabel: 'As people will read it:',
   previewed: 'Nothing is saved yet.',
+  previewReason: {
+    quota: 'You have used your 20 questions for today.',
+    failed: 'the language model did not answer in time.',
+  },
   previewValues: {
-    reason: 'You have used your 20 questions for today.',
     until: '2026-12-01 00:00 UTC',
     characters: '8,000',
   },

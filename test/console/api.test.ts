@@ -730,3 +730,74 @@ describe('the edge', () => {
     });
   });
 });
+
+describe('webhooks and settings', () => {
+  const base = '/api/v1/tenants/acme';
+
+  test('a webhook is made with its secret, changed, paused, tried and listed without it', async () => {
+    const { a, call } = await createHarness();
+    const input = { name: 'More', url: 'https://hooks.example/more', events: ['sync.failed'] };
+    const made = await call('POST', `${base}/webhooks`, a.keys.admin, input);
+    expect(made.status).toBe(201);
+    const webhook = await made.json();
+    expect(webhook).toMatchObject({ ...input, text: false, paused: null, secret: expect.stringMatching(/^whsec_/) });
+    const listed = await (await call('GET', `${base}/webhooks`, a.keys.admin)).text();
+    expect(listed).toContain(webhook.id);
+    expect(listed).not.toMatch(/whsec_|sealed/);
+    const at = `${base}/webhooks/${webhook.id}`;
+    expect((await call('PATCH', at, a.keys.admin, { paused: true })).status).toBe(200);
+    expect((await call('POST', `${at}/test`, a.keys.admin)).status).toBe(202);
+    const log = await (await call('GET', `${at}/deliveries`, a.keys.admin)).json();
+    expect(log.deliveries[0]).toMatchObject({ state: 'delivered', status: 204, nextAt: null });
+    expect((await call('POST', `${base}/webhooks`, a.keys.admin, { ...input, events: ['webhook.test'] })).status).toBe(
+      422,
+    );
+    expect((await call('POST', `${base}/webhooks`, a.keys.admin, { ...input, url: 'ftp://x' })).status).toBe(422);
+    for (const key of [a.keys.ask, a.keys.ingest, a.keys.billing])
+      expect((await call('GET', `${base}/webhooks`, key)).status).toBe(403);
+  });
+
+  test('settings are replaced each as a whole and taken away with null; out of bounds is refused', async () => {
+    const { a, call } = await createHarness();
+    const patch = (settings: object) => call('PATCH', base, a.keys.admin, { settings });
+    const settings = {
+      messages: { de: { notFound: 'Nichts.' } },
+      retrieval: { passages: 5 },
+      masking: { kinds: ['email'] },
+      quotaWarnings: { at: [80], to: [{ platform: 'slack', workspaceId: 'T1', channelId: 'C1' }] },
+    };
+    expect((await (await patch(settings)).json()).settings).toEqual(settings);
+    expect((await (await patch({ retrieval: null, masking: null })).json()).settings).toEqual({
+      messages: settings.messages,
+      quotaWarnings: settings.quotaWarnings,
+    });
+    for (const bad of [
+      { retrieval: { passages: 2 } },
+      { retrieval: { meaning: 1 } },
+      { masking: { kinds: ['name'] } },
+      { quotaWarnings: { at: [], to: [] } },
+      { quotaWarnings: { at: [101], to: [] } },
+      { messages: { DE: {} } },
+    ])
+      expect((await patch(bad)).status, JSON.stringify(bad)).toBe(422);
+  });
+
+  test('a limit’s grace goes in and comes out; retention tells its runs', async () => {
+    const { a, call } = await createHarness();
+    const limits = [
+      {
+        scope: 'tenant',
+        unit: 'questions',
+        per: 'day',
+        limit: 5,
+        grace: { percent: 10, until: '2026-12-24T00:00:00.000Z' },
+      },
+    ];
+    const put = await call('PUT', `${base}/quotas`, a.keys.admin, { limits });
+    expect((await put.json()).limits).toMatchObject(limits);
+    const grace = { percent: 101 };
+    expect((await call('PUT', `${base}/quotas`, a.keys.admin, { limits: [{ ...limits[0], grace }] })).status).toBe(422);
+    const retention = await (await call('GET', `${base}/retention`, a.keys.admin)).json();
+    expect(retention).toMatchObject({ days: null, runs: [{ day: '2026-11-21', answers: 3, turns: 6 }] });
+  });
+});
