@@ -99,7 +99,7 @@ describe('the retrieval settings of a tenant', () => {
     const runtime = createTestRuntime();
     const order = async (meaning?: number) => {
       const found = await retrieve(
-        { chunks: store, embedder, reranker: null, runtime },
+        { chunks: store, embedder, runtime },
         {
           ref: { tenantId: tenant.id, generation: 1 },
           query: 'vacation',
@@ -125,7 +125,7 @@ describe('the retrieval settings of a tenant', () => {
   test('move the relevance floor', async () => {
     const runtime = createTestRuntime();
     const found = await retrieve(
-      { chunks: createMemoryChunks(leave), embedder: null, reranker: null, runtime },
+      { chunks: createMemoryChunks(leave), embedder: null, runtime },
       {
         ref: { tenantId: tenant.id, generation: 1 },
         query: 'Is parental leave paid when the company moves abroad?',
