@@ -188,7 +188,7 @@ export type JobError = { readonly documentId?: string; readonly problem: string 
 export type Job = {
   readonly id: string;
   readonly tenantId: TenantId;
-  readonly kind: 'sync' | 'drop-tenant' | 'reindex';
+  readonly kind: 'sync' | 'reindex';
   readonly sourceId?: string;
   /**
    * Re-index only: into a new generation, or back to the one that is named. Automatic: not when the live index fits by

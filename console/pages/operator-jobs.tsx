@@ -180,7 +180,7 @@ const Holder = ({ job: { heldBy, leaseUntil = 0, attempts }, now }: { job: HeldJ
 );
 
 const Deed = ({ row: { job, tenant } }: { row: NamedJob }) => {
-  if (tenant === null || job.kind === 'drop-tenant' || job.state === 'done') return null;
+  if (tenant === null || job.state === 'done') return null;
   const path = `${operatorJobsPath}/${encodeURIComponent(tenant.slug)}/${encodeURIComponent(job.id)}`;
   return job.state === 'failed' ? (
     <ActionButton action={`${path}/retry`} label={words.retry} />

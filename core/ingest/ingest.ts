@@ -104,10 +104,6 @@ export const createIngest = (parts: IngestParts): Ingest => {
   const door = createDocumentDoor({ state, indexer, drivers });
 
   const work = async (job: Job, context: JobContext): Promise<Progress> => {
-    if (job.kind === 'drop-tenant') {
-      await erase(job.tenantId);
-      return { counts: job.counts, errors: [] };
-    }
     if (job.kind === 'reindex') {
       const limits = { ...defaultReindexLimits, ...parts.limits?.reindex };
       return runReindex({ ...parts, generations, embed, pool, limits }, job, context);
@@ -129,13 +125,10 @@ export const createIngest = (parts: IngestParts): Ingest => {
 
   const reindexes = createReindexManager({ state, chunks, generations, runtime, wake: jobs.wake });
 
-  const erase = async (tenantId: TenantId): Promise<void> => {
-    await chunks.dropTenant(tenantId);
-    await state.tenants.erase(tenantId);
-  };
   const dropTenant = async (tenantId: TenantId): Promise<void> => {
     await jobs.cancelTenant(tenantId);
-    await erase(tenantId);
+    await chunks.dropTenant(tenantId);
+    await state.tenants.erase(tenantId);
   };
 
   /** On its own, so that what fails for one tenant keeps nothing from the others. */

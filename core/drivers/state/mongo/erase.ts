@@ -8,6 +8,7 @@ const ofTenant = [
   'connections',
   'members',
   'sources',
+  'jobs',
   'contents',
   'built',
   'generations',
@@ -43,8 +44,6 @@ export const eraseTenant = async (collections: Collections, tenantId: string): P
     const collection = collections[name] as unknown as Collection<OfTenant>;
     while (await trim(collection, { tenantId }));
   }
-  // The job that is doing this keeps its document, or it could not be finished; sweeping takes it later.
-  while (await trim(collections.jobs, { tenantId, kind: { $ne: 'drop-tenant' } }));
   await collections.tenants.updateOne(
     { _id: tenantId, deletedAt: { $gt: 0 } },
     { $set: { erased: true, name: '', settings: '{}', keepText: true, retentionDays: 0 } },

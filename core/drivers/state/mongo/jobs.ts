@@ -147,7 +147,7 @@ export const jobVerbs = (collections: Collections): JobStore => {
         .find(
           all<JobDoc>([
             { state: 'queued', tenantId: { $nin: full }, wants: { $nin: running.map((doc) => doc.wants) } },
-            { $or: [{ kind: 'drop-tenant' }, { tenantId: { $nin: deadIds } }] },
+            { tenantId: { $nin: deadIds } },
           ]),
           within,
         )
@@ -156,10 +156,7 @@ export const jobVerbs = (collections: Collections): JobStore => {
         .toArray();
       // A running job whose lease ran out stands before its source's next one, which is kept out by its lane.
       const abandoned = running.filter(
-        (doc) =>
-          doc.leaseUntil <= now &&
-          !full.includes(doc.tenantId) &&
-          (doc.kind === 'drop-tenant' || !dead.has(doc.tenantId)),
+        (doc) => doc.leaseUntil <= now && !full.includes(doc.tenantId) && !dead.has(doc.tenantId),
       );
       for (const candidate of [...abandoned, ...queued].toSorted(byAge)) {
         const doc = await take(candidate, owner, now, leaseForMs);

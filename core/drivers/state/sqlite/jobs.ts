@@ -28,7 +28,7 @@ const claimable = `
     )
     AND state IN ('queued', 'running')
     AND (SELECT count(*) FROM (${runningOf} AND other.lease_until > :now)) < :perTenant
-    AND (kind = 'drop-tenant' OR NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.id = jobs.tenant_id AND tenants.deleted_at IS NOT NULL))
+    AND NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.id = jobs.tenant_id AND tenants.deleted_at IS NOT NULL)
   ORDER BY created_at, id LIMIT 1`
   .replaceAll(':now', '?1')
   .replaceAll(':perTenant', '?2');

@@ -281,6 +281,7 @@ const ofTenant: readonly (readonly [table: string, key: string])[] = [
   ['connections', 'id'],
   ['memberships', 'user_id, tenant_id'],
   ['sources', 'id'],
+  ['jobs', 'id'],
   ['contents', 'seq'],
   ['built', 'tenant_id, document_id'],
   ['generations', 'tenant_id, number'],
@@ -307,8 +308,6 @@ export const eraseTenant = (sql: Sql, tenantId: string): undefined | Unfinished 
   const deleted = sql.one('SELECT 1 FROM tenants WHERE id = ? AND deleted_at IS NOT NULL AND erased = 0', tenantId);
   if (deleted === undefined) return undefined;
   const more = ofTenant.map(([table, key]) => trim(sql, table, key, 'tenant_id = ?', tenantId));
-  // The job that is doing this keeps its row, or it could not be finished; sweeping takes it later.
-  more.push(trim(sql, 'jobs', 'id', `tenant_id = ? AND kind <> 'drop-tenant'`, tenantId));
   if (more.includes(true)) return unfinished;
   sql.run(`UPDATE tenants SET erased = 1, name = '', settings = '{}' WHERE id = ?`, tenantId);
   return undefined;
