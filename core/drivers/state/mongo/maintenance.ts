@@ -1,6 +1,7 @@
 import type { UpdateFilter } from 'mongodb';
-import type { InboundEvent, Receipt } from '../../../domain.ts';
+import type { InboundEvent } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
+import { forgottenReceipt, withoutText } from '../forgotten.ts';
 import { day, inboxFor, jobsFor, noticesFor, outboxFor, runEvery, runsKept, textFor } from '../retention.ts';
 import { type Collections, type InboxDoc, keyOf, type ReceiptDoc } from './collections.ts';
 import { personKey, receiptFields, receiptOf, sidesOf } from './conversations.ts';
@@ -82,26 +83,13 @@ const tidyCounters = async (collections: Collections, now: number): Promise<void
   });
 };
 
+const strippedOf = ({ event }: Pick<InboxDoc, 'event'>, authorId?: string): string =>
+  JSON.stringify(withoutText(JSON.parse(event) as InboundEvent, authorId));
+
 const stripInbox = ({ inbox }: Collections, where: object): Promise<boolean> =>
   change(inbox, { state: 'settled', stripped: false, ...where }, (row) => ({
-    $set: { event: withoutText(row), stripped: true },
+    $set: { event: strippedOf(row), stripped: true },
   }));
-
-const withoutText = (row: Pick<InboxDoc, 'event'>, authorId?: string): string => {
-  const { feedback, mentions: _mentions, ...event } = JSON.parse(row.event) as InboundEvent;
-  const stripped: InboundEvent = {
-    ...event,
-    text: '',
-    attachments: [],
-    author: { id: authorId ?? event.author.id, isBot: event.author.isBot, isSelf: event.author.isSelf },
-    handle: {},
-    ...(feedback === undefined ? {} : { feedback: withoutComment(feedback) }),
-  };
-  return JSON.stringify(stripped);
-};
-
-const withoutComment = <T extends { readonly comment?: string }>({ comment: _, ...rest }: T): Omit<T, 'comment'> =>
-  rest;
 
 /** Tenants that keep no text at all. */
 const keepNoText = async (collections: Collections): Promise<void> => {
@@ -188,7 +176,7 @@ const forgetMember = async (
   while (await change(collections.notices, mine, () => ({ $set: { memberId: null } })));
   while (await change(ledger, mine, () => ({ $set: { memberId: pseudonym } })));
   await forgetVerdicts(collections, tenantId, memberId, pseudonym);
-  while (await change(collections.receipts, mine, (row) => ({ $set: forgottenReceipt(row, pseudonym) })));
+  while (await change(collections.receipts, mine, (row) => ({ $set: forgottenFields(row, pseudonym) })));
 };
 
 /** What the person said about answers to others: the verdict stays, the words and the name go. */
@@ -245,23 +233,12 @@ const forgetInbox = (
   return change(
     inbox,
     { tenantId, authorId: memberId.slice(split + 1), platform: memberId.slice(0, Math.max(0, split)) },
-    (row) => ({ $set: { event: withoutText(row, pseudonym), authorId: pseudonym, stripped: true } }),
+    (row) => ({ $set: { event: strippedOf(row, pseudonym), authorId: pseudonym, stripped: true } }),
   );
 };
 
-/** What was retrieved and cited stays, being the documents' and not the person's; quotas and the thread named the person. */
-const forgottenReceipt = (doc: ReceiptDoc, pseudonym: string): Partial<ReceiptDoc> => {
-  const { condensedQuestion: _, threadId: __, messageId: ___, ...receipt } = receiptOf(doc);
-  const forgotten: Receipt = {
-    ...receipt,
-    question: '',
-    answer: '',
-    memberId: pseudonym,
-    quotaBuckets: receipt.quotaBuckets.filter((bucket) => !bucket.startsWith('member:')),
-  };
-  const verdicts = receipt.feedback.map(
-    ({ comment: _c, user: _u, ...verdict }, n) => [`forgotten${n}`, verdict] as const,
-  );
-  const feedback = Object.fromEntries(verdicts);
-  return { ...receiptFields(forgotten), feedback, ...sidesOf(feedback) };
+const forgottenFields = (doc: ReceiptDoc, pseudonym: string): Partial<ReceiptDoc> => {
+  const receipt = forgottenReceipt(receiptOf(doc), pseudonym);
+  const feedback = Object.fromEntries(receipt.feedback.map((verdict, n) => [`forgotten${n}`, verdict] as const));
+  return { ...receiptFields(receipt), feedback, ...sidesOf(feedback) };
 };

@@ -1,5 +1,6 @@
-import type { Feedback, InboundEvent, Receipt, RetentionRun } from '../../../domain.ts';
+import type { InboundEvent, Receipt, RetentionRun } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
+import { anonymous, forgottenReceipt, withoutText } from '../forgotten.ts';
 import { day, inboxFor, jobsFor, marksFor, noticesFor, outboxFor, runEvery, runsKept, textFor } from '../retention.ts';
 import type { Recorded, Sql } from './sql.ts';
 import { type SyncGroup, type Unfinished, unfinished } from './sync.ts';
@@ -125,18 +126,6 @@ const stripInbox = (sql: Sql, where: string, ...values: readonly (string | numbe
   return rows.length === stepRows;
 };
 
-const withoutText = ({ feedback, mentions: _, ...event }: InboundEvent): InboundEvent => ({
-  ...event,
-  text: '',
-  attachments: [],
-  author: { id: event.author.id, isBot: event.author.isBot, isSelf: event.author.isSelf },
-  handle: {},
-  ...(feedback === undefined ? {} : { feedback: withoutComment(feedback) }),
-});
-
-const withoutComment = <T extends { readonly comment?: string }>({ comment: _, ...rest }: T): Omit<T, 'comment'> =>
-  rest;
-
 /** With what was posted for each: that is never looked for by itself, there being as much of it as of answers. */
 const trimOutbox = (sql: Sql, before: number): boolean => {
   const old = sql.all<{ readonly seq: number; readonly tenantId: string; readonly id: string }>(
@@ -198,8 +187,7 @@ const forgetInbox = (sql: Sql, tenantId: string, memberId: string, pseudonym: st
     memberId.slice(0, Math.max(0, split)),
   );
   for (const row of rows) {
-    const event = withoutText(JSON.parse(row.event) as InboundEvent);
-    const forgotten = { ...event, author: { ...event.author, id: pseudonym } };
+    const forgotten = withoutText(JSON.parse(row.event) as InboundEvent, pseudonym);
     sql.run(
       'UPDATE inbox SET event = ?, author_id = ?, stripped = 1 WHERE seq = ?',
       JSON.stringify(forgotten),
@@ -247,8 +235,6 @@ const forgetVerdicts = (sql: Sql, tenantId: string, memberId: string): boolean =
   return rows.length === stepRows;
 };
 
-const anonymous = ({ comment: _comment, user: _user, ...rest }: Feedback): Feedback => rest;
-
 const forgetReceipts = (sql: Sql, tenantId: string, memberId: string, pseudonym: string): boolean => {
   const rows = sql.all<Recorded & { readonly seq: number }>(
     `SELECT seq, record FROM receipts WHERE tenant_id = ? AND member_id = ? LIMIT ${stepRows}`,
@@ -261,19 +247,6 @@ const forgetReceipts = (sql: Sql, tenantId: string, memberId: string, pseudonym:
   }
   return rows.length === stepRows;
 };
-
-/** What was retrieved and cited stays, being the documents' and not the person's; quotas and the thread named the person. */
-const forgottenReceipt = (
-  { condensedQuestion: _, threadId: __, messageId: ___, ...receipt }: Receipt,
-  pseudonym: string,
-): Receipt => ({
-  ...receipt,
-  question: '',
-  answer: '',
-  memberId: pseudonym,
-  quotaBuckets: receipt.quotaBuckets.filter((bucket) => !bucket.startsWith('member:')),
-  feedback: receipt.feedback.map(anonymous),
-});
 
 /** Tables with a `tenant_id` whose rows go with the tenant. The ledger and the tenant's own row (its slug) stay. */
 const ofTenant: readonly (readonly [table: string, key: string])[] = [
