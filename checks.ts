@@ -12,7 +12,7 @@ const examineWithinMs = 30_000;
 /** Each is looked at; a deployment of thousands is sampled. */
 const tenantsLookedAt = 100;
 
-type Verdict = readonly [ok: boolean, says: string];
+type Verdict = readonly [ok: boolean, says: string, warns?: boolean];
 
 /**
  * What can be said of a deployment from inside of it: its stores, models, indexes. Shown by `footnote doctor` and by the
@@ -24,7 +24,8 @@ export const examineDeployment = async (
 ): Promise<readonly Finding[]> => {
   const signal = AbortSignal.any([stop, AbortSignal.timeout(examineWithinMs)]);
   const findings: Finding[] = [];
-  const add = (item: string, ok: boolean, says: string) => findings.push({ item, ok, says });
+  const add = (item: string, ok: boolean, says: string, warns = false) =>
+    findings.push({ item, ok, ...(warns ? { warns } : {}), says });
   add('Configuration', true, `complete; links begin with ${config.PUBLIC_URL}`);
   const dataDir = dataDirOf(config);
   if (dataDir !== null) add('Data folder', ...(await examineFolder(dataDir)));
@@ -46,7 +47,9 @@ export const examineDeployment = async (
   add('Tenants', true, tenantsInWords(items));
   // Counts every document, which may take longer than servers may.
   add('Index', ...(await examineIndexes(core, items, stop)));
-  add('Slack', ...(await examineSlack(config.DEFAULT_TENANT, config.SLACK_BOT_TOKEN, core.tenants.bySlug)));
+  const { DEFAULT_TENANT: slug } = config;
+  if (slug !== undefined) add('Default tenant', ...(await examineDefaultTenant(slug, core.tenants.bySlug)));
+  add('Slack', true, config.SLACK_BOT_TOKEN === undefined ? 'not connected' : `answers for ${slug}`);
   return findings;
 };
 
@@ -87,20 +90,18 @@ const examineIndexes = async (core: Core, tenants: readonly Tenant[], signal: Ab
         : `${slug}: was filled with other settings (${filledWith}); answers by keywords until the service has built it anew, or run: footnote reindex --tenant ${slug}`,
     );
   }
-  return [notes.length === 0, notes.length === 0 ? 'filled as configured' : notes.join('\n')];
+  return notes.length === 0 ? [true, 'filled as configured'] : [true, notes.join('\n'), true];
 };
 
-const examineSlack = async (
-  slug: string | undefined,
-  token: string | undefined,
-  bySlug: (slug: string) => Promise<unknown>,
-): Promise<Verdict> => {
-  if (token === undefined) return [true, 'not connected'];
-  if (slug !== undefined && (await bySlug(slug)) === null) {
-    return [false, `DEFAULT_TENANT names “${slug}”, which does not exist. Run: footnote tenant create ${slug}`];
-  }
-  return [true, `answers for ${slug}`];
-};
+/** On a fresh deployment it cannot be there yet: the look comes before the first start. So this is no failure. */
+const examineDefaultTenant = async (slug: string, bySlug: (slug: string) => Promise<unknown>): Promise<Verdict> =>
+  (await bySlug(slug)) === null
+    ? [
+        true,
+        `DEFAULT_TENANT names “${slug}”, which does not exist yet, so its workspaces get no answers. Run: footnote tenant create ${slug}`,
+        true,
+      ]
+    : [true, slug];
 
 /** As package.json has it, which stands beside this file in the source tree and above the compiled one. */
 export const versionOfThis = (): string => {

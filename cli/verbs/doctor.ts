@@ -14,13 +14,15 @@ export const doctor: Verb = {
       const width = Math.max(...findings.map(({ item }) => item.length));
       for (const finding of findings) {
         call.terminal.out(
-          `${finding.ok ? '✓' : '✗'} ${finding.item.padEnd(width)}  ${finding.says.replaceAll('\n', '\n    ')}\n`,
+          `${markOf(finding)} ${finding.item.padEnd(width)}  ${finding.says.replaceAll('\n', '\n    ')}\n`,
         );
       }
     }
     return ok ? 0 : 1;
   },
 };
+
+const markOf = ({ ok, warns }: Finding): string => (ok ? (warns ? '!' : '✓') : '✗');
 
 const examine = async (call: Call): Promise<Finding[]> => {
   const findings: Finding[] = [{ item: 'Node', ok: true, says: process.version }];

@@ -8,6 +8,7 @@ import { handleFeedback } from './handle-feedback.ts';
 import { handleChoice, handleSwitch } from './handle-home.ts';
 import { handleDelete, handleEdit, handleQuestion } from './handle-message.ts';
 import { type Handled, type Handling, type Hold, settle } from './handling.ts';
+import { isKnown, leave } from './strange.ts';
 
 /** Of a command, a button or a thumb. */
 const mostClaims = 40;
@@ -17,6 +18,11 @@ export const handleRow = async (parts: Handling, row: InboxRow, hold: Hold): Pro
   const { event } = row;
   // Our own words need no tenant, no rules and no look at the thread.
   if (event.author.isSelf && (event.kind === 'message' || event.kind === 'edit')) return settle('own-message');
+  if (!isKnown(event)) return leave(row) ?? settle('unsupported');
+  if (parts.platformOf(event.platform) === null) {
+    const left = leave(row);
+    if (left !== null) return left;
+  }
   if (event.action?.name === 'choose') return handleChoice(parts, event, hold);
   const tenant = await parts.resolveTenant(event);
   if (event.kind === 'install' || event.kind === 'uninstall') return handleInstallation(parts, tenant, row);

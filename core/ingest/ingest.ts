@@ -217,7 +217,7 @@ export const createIngest = (parts: IngestParts): Ingest => {
     activate: reindexes.activate,
     generations: reindexes.list,
     condition: reindexes.condition,
-    forQuestions: createVectorGate({ ...parts, generations }),
+    forQuestions: createVectorGate({ ...parts, generations, onMisfit: (tenantId) => reindexes.misfit(tenantId) }),
     dropTenant,
     probe: sources.probe,
     kinds: parts.sources.map(({ kind, label, open, settings }) => ({

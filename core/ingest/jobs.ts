@@ -43,6 +43,12 @@ export type JobWorker = {
   changed(ms: number, signal: AbortSignal): Promise<void>;
 };
 
+/** Every kind that this version can do; the compiler sees to it that none is left out. */
+const knownKinds = Object.keys({ sync: true, reindex: true } satisfies Record<
+  Job['kind'],
+  true
+>) as readonly Job['kind'][];
+
 const nothingYet: Progress = { counts: { seen: 0, upserted: 0, unchanged: 0, removed: 0, failed: 0 }, errors: [] };
 
 /** Claims jobs, keeps their leases alive and ends them; what a job does is handed in. */
@@ -170,6 +176,7 @@ export const createJobWorker = (
             now,
             leaseForMs: limits.leaseForMs,
             perTenant: limits.perTenant,
+            kinds: knownKinds,
           });
         }
       } catch (error) {

@@ -1,4 +1,5 @@
-import { AppError } from '../errors.ts';
+import type { TenantId } from '../domain.ts';
+import { AppError, isAppError } from '../errors.ts';
 import type { ChunkStore } from '../ports/chunks.ts';
 import type { Embedder } from '../ports/model.ts';
 import type { Generations } from './generations.ts';
@@ -11,6 +12,8 @@ export const createVectorGate = (parts: {
   readonly chunks: ChunkStore;
   readonly embedder: Embedder | null;
   readonly generations: Generations;
+  /** The live index has to be built anew. */
+  onMisfit(tenantId: TenantId): void;
 }): { readonly chunks: ChunkStore; readonly embedder: Embedder | null } => {
   const { chunks, embedder, generations } = parts;
   if (embedder === null) return { chunks, embedder };
@@ -18,8 +21,21 @@ export const createVectorGate = (parts: {
     chunks: {
       ...chunks,
       // Judged by the generation that is searched, not by the live one: the pointer may move in the middle of a question.
-      searchVector: async (ref, vector, options) =>
-        (await generations.modelOf(ref)) === embedder.name ? chunks.searchVector(ref, vector, options) : [],
+      searchVector: async (ref, vector, options) => {
+        if ((await generations.modelOf(ref)) !== embedder.name) return [];
+        try {
+          return await chunks.searchVector(ref, vector, options);
+        } catch (error) {
+          if (!isAppError(error) || error.code !== 'conflict') throw error;
+          // The same model gives vectors of another length now: words alone, until the index has been built again.
+          const live = await generations.live(ref.tenantId);
+          if (live.ref.generation === ref.generation) {
+            await generations.markIncomplete(live);
+            parts.onMisfit(ref.tenantId);
+          }
+          return [];
+        }
+      },
     },
     embedder: {
       name: embedder.name,

@@ -276,13 +276,15 @@ export type JobStore = {
   list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<Job>>;
   /**
    * The oldest queued job, or a running one whose lease has run out; never two running jobs of one source, never more
-   * than `perTenant` running jobs of one tenant. Increments fence and attempts.
+   * than `perTenant` running jobs of one tenant. Increments fence and attempts. Given `kinds`, none of another: during a deploy
+   * a newer version's jobs wait for an instance that knows them.
    */
   claim(options: {
     readonly owner: string;
     readonly now: number;
     readonly leaseForMs: number;
     readonly perTenant: number;
+    readonly kinds?: readonly Job['kind'][];
   }): Promise<LeasedJob | null>;
   /** Extends the lease and stores progress. */
   heartbeat(

@@ -18,7 +18,7 @@ const sectionsEach = 10;
 const questions = 5;
 
 export const run = async (): Promise<BenchResult[]> => {
-  const { MONGODB_URI, WEAVIATE_URL, WEAVIATE_GRPC_URL } = process.env;
+  const { MONGODB_URI, WEAVIATE_URL, WEAVIATE_GRPC_URL, WEAVIATE_API_KEY } = process.env;
   const embedded = await measure('embedded', (_which, dataDir) => ({ DATA_DIR: dataDir }));
   if (MONGODB_URI === undefined || WEAVIATE_URL === undefined)
     return [
@@ -36,6 +36,7 @@ export const run = async (): Promise<BenchResult[]> => {
     MONGODB_URI: new URL(`/footnote-bench-${started}-${which}`, MONGODB_URI).href,
     WEAVIATE_URL,
     ...(WEAVIATE_GRPC_URL === undefined ? {} : { WEAVIATE_GRPC_URL }),
+    ...(WEAVIATE_API_KEY === undefined ? {} : { WEAVIATE_API_KEY }),
     FOOTNOTE_DEPLOYMENT: `bench-${started}-${which}`,
     FOOTNOTE_SECRET_KEY: Buffer.alloc(32, 1).toString('base64'),
   }));

@@ -19,12 +19,13 @@ const sizes = (process.env.BENCH_SIZES ?? '10000,50000').split(',').map(Number);
 const deploymentId = 'bench';
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 const { signal } = new AbortController();
-const { WEAVIATE_URL, WEAVIATE_GRPC_URL, WEAVIATE_PID } = process.env;
+const { WEAVIATE_URL, WEAVIATE_GRPC_URL, WEAVIATE_API_KEY, WEAVIATE_PID } = process.env;
 
 const open = (url: string, tenancy: 'collection' | 'native' = 'collection'): Promise<WeaviateChunks> =>
   openWeaviateChunks({
     url,
     grpcUrl: WEAVIATE_GRPC_URL,
+    apiKey: WEAVIATE_API_KEY,
     deploymentId,
     tenancy,
     replicas: 1,
@@ -218,6 +219,7 @@ const rawClient = (url: string) => {
     grpcHost: grpc.hostname,
     grpcPort: Number(grpc.port),
     timeout: { init: 10 },
+    ...(WEAVIATE_API_KEY === undefined ? {} : { authCredentials: new weaviate.ApiKey(WEAVIATE_API_KEY) }),
   });
 };
 

@@ -2,6 +2,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -11,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AppError } from '../../core/errors.ts';
 import { footnote } from './surroundings.ts';
 
 let folder = '';
@@ -42,6 +44,39 @@ describe('backup and restore', () => {
     expect((await footnote(['backup', join(folder, 'one')], { backup })).err).toContain('holds the key');
     const env = { FOOTNOTE_SECRET_KEY: Buffer.alloc(32).toString('base64') };
     expect((await footnote(['backup', join(folder, 'two')], { backup, env })).err).toContain('not part of the backup');
+  });
+
+  it('taken by a timer goes into a folder named by the time, and the newest so many are kept', async () => {
+    const base = join(folder, 'backups');
+    const old = ['footnote-2026-01-01T02-00-00Z', 'footnote-2026-01-02T02-00-00Z', 'footnote-2026-01-03T02-00-00Z'];
+    for (const name of [...old, 'footnote-2026-01-04T02-00-00Z', 'mine', 'footnote-by-hand'])
+      mkdirSync(join(base, name), { recursive: true });
+    // The fourth was cut short.
+    for (const name of [...old, 'footnote-by-hand']) writeFileSync(join(base, name, 'footnote-backup.json'), '{}');
+    const { code, out } = await footnote(['backup', base, '--keep', '2', '--json'], { backup });
+    expect(code).toBe(0);
+    const taken = JSON.parse(out);
+    expect(taken.folder).toMatch(/footnote-\d{4}-\d{2}-\d{2}T\d{2}-\d{2}-\d{2}Z$/);
+    expect(taken.removed).toEqual([old[0], old[1], 'footnote-2026-01-04T02-00-00Z']);
+    expect(readdirSync(base).sort()).toEqual(
+      [old[2], taken.folder.slice(base.length + 1), 'footnote-by-hand', 'mine'].sort(),
+    );
+    expect(await footnote(['restore', taken.folder], { env: { DATA_DIR: join(folder, 'data') } })).toMatchObject({
+      code: 0,
+    });
+  });
+
+  it('that fails takes no older one with it', async () => {
+    const base = join(folder, 'backups');
+    mkdirSync(join(base, 'footnote-2026-01-01T02-00-00Z'), { recursive: true });
+    writeFileSync(join(base, 'footnote-2026-01-01T02-00-00Z', 'footnote-backup.json'), '{}');
+    const failing = async () => {
+      throw new AppError('store-unavailable', 'The disk is full.');
+    };
+    expect(await footnote(['backup', base, '--keep', '1'], { backup: failing })).toMatchObject({ code: 1 });
+    expect(readdirSync(base)).toContain('footnote-2026-01-01T02-00-00Z');
+    for (const keep of ['0', 'all', '1.5'])
+      expect(await footnote(['backup', base, '--keep', keep], { backup })).toMatchObject({ code: 2 });
   });
 
   it('never overwrites: neither a backup nor a DATA_DIR', async () => {

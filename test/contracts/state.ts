@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Connection, Job, LedgerEntry, Tenant, UsageGroup } from '../../core/domain.ts';
+import type { Connection, Job, LedgerEntry, ReasonCode, Tenant, UsageGroup } from '../../core/domain.ts';
 import type { Paged, ReceiptFilter, StateStore } from '../../core/ports/state.ts';
 import { testStart } from '../fakes/clock.ts';
 import {
@@ -54,6 +54,44 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
       expect(await state.tenants.create(tenant)).toBe('created');
       return tenant;
     };
+
+    describe('what a newer version wrote, during a deploy', () => {
+      const later = { addedLater: { deep: ['yes', 1] } };
+
+      test('comes back whole, with words that this version does not know', async () => {
+        const tenant = await newTenant();
+        const receipt = { ...aReceipt(tenant.id, { reasonCode: 'of-tomorrow' as ReasonCode }), ...later };
+        await state.receipts.put(receipt);
+        const document = { ...aDocument(tenant.id, 's_1'), ...later };
+        await state.documents.put(document);
+        const row = anInboxRow({ ...anEvent({ kind: 'of-tomorrow' as 'message' }), ...later });
+        await state.inbox.receive(row);
+        await state.channels.put(tenant.id, 'slack', 'C1', { enabled: true, ...later });
+        expect(await state.receipts.get(tenant.id, receipt.answerId)).toEqual(receipt);
+        expect((await state.receipts.list(tenant.id, { outcome: 'of-tomorrow' }, { limit: 5 })).items).toEqual([
+          receipt,
+        ]);
+        expect((await state.receipts.tally(tenant.id, { from: 0, to: now + 1 })).outcomes).toMatchObject([
+          { reason: 'of-tomorrow', count: 1 },
+        ]);
+        expect(await state.documents.get(tenant.id, document.id)).toEqual(document);
+        expect((await state.inbox.get(row.id))?.event).toEqual(row.event);
+        expect(await state.channels.get(tenant.id, 'slack', 'C1')).toEqual({ enabled: true, ...later });
+      });
+
+      test('is changed without being lost', async () => {
+        const tenant = await newTenant();
+        const receipt = { ...aReceipt(tenant.id, { kind: 'not-found', reasonCode: 'not-found' }), ...later };
+        await state.receipts.put(receipt);
+        await state.receipts.addFeedback(tenant.id, receipt.answerId, { rating: 'down', at: now, user: 'slack:U9' });
+        await state.receipts.markGap(tenant.id, receipt.answerId, { state: 'dismissed', at: now });
+        expect(await state.receipts.get(tenant.id, receipt.answerId)).toMatchObject({
+          ...later,
+          gap: { state: 'dismissed' },
+          feedback: [{ rating: 'down' }],
+        });
+      });
+    });
 
     describe('tenants', () => {
       test('a slug is given once, even after its tenant was deleted and erased', async () => {
@@ -603,6 +641,26 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(next.id).not.toBe(queued.id);
         expect((await claim('b'))?.job.id).toBe(next.id);
         expect(await claim('c')).toBeNull();
+        await drain();
+      });
+
+      test('a kind that the claimer does not know is left to one that does, also when its lease ran out', async () => {
+        await drain();
+        const tenant = await newTenant();
+        const among = (owner: string, kinds: readonly Job['kind'][], at = now) =>
+          state.jobs.claim({ owner, now: at, leaseForMs: 30 * second, perTenant: 10, kinds });
+        const newer = await state.jobs.enqueue(aJob(tenant.id, { kind: 'translate' as Job['kind'] }));
+        const known = await state.jobs.enqueue(aJob(tenant.id, { sourceId: 's_1', createdAt: now + 1 }));
+        expect((await among('old', ['sync']))?.job.id).toBe(known.id);
+        expect(await among('old', ['sync'])).toBeNull();
+        expect((await among('new', ['sync', newer.kind]))?.job).toEqual({
+          ...newer,
+          state: 'running',
+          attempts: 1,
+          startedAt: now,
+        });
+        expect((await among('old', ['sync'], now + day))?.job.id).toBe(known.id);
+        expect(await among('old', ['sync'], now + day)).toBeNull();
         await drain();
       });
 
@@ -1353,10 +1411,14 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
           createdAt: now,
         });
         const mine = of(tenant.id);
-        const outcomes = await Promise.all(
-          [mine, of(other.id), of(other.id)].map((connection) => state.connections.create(connection)),
+        expect(await state.connections.create(mine)).toBe('created');
+        expect(await state.connections.create(of(other.id))).toBe('taken');
+        const contested = fresh('W');
+        const rivals = await Promise.all(
+          Array.from({ length: 3 }, async () => ({ ...of((await newTenant()).id), workspaceId: contested })),
         );
-        expect(outcomes).toEqual(['created', 'taken', 'taken']);
+        const outcomes = await Promise.all(rivals.map((each) => state.connections.create(each)));
+        expect(outcomes.toSorted()).toEqual(['created', 'taken', 'taken']);
         expect(await state.connections.byWorkspace('slack', workspaceId)).toEqual(mine);
         expect(await state.connections.byWorkspace('teams', workspaceId)).toBeNull();
         expect(await state.connections.byId(mine.id)).toEqual(mine);

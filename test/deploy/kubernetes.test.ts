@@ -14,6 +14,8 @@ const versions: Readonly<Record<string, string>> = {
   Service: 'v1',
   Deployment: 'apps/v1',
   Job: 'batch/v1',
+  CronJob: 'batch/v1',
+  PersistentVolumeClaim: 'v1',
   Ingress: 'networking.k8s.io/v1',
   NetworkPolicy: 'networking.k8s.io/v1',
   HorizontalPodAutoscaler: 'autoscaling/v2',
@@ -30,8 +32,10 @@ const only = (kind: string): Node => {
   return found[0];
 };
 const kustomization = everything.find((node) => textOf(node.kind) === 'Kustomization');
-const workloads = objects.filter((node) => ['Deployment', 'Job'].includes(textOf(node.kind)));
-const podOf = (workload: Node): Node => workload.spec?.template?.spec as Node;
+const workloads = objects.filter((node) => ['Deployment', 'Job', 'CronJob'].includes(textOf(node.kind)));
+/** Of a CronJob: of the jobs that it makes. */
+const templateOf = (workload: Node): Node => (workload.spec?.jobTemplate?.spec ?? workload.spec)?.template as Node;
+const podOf = (workload: Node): Node => templateOf(workload).spec as Node;
 const containerOf = (workload: Node): Node => listOf(podOf(workload).containers)[0] as Node;
 const selects = (selector: Node | undefined, labels: Node | undefined): boolean =>
   entriesOf(selector).length > 0 &&
@@ -64,7 +68,7 @@ describe('the manifests', () => {
   it('select the pods that they mean, and no other', () => {
     const deployment = only('Deployment');
     const labels = deployment.spec?.template?.metadata?.labels;
-    const job = only('Job').spec?.template?.metadata?.labels;
+    const jobs = [only('Job'), only('CronJob')].map((job) => templateOf(job).metadata?.labels);
     const selectors = [
       deployment.spec?.selector?.matchLabels,
       only('Service').spec?.selector,
@@ -73,10 +77,10 @@ describe('the manifests', () => {
     ];
     for (const selector of selectors) {
       expect(selects(selector, labels)).toBe(true);
-      expect(selects(selector, job)).toBe(false);
+      for (const job of jobs) expect(selects(selector, job)).toBe(false);
     }
     // The policy is for all of ours.
-    for (const all of [labels, job])
+    for (const all of [labels, ...jobs])
       expect(selects(only('NetworkPolicy').spec?.podSelector?.matchLabels, all)).toBe(true);
   });
 
@@ -112,6 +116,25 @@ describe('the manifests', () => {
         expect(guide).toContain(`--from-literal=${textOf(value).slice(folder.length + 1)}=`);
       }
     }
+  });
+
+  it('take a backup every night into a volume that there is, and keep more than a week of them', () => {
+    const cron = only('CronJob');
+    expect(textOf(cron.spec?.schedule)).toMatch(/^\d+ \d+ \* \* \*$/);
+    expect(textOf(cron.spec?.concurrencyPolicy)).toBe('Forbid');
+    const [node, launcher, verb, folder, option, keep] = listOf(containerOf(cron).command).map(textOf);
+    expect([node, launcher, verb, option]).toEqual(['node', 'bin/footnote.js', 'backup', '--keep']);
+    expect(Number(keep)).toBeGreaterThan(7);
+    const mount = listOf(containerOf(cron).volumeMounts).find((one) => textOf(one.mountPath) === folder);
+    const volume = listOf(podOf(cron).volumes).find((one) => textOf(one.name) === textOf(mount?.name));
+    expect(textOf(volume?.persistentVolumeClaim?.claimName)).toBe(textOf(only('PersistentVolumeClaim').metadata?.name));
+    // The claim belongs to whoever runs in the pod.
+    expect(textOf(podOf(cron).securityContext?.fsGroup)).toBe(textOf(podOf(cron).securityContext?.runAsUser));
+  });
+
+  it('check with a verb that a fresh cluster passes', () => {
+    expect(listOf(containerOf(only('Job')).command).map(textOf)).toEqual(['node', 'bin/footnote.js', 'doctor']);
+    expect(textOf(only('Job').spec?.backoffLimit)).not.toBe('0');
   });
 
   it('meet at their ports', () => {

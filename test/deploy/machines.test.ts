@@ -105,6 +105,30 @@ describe('the compose file', () => {
     );
   });
 
+  it('takes a backup every day, of what it may write to, and knows when there was none', () => {
+    const backup = compose.services?.backup;
+    const script = textOf(listOf(backup?.command)[2]);
+    const [, folder = '', keep = ''] = /backup (\S+) --keep (\d+)/.exec(script) ?? [];
+    expect(Number(keep)).toBeGreaterThan(7);
+    expect(script).toMatch(/sleep 86400 & wait/);
+    expect(listOf(backup?.volumes).map(textOf)).toEqual([`backups:${folder}`]);
+    // A named volume is writable to our user only where the image has the folder.
+    expect(readText('Dockerfile')).toContain(`mkdir ${folder} && chown node:node ${folder}`);
+    expect(backup?.environment).toEqual(compose.services?.['app-1']?.environment);
+    expect(textOf(listOf(backup?.healthcheck?.test)[1])).toContain(
+      `find ${folder} -maxdepth 2 -name footnote-backup.json`,
+    );
+    expect(spawnSync('bash', ['-n'], { input: script.replaceAll('$$', '$') }).status).toBe(0);
+  });
+
+  it('gives Weaviate the time that hundreds of collections take to open', () => {
+    const weaviate = compose.services?.weaviate;
+    expect(Number(weaviate?.environment?.RAFT_BOOTSTRAP_TIMEOUT)).toBeGreaterThanOrEqual(600);
+    expect(Number.parseInt(textOf(weaviate?.healthcheck?.start_period), 10)).toBeGreaterThanOrEqual(600);
+    for (const guide of ['deploy/k8s/README.md', 'deploy/fly.cluster.toml', 'docs/operations.md'])
+      expect(readText(guide), guide).toMatch(/RAFT_BOOTSTRAP_TIMEOUT/);
+  });
+
   it('sets up the replica set that the address names', () => {
     const uri = readText('deploy/compose/make-secrets.sh');
     const init = readText('deploy/compose/mongodb-init.js');
@@ -116,26 +140,47 @@ describe('the compose file', () => {
   });
 });
 
-describe('the unit for systemd', () => {
-  const unit = readText('deploy/footnote.service');
-  const settingOf = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(unit)?.[1] ?? '';
+const unitOf = (name: string) => {
+  const text = readText(`deploy/${name}`);
+  return { text, settingOf: (key: string): string => new RegExp(`^${key}=(.*)$`, 'm').exec(text)?.[1] ?? '' };
+};
 
-  it('keeps the process in its folder and gives it time to stop', () => {
-    expect(settingOf('ProtectSystem')).toBe('strict');
-    expect(settingOf('DynamicUser')).toBe('yes');
-    expect(settingOf('Environment')).toContain(`DATA_DIR=/var/lib/${settingOf('StateDirectory')}`);
-    expect(settingOf('NoNewPrivileges')).toBe('yes');
-    expect(settingOf('CapabilityBoundingSet')).toBe('');
-    expect(Number(settingOf('TimeoutStopSec'))).toBeGreaterThan(28);
-    // The JavaScript engine compiles to memory.
-    expect(unit).not.toMatch(/^MemoryDenyWriteExecute=yes/m);
+describe('the units for systemd', () => {
+  const service = unitOf('footnote.service');
+  const backup = unitOf('footnote-backup.service');
+
+  it('keep the process in its folder and give it time to stop', () => {
+    for (const { text, settingOf } of [service, backup]) {
+      expect(settingOf('ProtectSystem')).toBe('strict');
+      expect(settingOf('DynamicUser')).toBe('yes');
+      expect(settingOf('NoNewPrivileges')).toBe('yes');
+      expect(settingOf('CapabilityBoundingSet')).toBe('');
+      // The JavaScript engine compiles to memory.
+      expect(text).not.toMatch(/^MemoryDenyWriteExecute=yes/m);
+    }
+    expect(service.settingOf('Environment')).toContain(`DATA_DIR=/var/lib/${service.settingOf('StateDirectory')}`);
+    expect(Number(service.settingOf('TimeoutStopSec'))).toBeGreaterThan(28);
   });
 
-  it('is accepted by systemd, where there is one', (context) => {
-    const verified = spawnSync('systemd-analyze', ['verify', 'deploy/footnote.service'], {
-      encoding: 'utf8',
-      timeout: 20_000,
-    });
+  it('take a backup every night as the same user, of the same files, into a folder beside them', () => {
+    for (const key of ['User', 'Environment', 'EnvironmentFile', 'WorkingDirectory'])
+      expect(backup.settingOf(key), key).toBe(service.settingOf(key));
+    const [, folder = '', keep = ''] = / backup (\S+) --keep (\d+)$/.exec(backup.settingOf('ExecStart')) ?? [];
+    expect(Number(keep)).toBeGreaterThan(7);
+    const folders = backup.settingOf('StateDirectory').split(' ');
+    expect(folders).toContain(service.settingOf('StateDirectory'));
+    expect(folders.map((name) => `/var/lib/${name}`)).toContain(folder);
+    const timer = unitOf('footnote-backup.timer');
+    expect(timer.settingOf('Unit')).toBe('footnote-backup.service');
+    expect(timer.settingOf('OnCalendar')).toMatch(/^\*-\*-\* /);
+    expect(timer.settingOf('Persistent')).toBe('yes');
+  });
+
+  it('are accepted by systemd, where there is one', (context) => {
+    const units = ['footnote.service', 'footnote-backup.service', 'footnote-backup.timer'].map(
+      (name) => `deploy/${name}`,
+    );
+    const verified = spawnSync('systemd-analyze', ['verify', ...units], { encoding: 'utf8', timeout: 20_000 });
     if (verified.error !== undefined) context.skip('systemd is not installed here');
     // That node and the checkout are not installed on this machine is no fault of the unit.
     const complaints = verified.stderr

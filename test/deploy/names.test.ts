@@ -14,9 +14,11 @@ const given = (): readonly (readonly [string, string])[] => {
   const compose = readYaml('deploy/compose.yaml')[0];
   const containers = filesUnder('deploy/k8s')
     .filter((path) => path.endsWith('.yaml'))
-    .flatMap((path) => readYaml(path).flatMap((node) => listOf(node.spec?.template?.spec?.containers)));
+    .flatMap((path) =>
+      readYaml(path).flatMap((node) => listOf((node.spec?.jobTemplate?.spec ?? node.spec)?.template?.spec?.containers)),
+    );
   return [
-    ...['app-1', 'app-2'].flatMap((name) =>
+    ...['app-1', 'app-2', 'backup'].flatMap((name) =>
       entriesOf(compose?.services?.[name]?.environment).map(([key]) => [`compose ${name}`, key] as const),
     ),
     ...entriesOf(readYaml('deploy/k8s/configmap.yaml')[0]?.data).map(([key]) => ['configmap', key] as const),
@@ -26,8 +28,10 @@ const given = (): readonly (readonly [string, string])[] => {
     ...['fly.toml', 'deploy/fly.cluster.toml'].flatMap((path) =>
       entriesOf(readToml(path).env).map(([key]) => [path, key] as const),
     ),
-    ...[...readText('deploy/footnote.service').matchAll(/^Environment=(.+)$/gm)].flatMap(([, line = '']) =>
-      line.split(' ').map((pair) => ['footnote.service', pair.split('=')[0] ?? ''] as const),
+    ...['footnote.service', 'footnote-backup.service'].flatMap((unit) =>
+      [...readText(`deploy/${unit}`).matchAll(/^Environment=(.+)$/gm)].flatMap(([, line = '']) =>
+        line.split(' ').map((pair) => [unit, pair.split('=')[0] ?? ''] as const),
+      ),
     ),
     ...[...readText('.github/workflows/ci.yml').matchAll(/--env ([A-Z_]+)=\S+ footnote:ci/g)].map(
       ([, name = '']) => ['ci', name] as const,

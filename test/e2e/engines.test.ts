@@ -4,26 +4,24 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { run } from '../../cli/main.ts';
-import { openDoor } from '../../cli/open.ts';
 import { openWeaviateChunks } from '../../core/drivers/chunks/weaviate/chunks.ts';
 import { openCore, type Running, startFootnote } from '../../main.ts';
+import { askReal } from '../core/drivers/chunks/weaviate/real-server.ts';
 import { addressOf as addressOfUri, dropDatabase, freshDatabase, through } from '../core/drivers/state/mongo/server.ts';
 import { createTestRuntime } from '../fakes/clock.ts';
 import { type ModelServer, startModelServer } from '../fakes/model-server.ts';
 import { startTcpProxy, type TcpProxy } from '../faults/tcp-proxy.ts';
+import { callOn, footnote, operatorToken } from './product.ts';
 
 /**
  * The whole product on both servers: WEAVIATE_URL (and WEAVIATE_GRPC_URL) and MONGODB_URI name ones that tests may fill and
  * empty. A database and a deployment of its own are made and dropped.
  */
-const { MONGODB_URI, WEAVIATE_URL, WEAVIATE_GRPC_URL } = process.env;
+const { MONGODB_URI, WEAVIATE_URL, WEAVIATE_GRPC_URL, WEAVIATE_API_KEY } = process.env;
 const hasServers = MONGODB_URI !== undefined && WEAVIATE_URL !== undefined;
 
 const hexOf = (text: string): string => Buffer.from(text).toString('hex');
-const token = 'an-operator-token-for-tests';
 const secretKey = Buffer.alloc(32, 7).toString('base64');
 
 if (!hasServers) {
@@ -45,63 +43,25 @@ if (!hasServers) {
     WEAVIATE_URL,
     WEAVIATE_GRPC_URL: WEAVIATE_GRPC_URL ?? `http://${new URL(WEAVIATE_URL).hostname}:50051`,
     FOOTNOTE_DEPLOYMENT: deployment,
+    ...(WEAVIATE_API_KEY === undefined ? {} : { WEAVIATE_API_KEY }),
   };
   const environment = (uri: string, more: Readonly<Record<string, string>> = {}) => ({
     PORT: '0',
     // Neither made nor needed.
     DATA_DIR: join(tmpdir(), 'footnote-never-made'),
-    FOOTNOTE_ADMIN_TOKEN: token,
+    FOOTNOTE_ADMIN_TOKEN: operatorToken,
     FOOTNOTE_SECRET_KEY: secretKey,
     LOG_LEVEL: 'silent',
     MONGODB_URI: uri,
     ...weaviate,
     ...more,
   });
-  const callOn = async (
-    running: Running,
-    method: string,
-    path: string,
-    options: { readonly body?: unknown; readonly bearer?: string; readonly headers?: Record<string, string> } = {},
-  ) => {
-    const response = await fetch(`${running.url}${path}`, {
-      method,
-      redirect: 'manual',
-      headers: {
-        ...(options.headers === undefined ? { authorization: `Bearer ${options.bearer ?? token}` } : options.headers),
-        ...(options.body === undefined ? {} : { 'content-type': 'application/json' }),
-      },
-      ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
-    });
-    const text = await response.text();
-    const isJson = /json/.test(response.headers.get('content-type') ?? '');
-    return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text };
-  };
-  const footnote = async (env: Readonly<Record<string, string>>, ...words: readonly string[]) => {
-    let out = '';
-    let err = '';
-    const code = await run(words, {
-      env,
-      openDoor,
-      terminal: {
-        out: (text) => {
-          out += text;
-        },
-        err: (text) => {
-          err += text;
-        },
-        isTerminal: false,
-        columns: 80,
-        input: Readable.from([]),
-        signal: new AbortController().signal,
-      },
-    });
-    return { code, out, err };
-  };
   const sweepWeaviate = async (deploymentId: string): Promise<void> => {
     const { clock: _, ...runtime } = createTestRuntime();
     const store = await openWeaviateChunks({
       url: WEAVIATE_URL,
       grpcUrl: weaviate.WEAVIATE_GRPC_URL,
+      apiKey: WEAVIATE_API_KEY,
       deploymentId,
       tenancy: 'collection',
       replicas: 1,
@@ -210,8 +170,7 @@ if (!hasServers) {
       expect(asked).toBeGreaterThan(0);
       const { id } = (await callOn(one, 'GET', '/api/v1/tenants/demo')).body;
       const alias = `Footnote_${hexOf(deployment)}_${hexOf(id)}_Live`;
-      const target = async () =>
-        ((await (await fetch(`${WEAVIATE_URL}/v1/aliases/${alias}`)).json()) as { class?: string }).class;
+      const target = async () => ((await askReal('GET', `/aliases/${alias}`)) as { class?: string }).class;
       await expect.poll(target, { timeout: 10_000 }).toMatch(/_G2$/);
     });
 
@@ -258,7 +217,7 @@ if (!hasServers) {
       expect((await callOn(one, 'DELETE', '/api/v1/tenants/demo')).status).toBe(204);
       expect((await callOn(two, 'GET', '/api/v1/tenants/demo')).status).toBe(404);
       const classes = async () =>
-        ((await (await fetch(`${WEAVIATE_URL}/v1/schema`)).json()) as { classes: { class: string }[] }).classes
+        ((await askReal('GET', '/schema')) as { classes: { class: string }[] }).classes
           .map((each) => each.class)
           .filter((name) => name.startsWith(`Footnote_${hexOf(deployment)}_${hexOf(id)}`));
       await expect.poll(classes, { timeout: 40_000, interval: 500 }).toEqual([]);
@@ -393,11 +352,7 @@ if (!hasServers) {
       await callOn(running, 'POST', '/api/v1/tenants', { body: { slug: 'acme', name: 'Acme' } });
       const { id } = (await callOn(running, 'GET', '/api/v1/tenants/acme')).body;
       const name = `Footnote_${hexOf(`${deployment}-x`)}_${hexOf(id)}_G1`;
-      await fetch(`${WEAVIATE_URL}/v1/schema`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ class: name, vectorizer: 'none' }),
-      });
+      await askReal('POST', '/schema', { class: name, vectorizer: 'none' });
       const source = await callOn(running, 'POST', '/api/v1/tenants/acme/sources', {
         body: { kind: 'push', name: 'p' },
       });
@@ -407,7 +362,7 @@ if (!hasServers) {
       expect(put.status).toBeGreaterThanOrEqual(400);
       expect(put.body.detail).toContain('was not made by this version of Footnote');
       await running.stop();
-      await fetch(`${WEAVIATE_URL}/v1/schema/${name}`, { method: 'DELETE' });
+      await askReal('DELETE', `/schema/${name}`);
     });
   });
 }

@@ -68,6 +68,8 @@ export type ModelServerOptions = {
   readonly refuses?: readonly string[];
   /** What is wanted as the key; anything else is a 401. */
   readonly key?: string;
+  /** Of the vectors (64). */
+  readonly dimensions?: number;
 };
 
 export const startModelServer = async (options: ModelServerOptions = {}): Promise<ModelServer> => {
@@ -99,7 +101,7 @@ export const startModelServer = async (options: ModelServerOptions = {}): Promis
         if (fault?.kind === 'status')
           return sendError(response, fault.status, 'scripted', fault.headers ?? {}, fault.body);
         if (fault?.kind === 'hang') return;
-        if (request.url?.endsWith('/embeddings')) return sendEmbeddings(response, body);
+        if (request.url?.endsWith('/embeddings')) return sendEmbeddings(response, body, options.dimensions);
         return streamChat(response, body, fault, options);
       })
       .catch(() => response.destroy());
@@ -160,9 +162,9 @@ export const hashedVector = (text: string, dimensions = 64): number[] => {
   return vector;
 };
 
-const sendEmbeddings = (response: ServerResponse, body: EmbeddingBody): void => {
+const sendEmbeddings = (response: ServerResponse, body: EmbeddingBody, dimensions?: number): void => {
   const input = typeof body.input === 'string' ? [body.input] : (body.input ?? []);
-  const data = input.map((text, index) => ({ object: 'embedding', index, embedding: hashedVector(text) }));
+  const data = input.map((text, index) => ({ object: 'embedding', index, embedding: hashedVector(text, dimensions) }));
   const tokens = input.reduce((sum, text) => sum + Math.ceil(text.length / 4), 0);
   response.writeHead(200, { 'content-type': 'application/json' });
   // Out of order, as the index permits.

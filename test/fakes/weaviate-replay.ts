@@ -44,7 +44,8 @@ export type Replayer = StandIn & {
 export type Answer = Pick<Exchange, 'status' | 'answer'> & { readonly message?: string | undefined };
 export type Ask = (request: string, sent: string) => Promise<Answer>;
 
-export type Target = { readonly url: string; readonly grpcUrl: string };
+/** Where the real one is; the key is ours, so that who is recorded needs none. */
+export type Target = { readonly url: string; readonly grpcUrl: string; readonly apiKey?: string | undefined };
 
 /** Answers a request instead of the real server, or lets it pass, now or later. */
 export type Interfere = (
@@ -67,14 +68,14 @@ export const recordWeaviate = async (target: Target, interfere: Interfere = () =
         over: 'rest',
         request,
         sent,
-        ...((await interfere('rest', request, sent)) ?? (await askRest(target.url, request, sent))),
+        ...((await interfere('rest', request, sent)) ?? (await askRest(target, request, sent))),
       }),
     grpc: async (request, sent) =>
       keep({
         over: 'grpc',
         request,
         sent,
-        ...((await interfere('grpc', request, sent)) ?? (await askGrpc(session, request, sent))),
+        ...((await interfere('grpc', request, sent)) ?? (await askGrpc(session, target, request, sent))),
       }),
   });
   return {
@@ -112,17 +113,22 @@ const keyOf = (over: string, request: string, sent: string): string =>
 
 // ── asking the real one ─────────────────────────────────────────────────────────────────────────────────────────────
 
-const askRest = async (base: string, request: string, sent: string): Promise<Answer> => {
+const authorized = ({ apiKey }: Target): Record<string, string> =>
+  apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+
+const askRest = async (target: Target, request: string, sent: string): Promise<Answer> => {
   const [method = 'GET', path = '/'] = request.split(' ');
-  const response = await fetch(base + path, {
+  const response = await fetch(target.url + path, {
     method,
-    ...(sent === '' ? {} : { body: sent, headers: { 'content-type': 'application/json' } }),
+    headers: { ...authorized(target), ...(sent === '' ? {} : { 'content-type': 'application/json' }) },
+    ...(sent === '' ? {} : { body: sent }),
   });
   return { status: response.status, answer: await response.text() };
 };
 
-const askGrpc = async (session: ClientHttp2Session, path: string, sent: string): Promise<Answer> => {
+const askGrpc = async (session: ClientHttp2Session, target: Target, path: string, sent: string): Promise<Answer> => {
   const stream = session.request({
+    ...authorized(target),
     ':method': 'POST',
     ':path': path,
     'content-type': 'application/grpc+proto',

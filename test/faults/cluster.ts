@@ -16,8 +16,8 @@ export type Instance = {
   readonly key: string;
   /** The process, or null between two lives. */
   service: Service | null;
-  /** Resolves when it is ready; milliseconds from spawn. */
-  start(): Promise<number>;
+  /** Resolves when it is ready; milliseconds from spawn. `checkout`: where another version of the program stands, built. */
+  start(checkout?: string): Promise<number>;
   kill(): Promise<void>;
   /** SIGTERM; the exit code. */
   stop(): Promise<number | null>;
@@ -108,16 +108,19 @@ const createInstance = (port: number, index: number, world: World, aheadMs: () =
     port,
     key,
     service: null,
-    start: async () => {
+    start: async (checkout) => {
       const ahead = aheadMs();
-      const started = startService({
-        ...world.environment,
-        PORT: String(port),
-        OPENAI_API_KEY: key,
-        ...(ahead === 0
-          ? {}
-          : { AHEAD_MS: String(ahead), NODE_OPTIONS: `--import=${new URL('./ahead.ts', import.meta.url).href}` }),
-      });
+      const started = startService(
+        {
+          ...world.environment,
+          PORT: String(port),
+          OPENAI_API_KEY: key,
+          ...(ahead === 0
+            ? {}
+            : { AHEAD_MS: String(ahead), NODE_OPTIONS: `--import=${new URL('./ahead.ts', import.meta.url).href}` }),
+        },
+        checkout,
+      );
       instance.service = await started.ready;
       return instance.service.readyAfterMs;
     },
@@ -144,11 +147,21 @@ const createInstance = (port: number, index: number, world: World, aheadMs: () =
   return instance;
 };
 
+/** As long as nobody has signed in every start makes a link for the first owner, which a deployment in use does not. */
+const signIn = async ({ port, service }: Instance): Promise<void> => {
+  if (typeof service?.signInPath === 'string')
+    await fetch(`http://127.0.0.1:${port}${service.signInPath}`, { redirect: 'manual' });
+};
+
 /** Starts them all and fills the world with what questions are about. */
-export const startAll = async ({ instances, world, inRotation }: Cluster): Promise<readonly number[]> => {
+export const startAll = async (
+  { instances, world, inRotation }: Cluster,
+  checkout?: string,
+): Promise<readonly number[]> => {
   const [first, ...others] = instances;
-  const readyMs = [await (first as Instance).start()];
-  readyMs.push(...(await Promise.all(others.map((instance) => instance.start()))));
+  const readyMs = [await (first as Instance).start(checkout)];
+  await signIn(first as Instance);
+  readyMs.push(...(await Promise.all(others.map((instance) => instance.start(checkout)))));
   await inRotation();
   await world.furnish();
   return readyMs;

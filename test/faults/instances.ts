@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { freshDatabase } from '../core/drivers/state/mongo/server.ts';
@@ -17,6 +18,8 @@ import { createChance } from './world.ts';
  * DATA_DIR, or the servers that MONGODB_URI and WEAVIATE_URL name, each proof in a database of its own, dropped in the end.
  *
  *   npm run build && node test/faults/instances.ts --processes 2 --seed 1 [--only R4,R9] [--json results.json]
+ *
+ * Two versions side by side: `--only R9 --beside <checkout of the other version, built>`.
  */
 
 type Proof = Finding['id'];
@@ -30,6 +33,8 @@ export type Run = {
   readonly stores?: Readonly<Record<string, string>>;
   /** A minute instead of ten: what runs with every change. */
   readonly short?: boolean;
+  /** Where another version stands, built: R9 begins with it. */
+  readonly beside?: string;
   log?(line: string): void;
 };
 
@@ -48,7 +53,15 @@ export const runInstances = async (run: Run): Promise<readonly Finding[]> => {
         ],
     R6: [() => proveTakeover({ ...common(), rounds: short ? 1 : processes })],
     R7: outages.map((outage) => () => proveStoreDown({ ...common(), outage, downMs: short ? 7_000 : 30_000 })),
-    R9: [() => proveRolling({ ...common(), questionsPerSecond: short ? 3 : 4, rounds: short ? 1 : 2 })],
+    R9: [
+      () =>
+        proveRolling({
+          ...common(),
+          questionsPerSecond: short ? 3 : 4,
+          rounds: short ? 1 : 2,
+          ...(run.beside === undefined ? {} : { beside: run.beside }),
+        }),
+    ],
   };
   const findings: Finding[] = [];
   for (const id of proofs) {
@@ -114,6 +127,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
       seed: { type: 'string', default: '1' },
       only: { type: 'string' },
       short: { type: 'boolean', default: false },
+      beside: { type: 'string' },
       json: { type: 'string' },
     },
   });
@@ -129,6 +143,7 @@ if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
     short: values.short,
     stores,
     ...(values.only === undefined ? {} : { only: values.only.split(',') }),
+    ...(values.beside === undefined ? {} : { beside: resolve(values.beside) }),
     log: (line) => console.log(line),
   });
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(findings, null, 2)}\n`);

@@ -16,6 +16,8 @@ export type Rolling = Omit<ClusterOptions, 'model' | 'towers'> & {
   readonly questionsPerSecond: number;
   /** Every process in turn, so many times over. */
   readonly rounds: number;
+  /** Where another version stands, built: all begin with it, are brought to this one, back to it, and so on, one by one. */
+  readonly beside?: string;
 };
 
 /** An answer takes about a second and a half, so that every stop finds several under way. */
@@ -29,7 +31,7 @@ export const proveRolling = async (options: Rolling): Promise<Finding> => {
   const readyMs: number[] = [];
   try {
     const { world, instances } = cluster;
-    await startAll(cluster);
+    await startAll(cluster, options.beside);
     const load = startLoad(cluster, options.questionsPerSecond);
     await pause(1_500);
     for (let round = 0; round < options.rounds; round += 1) {
@@ -38,7 +40,7 @@ export const proveRolling = async (options: Rolling): Promise<Finding> => {
         const code = await instance.stop();
         stopMs.push(performance.now() - since);
         if (code !== 0) problems.push(`a stop ended with code ${code}`);
-        readyMs.push(await instance.start());
+        readyMs.push(await instance.start(round % 2 === 0 ? undefined : options.beside));
         await cluster.inRotation();
       }
     }
@@ -52,7 +54,10 @@ export const proveRolling = async (options: Rolling): Promise<Finding> => {
     problems.push(...(await examineBooks(world, heard.whole + heard.cut)));
     return {
       id: 'R9',
-      item: `SIGTERM to every process in turn under load, ${options.rounds} times over`,
+      item: [
+        `SIGTERM to every process in turn under load, ${options.rounds} times over`,
+        ...(options.beside === undefined ? [] : ['from another version to this one and back, the two side by side']),
+      ].join('; '),
       measured: [
         `${stopMs.length} stops, ${heard.webhooks} webhooks, ${heard.failures.length} failed`,
         `${questionsOf(world)} answers in Slack and ${heard.whole} on the line, ${heard.cut} cut`,

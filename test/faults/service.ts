@@ -1,16 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const launcher = fileURLToPath(new URL('../../bin/footnote.js', import.meta.url));
-const compiled = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const thisCheckout = fileURLToPath(new URL('../../', import.meta.url));
 
 export const operatorToken = 'operator-token-of-the-fault-harness';
 
 export type Service = {
   /** Milliseconds from spawn to "ready" in the log. */
   readonly readyAfterMs: number;
+  /** The first owner's link, by its path; null once somebody has signed in. */
+  readonly signInPath: string | null;
   /** SIGKILL; resolves when the process is gone. Safe to call twice. */
   kill(): Promise<void>;
   /** SIGTERM; resolves with the exit code, which is 0 after an orderly stop and null after a kill. */
@@ -32,9 +34,11 @@ export const freePort = (): Promise<number> =>
     });
   });
 
-/** The real program in a process of its own, as `npm start` runs it. */
-export const startService = (env: Readonly<Record<string, string>>): Start => {
-  if (!existsSync(compiled)) throw new Error('The fault harness kills the compiled program: run npm run build first.');
+/** The real program in a process of its own, as `npm start` runs it; of another version where its checkout is given. */
+export const startService = (env: Readonly<Record<string, string>>, checkout = thisCheckout): Start => {
+  const launcher = join(checkout, 'bin/footnote.js');
+  if (!existsSync(join(checkout, 'dist/cli/main.js')))
+    throw new Error(`The fault harness kills the compiled program: run npm run build first, in ${checkout}`);
   const startedAt = performance.now();
   const child: ChildProcess = spawn(process.execPath, [launcher, 'serve'], {
     env: { PATH: process.env.PATH ?? '', ...env },
@@ -57,7 +61,9 @@ export const startService = (env: Readonly<Record<string, string>>): Start => {
   const ready = new Promise<Service>((resolve, reject) => {
     const hear = (chunk: Buffer): void => {
       said = (said + chunk.toString()).slice(-20_000);
-      if (/"event":"ready"/.test(said)) resolve({ readyAfterMs: performance.now() - startedAt, kill, stop });
+      if (!/"event":"ready"/.test(said)) return;
+      const [signInPath = null] = /\/console\/sign-in\/\w+/.exec(said) ?? [];
+      resolve({ readyAfterMs: performance.now() - startedAt, signInPath, kill, stop });
     };
     child.stdout?.on('data', hear);
     child.stderr?.on('data', hear);

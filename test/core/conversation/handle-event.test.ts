@@ -22,6 +22,7 @@ describe('what becomes of an event', () => {
     for (const kind of ['message', 'command'] as const) {
       const hold = { alone: true } as Hold;
       const row = { ...anInboxRow(anEvent({ kind })), attempts: 41 };
+      // Nobody has its platform any more.
       expect(await handleRow(parts, row, hold)).toMatchObject({ outcome: 'settle', reason: 'unsupported' });
     }
   });
@@ -35,7 +36,31 @@ describe('what becomes of an event', () => {
       { kind: 'command', command: { name: 'settings' }, author: { id: 'B', isBot: true, isSelf: false } },
     ],
   ] as const)('%s is unsupported, and no crash', async (_, over) => {
-    const handled = await handleRow(parts, anInboxRow(anEvent(over)), { alone: true } as Hold);
+    // Nobody who has its platform came for it.
+    const row = { ...anInboxRow(anEvent(over)), attempts: 40 };
+    const handled = await handleRow(parts, row, { alone: true } as Hold);
     expect(handled).toMatchObject({ outcome: 'settle', reason: 'unsupported' });
+  });
+
+  it.each([
+    ['a kind of event', { kind: 'poll' }, 'platform'],
+    ['a command', { kind: 'command', command: { name: 'translate' } }, 'platform'],
+    ['a button', { kind: 'action', action: { name: 'translate' } }, 'platform'],
+    ['a platform', { platform: 'matrix' }, null],
+    ['a platform that is configured elsewhere only', { platform: 'discord' }, null],
+  ])('%s of a newer version is left to an instance that knows it, for a while', async (_, over, platform) => {
+    const older = { ...parts, platformOf: () => platform } as unknown as Handling;
+    const handle = (attempts: number) =>
+      handleRow(older, { ...anInboxRow(anEvent(over as Partial<InboundEvent>)), attempts }, { alone: true } as Hold);
+    const waits: number[] = [];
+    for (let attempt = 1; attempt < 40; attempt += 1) {
+      const handled = await handle(attempt);
+      expect(handled.outcome).toBe('later');
+      if (handled.outcome === 'later') waits.push(handled.afterMs);
+    }
+    const minutes = waits.reduce((sum, ms) => sum + ms, 0) / 60_000;
+    expect(minutes).toBeGreaterThan(2);
+    expect(minutes).toBeLessThan(10);
+    expect(await handle(40)).toMatchObject({ outcome: 'settle', reason: 'unsupported' });
   });
 });

@@ -5,9 +5,10 @@ import { labelOf, type Place } from './placement.ts';
 import { both, type Condition, countWhere, handleOf, lengths, type ReadingParts } from './reading.ts';
 
 /**
- * What BM25 needs to know about a whole index, counted by the server and remembered for a short time. Other instances'
- * writes show after that time; our own at once. Chunks of a revision that does not count yet, or no longer, are
- * included: between two steps of a write the numbers are off by that document.
+ * What BM25 needs to know about a whole index, counted by the server and remembered. Our own writes show at once, other
+ * instances' within 15 seconds: then chunks and their length in all are counted anew. As long as those two are as they were, words
+ * and languages are not counted again, because each is a call, and a question has several. Chunks of a revision that does
+ * not count yet, or no longer, are included: between two steps of a write the numbers are off by that document.
  */
 export type Facts = {
   totals(place: Place, signal: AbortSignal): Promise<{ readonly chunks: number; readonly averageLength: number }>;
@@ -20,17 +21,29 @@ export type Facts = {
 };
 
 const rememberForMs = 15_000;
+/** Of words and languages in an index that seems to rest: its documents may have been replaced by ones of the same length. */
+const restForMs = 10 * 60_000;
 const maxIndexes = 1_000;
 const maxTermsPerIndex = 5_000;
 const maxLanguages = 4;
 
-type Remembered<T> = { readonly value: Promise<T>; readonly until: number };
+type Remembered<T> = { readonly value: Promise<T>; readonly askedAt: number; readonly until: number };
+type Totals = { readonly chunks: number; readonly averageLength: number };
 type Memory = {
-  totals: Remembered<{ chunks: number; averageLength: number }> | undefined;
+  totals: Remembered<Totals> | undefined;
+  /** What was counted last: while it stays, so does the rest. */
+  size: string;
   languages: Remembered<readonly Language[]> | undefined;
   /** Languages that this process saw being written. */
   readonly written: Set<Language>;
   readonly terms: Map<string, Remembered<number>>;
+};
+
+/** The index is not what it was. Its languages are, most likely: they are counted as rarely as its size. */
+const forgetCounts = (memory: Memory): void => {
+  memory.terms.clear();
+  const { languages } = memory;
+  if (languages !== undefined) memory.languages = { ...languages, until: languages.askedAt + rememberForMs };
 };
 
 export const createFacts = (parts: ReadingParts): Facts => {
@@ -40,6 +53,7 @@ export const createFacts = (parts: ReadingParts): Facts => {
     const key = labelOf(ref);
     const memory = memories.get(key) ?? {
       totals: undefined,
+      size: '',
       languages: undefined,
       written: new Set(),
       terms: new Map(),
@@ -56,13 +70,14 @@ export const createFacts = (parts: ReadingParts): Facts => {
   /** Not bound to the caller that asked first: others wait on the same promise, and a failure is not remembered. */
   const remember = <T>(
     known: Remembered<T> | undefined,
+    forMs: number,
     ask: () => Promise<T>,
     keep: (fresh: Remembered<T> | undefined) => void,
   ): Promise<T> => {
     const now = parts.clock.now();
     if (known !== undefined && known.until > now) return known.value;
     const value = ask();
-    keep({ value, until: now + rememberForMs });
+    keep({ value, askedAt: now, until: now + forMs });
     value.catch(() => keep(undefined));
     return value;
   };
@@ -80,9 +95,8 @@ export const createFacts = (parts: ReadingParts): Facts => {
     }
   };
 
-  const countLanguages = async (place: Place): Promise<readonly Language[]> => {
+  const countLanguages = async (place: Place, chunks: number): Promise<readonly Language[]> => {
     const found: { language: Language; count: number }[] = [];
-    const { chunks } = await lengths(parts, place);
     // Asks for a chunk in none of the languages found so far, until there is none: cheaper than counting every language.
     for (const seen = new Set<string>(); seen.size < 40; ) {
       const others: Condition = (filter) =>
@@ -110,41 +124,42 @@ export const createFacts = (parts: ReadingParts): Facts => {
       .slice(0, maxLanguages);
   };
 
+  const totalsOf = (place: Place): Promise<Totals> => {
+    const memory = memoryOf(place.ref);
+    const ask = async (): Promise<Totals> => {
+      const { chunks, total } = await lengths(parts, place);
+      const size = `${chunks} ${total}`;
+      if (size !== memory.size) forgetCounts(memory);
+      memory.size = size;
+      return { chunks, averageLength: chunks === 0 ? 1 : total / chunks || 1 };
+    };
+    return remember(memory.totals, rememberForMs, ask, (fresh) => {
+      memory.totals = fresh;
+    });
+  };
+
   return {
-    totals: (place, signal) => {
-      const memory = memoryOf(place.ref);
-      const ask = async () => {
-        const { chunks, total } = await lengths(parts, place);
-        return { chunks, averageLength: chunks === 0 ? 1 : total / chunks || 1 };
-      };
-      return withSignal(
-        remember(memory.totals, ask, (fresh) => {
-          memory.totals = fresh;
-        }),
-        signal,
-      );
-    },
-    frequency: (place, variants, signal) => {
-      const { terms } = memoryOf(place.ref);
+    totals: (place, signal) => withSignal(totalsOf(place), signal),
+    frequency: async (place, variants, signal) => {
       const key = variants.join(' ');
+      await withSignal(totalsOf(place), signal);
+      const { terms } = memoryOf(place.ref);
       const keep = (fresh: Remembered<number> | undefined): void => {
         if (fresh === undefined) terms.delete(key);
         else terms.set(key, fresh);
         if (terms.size > maxTermsPerIndex) terms.clear();
       };
       const ask = () => countWhere(parts, place, (filter) => filter.byProperty('terms').containsAny([...variants]));
-      return withSignal(remember(terms.get(key), ask, keep), signal);
+      return withSignal(remember(terms.get(key), restForMs, ask, keep), signal);
     },
-    languages: (place, signal) => {
+    languages: async (place, signal) => {
+      const { chunks } = await withSignal(totalsOf(place), signal);
       const memory = memoryOf(place.ref);
+      const ask = () => countLanguages(place, chunks);
       return withSignal(
-        remember(
-          memory.languages,
-          () => countLanguages(place),
-          (fresh) => {
-            memory.languages = fresh;
-          },
-        ),
+        remember(memory.languages, restForMs, ask, (fresh) => {
+          memory.languages = fresh;
+        }),
         signal,
       );
     },

@@ -43,9 +43,9 @@ const messages: readonly (readonly [RegExp, Fault])[] = [
   [/UNAUTHENTICATED|\b401\b.*(anonymous|key|token)/i, 'unauthenticated'],
   [/PERMISSION_DENIED/, 'forbidden'],
   [/could not find class|class not found|class name .* not found|tenant not found|class .* doesn.t exist/i, 'no-index'],
-  [/vector lengths don.t match|dimensions do not match|vector dimensions/i, 'dimensions'],
+  [/vector (lengths?|dimensions?)|dimensions? do(es)? not match/i, 'dimensions'],
   [/read-only|readonly|no space left|disk usage too high|memory usage too high/i, 'read-only'],
-  [/USAGE_LIMIT_EXCEEDED|maximum number of collections|collection limit/i, 'full'],
+  [/USAGE_LIMIT|maximum number of collections|collection limit|count limit of \d+ reached/i, 'full'],
   // typescript-client#154: a stream that the server or a proxy reset comes as INTERNAL and is not retried by the client.
   [
     /RST_STREAM|GOAWAY|RESOURCE_EXHAUSTED|ABORTED|leader not found|not enough memory|context deadline exceeded|too many requests/i,
@@ -72,22 +72,24 @@ export const faultOf = (error: unknown, callerAborted: boolean): Fault => {
   // fetch says only "fetch failed"; what failed stands in `cause.code`.
   if (error instanceof TypeError) return 'unreachable';
   if (error instanceof SyntaxError) return 'not-weaviate';
-  const text = textOf(error);
-  return messages.find(([pattern]) => pattern.test(text))?.[1] ?? 'refused';
+  return faultOfText(textOf(error)) ?? 'refused';
 };
+
+/** What the server's own words say, where we know them. */
+export const faultOfText = (text: string): Fault | undefined => messages.find(([pattern]) => pattern.test(text))?.[1];
 
 /** A new connection that did not come about; the client keeps only the text of the reason. */
 const faultOfStart = (text: string): Fault => {
   if (/fetch failed/.test(text)) return 'unreachable';
-  const byText = messages.find(([pattern]) => pattern.test(text))?.[1];
+  const byText = faultOfText(text);
   return byText === 'unauthenticated' || byText === 'forbidden' || byText === 'busy' ? byText : 'unreachable-grpc';
 };
 
 const faultOfStatus = ({ status, message }: RestFailure): Fault => {
   if (status === 401) return 'unauthenticated';
   if (status === 403) return 'forbidden';
-  if (status === 429) return /USAGE_LIMIT/.test(message) ? 'full' : 'busy';
-  const byText = messages.find(([pattern]) => pattern.test(message))?.[1];
+  const byText = faultOfText(message);
+  if (status === 429) return byText === 'full' ? 'full' : 'busy';
   if (byText !== undefined && byText !== 'unreachable-grpc') return byText;
   if (status === 502 || status === 503 || status === 504) return 'busy';
   return 'refused';

@@ -1,8 +1,9 @@
 import type { TenantId } from '../../../domain.ts';
 import { AppError } from '../../../errors.ts';
 import type { IndexProfile, IndexRef } from '../../../ports/chunks.ts';
+import type { Clock } from '../../../ports/runtime.ts';
 import type { Connection } from './connection.ts';
-import { faultError } from './faults.ts';
+import { faultError, faultOfText } from './faults.ts';
 import type { Names } from './names.ts';
 import {
   classNames,
@@ -42,6 +43,7 @@ export type PlacementParts = {
   readonly names: Names;
   readonly settings: IndexSettings;
   readonly maxTenants: number;
+  readonly clock: Clock;
 };
 
 export const labelOf = ({ tenantId, generation }: IndexRef): string => `tenant ${tenantId}, generation ${generation}`;
@@ -49,26 +51,40 @@ export const labelOf = ({ tenantId, generation }: IndexRef): string => `tenant $
 const query = (signal?: AbortSignal) => ({ kind: 'query', signal }) as const;
 const write = (signal?: AbortSignal) => ({ kind: 'write', signal }) as const;
 
-/** Memory and files grow with every collection, empty or not, so there is a limit, and it says so before the server breaks. */
-const refuseAbove = (maxTenants: number, tenantId: TenantId, known: readonly IndexRef[]): void => {
-  const tenants = new Set(known.map((ref) => ref.tenantId));
-  if (tenants.has(tenantId) || tenants.size < maxTenants) return;
-  throw new AppError(
-    'conflict',
-    `This Weaviate already holds ${tenants.size} tenants, which is the limit. Raise WEAVIATE_MAX_TENANTS if its memory allows it, or remove tenants.`,
-  );
+/**
+ * Memory and files grow with every collection, empty or not, so there is a limit, and it says so before the server breaks. The
+ * whole schema is asked for at most once a minute, or when the limit seems to be reached: with hundreds of collections it is megabytes.
+ */
+const tenantLimit = ({ maxTenants, clock }: PlacementParts, list: () => Promise<readonly IndexRef[]>) => {
+  let held = new Set<TenantId>();
+  let until = Number.NEGATIVE_INFINITY;
+  const isFull = (tenantId: TenantId): boolean => !held.has(tenantId) && held.size >= maxTenants;
+  return async (tenantId: TenantId): Promise<void> => {
+    if (clock.now() > until || isFull(tenantId)) {
+      held = new Set((await list()).map((ref) => ref.tenantId));
+      until = clock.now() + listedForMs;
+    }
+    if (isFull(tenantId))
+      throw new AppError(
+        'conflict',
+        `This Weaviate already holds ${held.size} tenants, which is the limit. Raise WEAVIATE_MAX_TENANTS if its memory allows it, or remove tenants.`,
+      );
+    held.add(tenantId);
+  };
 };
+const listedForMs = 60_000;
 
 /** 422 "already exists" means that another instance was faster; what counts is what is there then. */
 const createUnlessThere = async ({ rest, at }: Connection, path: string, body: unknown): Promise<void> => {
   const answer = await rest(write(), 'POST', path, body, [422]);
   if (answer.status === 422 && !/already exists/.test(String(answer.body)))
-    throw faultError('refused', at, new Error(String(answer.body)));
+    throw faultError(faultOfText(String(answer.body)) ?? 'refused', at, new Error(String(answer.body)));
 };
 
 // ── a collection per tenant and generation ──────────────────────────────────────────────────────────────────────────
 
-export const collectionPlacement = ({ connection, names, settings, maxTenants }: PlacementParts): Placement => {
+export const collectionPlacement = (parts: PlacementParts): Placement => {
+  const { connection, names, settings } = parts;
   const { rest } = connection;
 
   const find: Placement['find'] = async (ref, signal) => {
@@ -84,12 +100,13 @@ export const collectionPlacement = ({ connection, names, settings, maxTenants }:
     const { body } = await rest(query(), 'GET', '/schema');
     return classNames(body).flatMap((name) => names.refOf(name) ?? []);
   };
+  const refuseAboveLimit = tenantLimit(parts, list);
 
   return {
     find,
     list,
     create: async (ref, profile) => {
-      refuseAbove(maxTenants, ref.tenantId, await list());
+      await refuseAboveLimit(ref.tenantId);
       const collection = names.collection(ref);
       await createUnlessThere(connection, '/schema', classOf(collection, profile, settings, false));
       const place = await find(ref);
@@ -133,7 +150,8 @@ export const collectionPlacement = ({ connection, names, settings, maxTenants }:
 
 // ── native multi-tenancy: one collection per profile, a tenant per tenant and generation ────────────────────────────
 
-export const nativePlacement = ({ connection, names, settings, maxTenants }: PlacementParts): Placement => {
+export const nativePlacement = (parts: PlacementParts): Placement => {
+  const { connection, names, settings } = parts;
   const { rest } = connection;
 
   const sharedCollections = async (signal?: AbortSignal): Promise<string[]> => {
@@ -175,12 +193,13 @@ export const nativePlacement = ({ connection, names, settings, maxTenants }: Pla
     }
     return refs;
   };
+  const refuseAboveLimit = tenantLimit(parts, list);
 
   return {
     find,
     list,
     create: async (ref, profile) => {
-      refuseAbove(maxTenants, ref.tenantId, await list());
+      await refuseAboveLimit(ref.tenantId);
       const collection = names.shared(profile);
       if ((await profileIn(collection)) === undefined) {
         await createUnlessThere(connection, '/schema', classOf(collection, profile, settings, true));

@@ -4,7 +4,7 @@ import type { DocumentChunks } from '../../../ports/chunks.ts';
 import type { Log } from '../../../ports/runtime.ts';
 import type { Language } from '../../../text/analyse.ts';
 import type { Facts } from './facts.ts';
-import { faultError } from './faults.ts';
+import { faultError, faultOfText } from './faults.ts';
 import { markerIdOf } from './names.ts';
 import {
   checkVectors,
@@ -16,6 +16,7 @@ import {
 } from './objects.ts';
 import { labelOf, type Place } from './placement.ts';
 import { both, type Condition, handleOf, type ReadingParts, readMarkers, slices } from './reading.ts';
+import { namesIn } from './schema.ts';
 
 export type WritingParts = ReadingParts & { readonly facts: Facts; readonly log: Log };
 
@@ -136,11 +137,19 @@ export const createWriting = (parts: WritingParts): Writing => {
       if (stuck >= objectTries) break;
       if (stuck > 0) await clock.sleep(100 * 2 ** stuck, signal);
     }
+    if (await isReadOnly(place, signal)) throw faultError('read-only', connection.at, undefined);
     throw new AppError(
       'store-unavailable',
       `Weaviate at ${connection.at.url} does not delete what it should. Its log says why.`,
       { retryable: true },
     );
+  };
+
+  /** A delete only counts what it could not do; its verbose form, which should tell why, fails on such a shard (1.39). */
+  const isReadOnly = async (place: Place, signal: AbortSignal): Promise<boolean> => {
+    const path = `/schema/${place.collection}/shards${place.tenant === undefined ? '' : `?tenant=${place.tenant}`}`;
+    const { body } = await connection.rest({ kind: 'query', signal }, 'GET', path, undefined, [404, 422]);
+    return namesIn(body, 'status').includes('READONLY');
   };
 
   const deleteBefore = (
@@ -294,13 +303,18 @@ const failuresIn = (body: unknown, sent: readonly StoredObject[]): { object: Sto
   });
 };
 
-const objectError = (problem: string, { at }: ReadingParts['connection']): AppError => {
-  if (/dimension|vector lengths/i.test(problem)) return faultError('dimensions', at, undefined);
-  if (/read-?only|no space|usage too high/i.test(problem)) return faultError('read-only', at, undefined);
-  if (/USAGE_LIMIT/.test(problem)) return faultError('full', at, undefined);
-  return new AppError(
+/** What the server says of one object, where we know its words. */
+const knownProblem = (problem: string, at: ReadingParts['connection']['at']): AppError | undefined => {
+  const fault = faultOfText(problem);
+  return fault === 'dimensions' || fault === 'read-only' || fault === 'full'
+    ? faultError(fault, at, undefined)
+    : undefined;
+};
+
+const objectError = (problem: string, { at }: ReadingParts['connection']): AppError =>
+  knownProblem(problem, at) ??
+  new AppError(
     'store-unavailable',
     `Weaviate at ${at.url} refused some passages of a document. Its log and ours say why.`,
     { retryable: true },
   );
-};

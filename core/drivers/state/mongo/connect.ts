@@ -111,6 +111,7 @@ type Hello = {
 export const connect = async (client: MongoClient, database: string, log: Log): Promise<void> => {
   try {
     await client.connect();
+    refuseLookalike(await client.db(database).command({ buildInfo: 1 }), log);
     const hello: Hello = await client.db(database).command({ hello: 1 });
     if (hello.setName === undefined && hello.msg !== 'isdbgrid') {
       log.warn('state.standalone', {
@@ -121,6 +122,23 @@ export const connect = async (client: MongoClient, database: string, log: Log): 
   } catch (error) {
     throw unavailableFrom(error);
   }
+};
+
+type Build = { readonly ferretdbVersion?: string; readonly ferretdb?: { readonly version?: string } };
+
+/**
+ * FerretDB 1 reads a document, changes it and writes it back, so that of two updates at once one is lost; it drops nulls and empty
+ * lists of a first write, and its sums over fields are 0. Leases, allowances and bills rest on all three.
+ */
+const refuseLookalike = ({ ferretdbVersion, ferretdb }: Build, log: Log): void => {
+  const version = ferretdbVersion ?? ferretdb?.version;
+  if (version === undefined) return;
+  if (/^v?[01]\./.test(version))
+    throw new AppError(
+      'config',
+      `The server that MONGODB_URI names is FerretDB ${version}, which loses one of two changes made at once and adds up wrongly. Use MongoDB 4.4 to 9.0.`,
+    );
+  log.warn('state.lookalike', { sentence: `The server is FerretDB ${version}, with which Footnote was never tried.` });
 };
 
 /** Server minus ours, taken at the middle of the exchange; 0 when the server does not tell. */

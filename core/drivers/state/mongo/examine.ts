@@ -48,7 +48,11 @@ const examineServer = async (client: MongoClient, database: string): Promise<Omi
       : hello.msg === 'isdbgrid'
         ? 'sharded'
         : 'standalone: a write whose connection breaks is not repeated by itself; make it a replica set, one member is enough';
-  return { ok: true, says: `${String(version)}, database ${database}, ${form}` };
+  return {
+    ok: true,
+    ...(form.startsWith('standalone') ? { warns: true } : {}),
+    says: `${String(version)}, database ${database}, ${form}`,
+  };
 };
 
 /** A server that has become read-only, lost its majority or is full still answers reads. */
@@ -71,6 +75,7 @@ const examineClock = (offsetMs: number): Omit<Finding, 'item'> =>
   Math.abs(offsetMs) < tellFromMs
     ? { ok: true, says: 'agrees with the MongoDB server' }
     : {
-        ok: false,
+        ok: true,
+        warns: true,
         says: `this machine is ${(Math.abs(offsetMs) / 1_000).toFixed(1)} s ${offsetMs > 0 ? 'behind' : 'ahead of'} the MongoDB server. Footnote reckons with the server's time; set both by NTP.`,
       };

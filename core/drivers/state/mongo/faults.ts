@@ -141,6 +141,10 @@ export const isOnlyDuplicates = (error: unknown): boolean => {
   );
 };
 
-/** A server that speaks the protocol but lacks this feature (FerretDB and its like). */
+/** A server that speaks the protocol but lacks this feature or command. */
 export const isNotImplemented = (error: unknown): boolean =>
-  error instanceof MongoServerError && (error.code === 238 || error.codeName === 'NotImplemented');
+  error instanceof MongoServerError &&
+  (error.code === 238 ||
+    error.code === 59 ||
+    error.codeName === 'NotImplemented' ||
+    error.codeName === 'CommandNotFound');

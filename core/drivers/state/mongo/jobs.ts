@@ -135,7 +135,7 @@ export const jobVerbs = (collections: Collections): JobStore => {
         (doc) => [doc.createdAt, doc._id],
         jobOf,
       ),
-    claim: async ({ owner, now, leaseForMs, perTenant }) => {
+    claim: async ({ owner, now, leaseForMs, perTenant, kinds }) => {
       const [running, deadIds] = await Promise.all([
         jobs.find({ state: 'running' }, within).limit(maxRunning).toArray(),
         deadTenants(collections),
@@ -148,6 +148,7 @@ export const jobVerbs = (collections: Collections): JobStore => {
           all<JobDoc>([
             { state: 'queued', tenantId: { $nin: full }, wants: { $nin: running.map((doc) => doc.wants) } },
             { tenantId: { $nin: deadIds } },
+            ...(kinds === undefined ? [] : [{ kind: { $in: [...kinds] } }]),
           ]),
           within,
         )
@@ -156,7 +157,11 @@ export const jobVerbs = (collections: Collections): JobStore => {
         .toArray();
       // A running job whose lease ran out stands before its source's next one, which is kept out by its lane.
       const abandoned = running.filter(
-        (doc) => doc.leaseUntil <= now && !full.includes(doc.tenantId) && !dead.has(doc.tenantId),
+        (doc) =>
+          doc.leaseUntil <= now &&
+          !full.includes(doc.tenantId) &&
+          !dead.has(doc.tenantId) &&
+          isAmong(kinds, doc.kind),
       );
       for (const candidate of [...abandoned, ...queued].toSorted(byAge)) {
         const doc = await take(candidate, owner, now, leaseForMs);
@@ -257,5 +262,8 @@ const tenantsAtTheirShare = (alive: readonly JobDoc[], perTenant: number): strin
   for (const { tenantId } of alive) counts.set(tenantId, (counts.get(tenantId) ?? 0) + 1);
   return [...counts].filter(([, count]) => count >= perTenant).map(([tenantId]) => tenantId);
 };
+
+const isAmong = (kinds: readonly string[] | undefined, kind: string): boolean =>
+  kinds === undefined || kinds.includes(kind);
 
 const byAge = (a: JobDoc, b: JobDoc): number => a.createdAt - b.createdAt || (a._id < b._id ? -1 : 1);

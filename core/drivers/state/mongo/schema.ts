@@ -1,4 +1,4 @@
-import type { Collection, CreateIndexesOptions, Document, IndexSpecification } from 'mongodb';
+import type { Collection, CreateIndexesOptions, Db, Document, IndexSpecification } from 'mongodb';
 import { AppError } from '../../../errors.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
 import type { Lease, StoredDocument } from '../../../ports/state.ts';
@@ -6,6 +6,7 @@ import type { Collections, DocumentDoc } from './collections.ts';
 import { leaseVerbs } from './connections.ts';
 import { isNotImplemented, unavailableFrom } from './faults.ts';
 import { change, parsed, twice, within } from './queries.ts';
+import { ensureValidators } from './validators.ts';
 
 type Index = { readonly name: string; readonly key: IndexSpecification; readonly unique?: true };
 
@@ -127,7 +128,7 @@ const indexes = {
 const expiring = ['answerCache', 'codes', 'personCodes', 'windows', 'counters', 'settlements', 'inbox'] as const;
 const ttlGraceSeconds = 24 * 3_600;
 
-/** Ordered steps beyond indexes; a step is never changed after a release, only followed by another. */
+/** Ordered steps beyond indexes and validators; a step is never changed after a release, only followed by another. */
 export type Migration = {
   readonly step: number;
   readonly name: string;
@@ -161,6 +162,7 @@ const waitMs = 500;
 const patienceMs = 15 * 60_000;
 
 export type SchemaParts = {
+  readonly database: Db;
   readonly collections: Collections;
   readonly clock: Clock;
   readonly log: Log;
@@ -172,9 +174,10 @@ export type SchemaParts = {
 
 /**
  * Brings the database up to date, one instance at a time: the others wait. Throws AppError `config` for a database of a
- * newer version that this one cannot share, `store-unavailable` when an index or a step cannot be made.
+ * newer version that this one cannot share, `store-unavailable` when an index, a validator or a step cannot be made.
  */
 export const prepareSchema = async ({
+  database,
   collections,
   clock,
   log,
@@ -203,6 +206,7 @@ export const prepareSchema = async ({
       );
     }
     await createIndexes(collections, log, ttl);
+    await ensureValidators(database, log);
     for (const migration of steps.filter(({ step }) => step > (current?.step ?? 0))) {
       if (lost)
         throw new AppError('store-unavailable', 'Another instance took over the migration.', { retryable: true });

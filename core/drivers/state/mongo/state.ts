@@ -71,7 +71,14 @@ export const openMongoState = async (options: MongoStateOptions): Promise<MongoS
       log,
       follow: options.serverTime ?? true,
     });
-    await prepareSchema({ collections, clock, log, owner: randomUUID(), ttl: options.ttlIndexes ?? true });
+    await prepareSchema({
+      database: client.db(database),
+      collections,
+      clock,
+      log,
+      owner: randomUUID(),
+      ttl: options.ttlIndexes ?? true,
+    });
   } catch (error) {
     clock?.close();
     await client.close().catch(() => undefined);

@@ -19,11 +19,17 @@ type Run = (...args: readonly unknown[]) => unknown;
  * Runs what has queued up and commits once. Replies leave only after the commit, so every caller's write has reached the
  * disk, for the price of one wait for it. A call that fails is undone alone; a commit that fails fails them all.
  */
-export const runBatch = (database: DatabaseSync, store: SyncStore, calls: readonly Call[]): BatchResult => {
+export const runBatch = (
+  database: DatabaseSync,
+  store: SyncStore,
+  calls: readonly Call[],
+  forMs = maxMs,
+): BatchResult => {
   const current = calls.filter((call) => call.until > Date.now());
   // Failing calls are rare and savepoints are not free: they are set only when the batch has to be run again.
   return (
-    attempt(database, store, current, false) ?? attempt(database, store, current, true) ?? { replies: [], left: [] }
+    attempt(database, store, current, { guarded: false, forMs }) ??
+    attempt(database, store, current, { guarded: true, forMs }) ?? { replies: [], left: [] }
   );
 };
 
@@ -32,7 +38,7 @@ const attempt = (
   database: DatabaseSync,
   store: SyncStore,
   calls: readonly Call[],
-  guarded: boolean,
+  { guarded, forMs }: { readonly guarded: boolean; readonly forMs: number },
 ): BatchResult | null => {
   const first = calls.slice(0, maxCalls);
   const replies: Reply[] = [];
@@ -48,7 +54,7 @@ const attempt = (
     database.exec(first.some(isWrite) ? 'BEGIN IMMEDIATE' : 'BEGIN');
     const started = performance.now();
     for (const call of first) {
-      if (done > 0 && performance.now() - started > maxMs) break;
+      if (done > 0 && performance.now() - started > forMs) break;
       done += 1;
       const reply = guarded && isWrite(call) ? runGuarded(database, store, call) : runCall(store, call);
       const failed = reply !== unfinished && 'problem' in reply;

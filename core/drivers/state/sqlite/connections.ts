@@ -18,7 +18,7 @@ export const channelVerbs = (sql: Sql): SyncGroup<ChannelStore> => ({
     ),
   put: (tenantId, platform, channelId, rules) => {
     sql.run(
-      'INSERT INTO channels VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
+      'INSERT INTO channels (tenant_id, platform, channel_id, record) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
       tenantId,
       platform,
       channelId,
@@ -89,7 +89,7 @@ export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
     touch: (tenantId, connectionId, patch) => void change(tenantId, connectionId, patch),
     offerCode: (hash, platform, workspaceId, expiresAt) => {
       sql.run(
-        'INSERT INTO connection_codes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at',
+        'INSERT INTO connection_codes (hash, platform, workspace_id, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at',
         hash,
         platform,
         workspaceId,
@@ -108,7 +108,7 @@ export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
     },
     putInstallation: (installation) => {
       sql.run(
-        'INSERT INTO installations VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
+        'INSERT INTO installations (platform, workspace_id, record) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
         installation.platform,
         installation.workspaceId,
         JSON.stringify(installation),

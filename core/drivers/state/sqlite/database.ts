@@ -141,7 +141,9 @@ const migrate = (database: DatabaseSync, steps: readonly Migration[]): void => {
     }
     for (const migration of steps.filter(({ step }) => step > current)) {
       database.exec(migration.sql);
-      database.prepare('INSERT INTO migrations VALUES (?, ?, ?)').run(migration.step, migration.name, Date.now());
+      database
+        .prepare('INSERT INTO migrations (step, name, at) VALUES (?, ?, ?)')
+        .run(migration.step, migration.name, Date.now());
       const oldest = Math.max(migration.oldest ?? 1, oldestOf(database));
       database.exec(`PRAGMA user_version = ${oldest}`);
     }

@@ -40,7 +40,12 @@ export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
 
   /** False when the key was known; the common case costs no look-up before. */
   const remember = (key: string, rowId: string, at: number): boolean =>
-    sql.run('INSERT INTO inbox_keys VALUES (?, ?, ?) ON CONFLICT DO NOTHING', key, rowId, at) === 1;
+    sql.run(
+      'INSERT INTO inbox_keys (dedupe_key, row_id, seen_at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
+      key,
+      rowId,
+      at,
+    ) === 1;
 
   /** The new keys of a duplicate are its twin's, so that a third event with one of them is a duplicate too. */
   const assign = (key: string, from: string, to: string, at: number) => {

@@ -27,11 +27,13 @@ const claimable = `
       OR (state = 'queued' AND (source_id = '' OR NOT EXISTS (${runningOf} AND other.source_id = jobs.source_id)))
     )
     AND state IN ('queued', 'running')
+    AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
     AND (SELECT count(*) FROM (${runningOf} AND other.lease_until > :now)) < :perTenant
     AND NOT EXISTS (SELECT 1 FROM tenants WHERE tenants.id = jobs.tenant_id AND tenants.deleted_at IS NOT NULL)
   ORDER BY created_at, id LIMIT 1`
   .replaceAll(':now', '?1')
-  .replaceAll(':perTenant', '?2');
+  .replaceAll(':perTenant', '?2')
+  .replaceAll(':kinds', '?3');
 
 export const jobVerbs = (sql: Sql): SyncGroup<JobStore> => {
   const get = (tenantId: string, jobId: string) =>
@@ -87,8 +89,8 @@ export const jobVerbs = (sql: Sql): SyncGroup<JobStore> => {
         (row) => [row.created_at, row.id],
         (row) => JSON.parse(row.record) as Job,
       ),
-    claim: ({ owner, now, leaseForMs, perTenant }) => {
-      const row = sql.one<JobRow>(claimable, now, perTenant);
+    claim: ({ owner, now, leaseForMs, perTenant, kinds }) => {
+      const row = sql.one<JobRow>(claimable, now, perTenant, kinds === undefined ? null : JSON.stringify(kinds));
       if (row === undefined) return null;
       const before = JSON.parse(row.record) as Job;
       const job: Job = {

@@ -123,7 +123,7 @@ export const meteringVerbs = (sql: Sql): SyncGroup<MeteringStore> => {
       const before = sql.one<Recorded>('SELECT record FROM quota_limits WHERE tenant_id = ?', tenantId)?.record ?? '[]';
       if (expected !== undefined && before !== JSON.stringify(expected)) return false;
       sql.run(
-        'INSERT INTO quota_limits VALUES (?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
+        'INSERT INTO quota_limits (tenant_id, record) VALUES (?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
         tenantId,
         record,
       );
@@ -143,7 +143,7 @@ export const meteringVerbs = (sql: Sql): SyncGroup<MeteringStore> => {
       const start = Math.floor(now / windowMs) * windowMs;
       const resetsAt = start + windowMs;
       const row = sql.one<{ readonly hits: number }>(
-        'INSERT INTO windows VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET hits = hits + 1 RETURNING hits',
+        'INSERT INTO windows (key, start, hits, expires_at) VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET hits = hits + 1 RETURNING hits',
         key,
         start,
         resetsAt,

@@ -10,7 +10,7 @@ export const peopleVerbs = (sql: Sql): SyncGroup<PeopleStore> => ({
     null,
   link: (tenantId, memberId, personId) => {
     sql.run(
-      'INSERT INTO people VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET person_id = excluded.person_id',
+      'INSERT INTO people (tenant_id, member_id, person_id) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET person_id = excluded.person_id',
       tenantId,
       memberId,
       personId,
@@ -28,7 +28,7 @@ export const peopleVerbs = (sql: Sql): SyncGroup<PeopleStore> => ({
       .map((row) => row.member_id),
   offerCode: (tenantId, hash, memberId, expiresAt) => {
     sql.run(
-      'INSERT INTO person_codes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at',
+      'INSERT INTO person_codes (hash, tenant_id, member_id, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at',
       hash,
       tenantId,
       memberId,

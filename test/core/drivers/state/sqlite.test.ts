@@ -38,6 +38,8 @@ const start = async (over: Partial<SqliteStateOptions> = {}): Promise<StateStore
   return state;
 };
 const file = () => join(folder, 'state.sqlite');
+/** A batch ends early on a busy machine; what is about something else takes its time. */
+const unhurried = 60_000;
 const receiveMany = (state: StateStore, count: number, label = 'k') =>
   Promise.all(
     Array.from({ length: count }, (_, n) =>
@@ -162,6 +164,29 @@ describe('the file', () => {
     await expect(start()).rejects.toMatchObject({ code: 'config', message: expect.stringContaining('newer version') });
   });
 
+  test('is only added to by each step, unless the step says which versions can no longer share it', () => {
+    const adds = /^(CREATE (TABLE|INDEX|UNIQUE INDEX|TRIGGER|VIRTUAL TABLE)|INSERT INTO|ALTER TABLE \w+ ADD COLUMN)\b/;
+    for (const { step, sql, oldest } of migrations) {
+      if (oldest !== undefined) continue;
+      const made = new Set([...sql.matchAll(/^CREATE (?:VIRTUAL )?TABLE (\w+)/gm)].map(([, table]) => table));
+      const statements = sql
+        .replaceAll(/^--.*$/gm, '')
+        // Not within a trigger, whose lines are indented up to its END.
+        .split(/;\s*\n(?!END)(?=\S)|;\s*$/)
+        .map((statement) => statement.trim())
+        .filter((statement) => statement !== '');
+      for (const statement of statements) {
+        expect(statement, `step ${step}`).toMatch(adds);
+        // What an older version leaves out must have a value, and what it writes must not be refused.
+        if (/ADD COLUMN/.test(statement) && /NOT NULL/.test(statement))
+          expect(statement, `step ${step}`).toMatch(/DEFAULT|GENERATED/);
+        const [, unique] = /^CREATE UNIQUE INDEX \w+ ON (\w+)/.exec(statement) ?? [];
+        const [, inserted] = /^INSERT INTO (\w+)/.exec(statement) ?? [];
+        for (const table of [unique, inserted]) if (table !== undefined) expect(made, `step ${step}`).toContain(table);
+      }
+    }
+  });
+
   test('of another program stops the start', async () => {
     const database = new DatabaseSync(file());
     database.exec('CREATE TABLE songs (id INTEGER)');
@@ -227,13 +252,12 @@ describe('the batch', () => {
       { ...aDocument('t_1', 's'), id: undefined },
     ]);
     const unknown = callOf(101, 'tenants', 'nonsense');
-    const { replies, left } = runBatch(database, store, [
-      ...calls.slice(0, 10),
-      failing,
-      unknown,
-      ...calls.slice(10),
-      callOf(102, 'documents', 'count', 't_1'),
-    ]);
+    const { replies, left } = runBatch(
+      database,
+      store,
+      [...calls.slice(0, 10), failing, unknown, ...calls.slice(10), callOf(102, 'documents', 'count', 't_1')],
+      unhurried,
+    );
     expect(left).toEqual([]);
     expect(replies.filter((reply) => 'problem' in reply).map((reply) => reply.id)).toEqual([100, 101]);
     expect(replies.at(-1)).toEqual({ id: 102, value: 0 });
@@ -249,7 +273,7 @@ describe('the batch', () => {
     const calls = Array.from({ length: 50 }, (_, n) =>
       callOf(n, 'inbox', 'receive', anInboxRow(anEvent({ text: 'x'.repeat(3_000) }))),
     );
-    const { replies } = runBatch(database, store, calls);
+    const { replies } = runBatch(database, store, calls, unhurried);
     const stored = Number(database.prepare('SELECT count(*) AS n FROM inbox').get()?.n);
     expect(replies).toHaveLength(50);
     expect(replies.filter((reply) => 'value' in reply)).toHaveLength(stored);

@@ -8,13 +8,34 @@ import {
 import { systemClock } from '../../../../../core/observe/system.ts';
 import { createTestRuntime } from '../../../../fakes/clock.ts';
 
-const { WEAVIATE_URL, WEAVIATE_GRPC_URL } = process.env;
+const { WEAVIATE_URL, WEAVIATE_GRPC_URL, WEAVIATE_API_KEY } = process.env;
 
-/** A server that tests may fill and empty: WEAVIATE_URL, and WEAVIATE_GRPC_URL when it is not port 50051 of the same host. */
+/**
+ * A server that tests may fill and empty: WEAVIATE_URL, WEAVIATE_GRPC_URL when it is not port 50051 of the same host, and
+ * WEAVIATE_API_KEY when it does not let everybody in.
+ */
 export const realServer =
   WEAVIATE_URL === undefined
     ? undefined
-    : { url: WEAVIATE_URL, grpcUrl: WEAVIATE_GRPC_URL ?? `http://${new URL(WEAVIATE_URL).hostname}:50051` };
+    : {
+        url: WEAVIATE_URL,
+        grpcUrl: WEAVIATE_GRPC_URL ?? `http://${new URL(WEAVIATE_URL).hostname}:50051`,
+        apiKey: WEAVIATE_API_KEY,
+      };
+
+/** A request of the test itself, past the driver; JSON comes back parsed. */
+export const askReal = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+  const response = await fetch(`${WEAVIATE_URL}/v1${path}`, {
+    method,
+    headers: {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(WEAVIATE_API_KEY === undefined ? {} : { authorization: `Bearer ${WEAVIATE_API_KEY}` }),
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return text === '' ? undefined : JSON.parse(text);
+};
 
 /** Runs the suite where there is a server, and says so where there is none. */
 export const againstRealServer = (title: string, suite: (server: NonNullable<typeof realServer>) => void): void => {

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { WeaviateChunks } from '../../../../../core/drivers/chunks/weaviate/chunks.ts';
 import type { IndexProfile } from '../../../../../core/ports/chunks.ts';
 import { type Interfere, recordWeaviate } from '../../../../fakes/weaviate-replay.ts';
-import { againstRealServer, chunkOf, openReal } from './real-server.ts';
+import { againstRealServer, askReal, chunkOf, openReal } from './real-server.ts';
 
 const never = new AbortController().signal;
 const profile: IndexProfile = { analyser: 'a', embeddingModel: 'm', dimensions: 2 };
@@ -15,14 +15,6 @@ againstRealServer('Weaviate itself', (server) => {
   const closers: (() => Promise<void>)[] = [];
   let store: WeaviateChunks;
 
-  const rest = async (method: string, path: string, body?: unknown): Promise<unknown> => {
-    const response = await fetch(`${server.url}/v1${path}`, {
-      method,
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    });
-    const text = await response.text();
-    return text === '' ? undefined : JSON.parse(text);
-  };
   const collectionOf = (deployment: string, tenant: string, generation: number): string =>
     `Footnote_${Buffer.from(deployment).toString('hex')}_${Buffer.from(tenant).toString('hex')}_G${generation}`;
 
@@ -182,7 +174,7 @@ againstRealServer('Weaviate itself', (server) => {
 
   it('refuses a collection that somebody else made under our name, and sweeps it with the tenant', async () => {
     const name = collectionOf('tests', tenantId, 1);
-    await rest('POST', '/schema', { class: name, properties: [{ name: 'title', dataType: ['text'] }] });
+    await askReal('POST', '/schema', { class: name, properties: [{ name: 'title', dataType: ['text'] }] });
     await expect(store.ensureIndex(ref, profile)).rejects.toMatchObject({
       code: 'conflict',
       message: expect.stringContaining('was not made by this version of Footnote') as string,
@@ -197,8 +189,8 @@ againstRealServer('Weaviate itself', (server) => {
   ])('notices that %s was changed behind our back', async (what, change) => {
     await store.ensureIndex(ref, profile);
     const name = collectionOf('tests', tenantId, 1);
-    const made = (await rest('GET', `/schema/${name}`)) as { invertedIndexConfig: object };
-    await rest('PUT', `/schema/${name}`, {
+    const made = (await askReal('GET', `/schema/${name}`)) as { invertedIndexConfig: object };
+    await askReal('PUT', `/schema/${name}`, {
       ...made,
       invertedIndexConfig: { ...made.invertedIndexConfig, ...change.invertedIndexConfig },
     });
@@ -262,8 +254,8 @@ againstRealServer('Weaviate itself', (server) => {
     await store.ensureIndex(ref, keywordsOnly);
     await store.replaceDocuments(ref, [{ documentId: 'd', chunks: [chunkOf('d', 0, 'word')] }], never);
     const name = collectionOf('tests', tenantId, 1);
-    const [shard] = (await rest('GET', `/schema/${name}/shards`)) as { name: string }[];
-    await rest('PUT', `/schema/${name}/shards/${shard?.name}`, { status: 'READONLY' });
+    const [shard] = (await askReal('GET', `/schema/${name}/shards`)) as { name: string }[];
+    await askReal('PUT', `/schema/${name}/shards/${shard?.name}`, { status: 'READONLY' });
     await expect(
       store.replaceDocuments(ref, [{ documentId: 'd', chunks: [chunkOf('d', 0, 'other')] }], never),
     ).rejects.toMatchObject({
@@ -279,7 +271,7 @@ againstRealServer('Weaviate itself', (server) => {
     await growing.ensureIndex(ref, profile);
     const name = collectionOf('tests', tenantId, 1);
     const isQuantised = async () =>
-      JSON.stringify(await rest('GET', `/schema/${name}`)).includes('"rq":{"bits":8,"enabled":true');
+      JSON.stringify(await askReal('GET', `/schema/${name}`)).includes('"rq":{"bits":8,"enabled":true');
     const batch = (of: string) => ({
       documentId: of,
       chunks: Array.from({ length: 200 }, (_, at) =>
@@ -306,9 +298,9 @@ againstRealServer('Weaviate itself', (server) => {
     await store.pointAlias(ref, never);
     await store.pointAlias(next, never);
     const alias = `${collectionOf('tests', tenantId, 0).replace(/_G0$/, '')}_Live`;
-    expect(await rest('GET', `/aliases/${alias}`)).toMatchObject({ class: collectionOf('tests', tenantId, 2) });
+    expect(await askReal('GET', `/aliases/${alias}`)).toMatchObject({ class: collectionOf('tests', tenantId, 2) });
     await store.dropGeneration(next);
-    expect(await rest('GET', `/aliases?class=${collectionOf('tests', tenantId, 2)}`)).toMatchObject({ aliases: [] });
+    expect(await askReal('GET', `/aliases?class=${collectionOf('tests', tenantId, 2)}`)).toMatchObject({ aliases: [] });
   });
 
   it('gives each tenant and generation a place of its own under native tenancy', async () => {

@@ -181,6 +181,18 @@ describe('a MongoDB that will not do', () => {
     await expect(opening).rejects.toMatchObject({ code: 'config', message: expect.stringContaining('4.4') });
   });
 
+  test('one that only speaks like MongoDB, and counts wrongly, is refused by its name', async () => {
+    for (const build of [{ ferretdbVersion: 'v1.24.2' }, { ferretdb: { version: 'v1.24.2' } }]) {
+      const { opening } = await openPretended((command) =>
+        isHello(command) ? hello : { ok: 1, version: '7.0.42', ...('buildInfo' in command ? build : {}) },
+      );
+      await expect(opening).rejects.toMatchObject({
+        code: 'config',
+        message: expect.stringMatching(/FerretDB v1\.24\.2.*Use MongoDB 4\.4/) as string,
+      });
+    }
+  });
+
   test.each([
     [18, 'AuthenticationFailed', 'credentials'],
     [13, 'Unauthorized', 'readWrite'],
@@ -193,17 +205,32 @@ describe('a MongoDB that will not do', () => {
     await expect(opening).rejects.toMatchObject({ code: 'store-unavailable', message: expect.stringContaining(words) });
   });
 
-  test('an index that cannot be made ends the start; only TTL may be missing', async () => {
-    const answer = (refused: (index: Record<string, unknown>) => boolean) => (command: Record<string, unknown>) => {
+  test('an index or a validator that cannot be made ends the start; only what the server does not know at all may be missing', async () => {
+    type Refusal = (
+      index: Record<string, unknown>,
+      command: Record<string, unknown>,
+    ) => Record<string, unknown> | false;
+    const unknown = { ok: 0, code: 238, codeName: 'NotImplemented', errmsg: 'no' };
+    const answer = (refused: Refusal) => (command: Record<string, unknown>) => {
       if (isHello(command)) return hello;
       const [index] = (command.indexes ?? []) as readonly Record<string, unknown>[];
-      if (index !== undefined && refused(index)) return { ok: 0, code: 238, codeName: 'NotImplemented', errmsg: 'no' };
+      const refusal = refused(index ?? {}, command);
+      if (refusal !== false) return refusal;
+      if ('listCollections' in command)
+        return {
+          ok: 1,
+          cursor: {
+            id: Long.fromNumber(0),
+            ns: 'footnote.$cmd.listCollections',
+            firstBatch: [{ name: 'tenants', type: 'collection', options: {} }],
+          },
+        };
       if ('findAndModify' in command)
         return { ok: 1, value: { _id: 'schema', fence: 1 }, lastErrorObject: { n: 1, updatedExisting: true } };
       if ('find' in command) return { ok: 1, cursor: { id: Long.fromNumber(0), ns: 'footnote.meta', firstBatch: [] } };
       return { ok: 1, n: 1, nModified: 1 };
     };
-    const opened = async (refused: (index: Record<string, unknown>) => boolean) => {
+    const opened = async (refused: Refusal) => {
       const server = await pretend(answer(refused));
       servers.push(server);
       const { log, clock, logged } = createTestRuntime();
@@ -212,11 +239,18 @@ describe('a MongoDB that will not do', () => {
       await state.maintenance.close();
       return logged.map((line) => line.event);
     };
-    expect(await opened((index) => 'expireAfterSeconds' in index)).toContain('state.no_ttl');
-    await expect(opened((index) => index.name === 'slot')).rejects.toMatchObject({
+    expect(await opened((index) => 'expireAfterSeconds' in index && unknown)).toContain('state.no_ttl');
+    await expect(opened((index) => index.name === 'slot' && unknown)).rejects.toMatchObject({
       code: 'store-unavailable',
       message: expect.stringContaining('jobs.slot'),
     });
+    expect(await opened((_, command) => 'collMod' in command && unknown)).toContain('state.no_validators');
+    const forbidden = { ok: 0, code: 13, codeName: 'Unauthorized', errmsg: 'not authorized' };
+    for (const name of ['collMod', 'create'])
+      await expect(opened((_, command) => name in command && forbidden)).rejects.toMatchObject({
+        code: 'store-unavailable',
+        message: expect.stringMatching(/validators.*readWrite/) as string,
+      });
   });
 });
 
@@ -256,7 +290,15 @@ if (server === undefined) {
       const ran: string[] = [];
       const newer = (oldest: number) => ({ step: 2, name: 'newer', oldest, run: async () => void ran.push('newer') });
       const prepare = (oldest: number) =>
-        prepareSchema({ collections, clock, log, owner: 'newer', ttl: false, steps: [...migrations, newer(oldest)] });
+        prepareSchema({
+          database: client.db(databaseOf(uri)),
+          collections,
+          clock,
+          log,
+          owner: 'newer',
+          ttl: false,
+          steps: [...migrations, newer(oldest)],
+        });
       await prepare(1);
       await prepare(1);
       expect(ran, 'a step runs once').toEqual(['newer']);

@@ -1,0 +1,187 @@
+/**
+ * The whole Weaviate bench by one command, on a server of its own: started here with a fresh folder on loopback, measured, and
+ * ended. Also what only somebody who may restart it can measure: how long it takes to open hundreds of collections.
+ *
+ *   WEAVIATE_BIN=/path/to/weaviate node test/bench/weaviate-server.ts [switch] [search] [empty] [restart]
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { openWeaviateChunks } from '../../core/drivers/chunks/weaviate/chunks.ts';
+import { systemClock } from '../../core/observe/system.ts';
+import type { Log } from '../../core/ports/runtime.ts';
+import { analyserVersion } from '../../core/text/analyse.ts';
+import { freePort } from '../faults/service.ts';
+import { type BenchResult, renderResults, rowOf } from './result.ts';
+
+type Server = { readonly pid: number; readonly readyMs: number; stop(): Promise<void> };
+
+const startWithinMs = 30 * 60_000;
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
+
+/** A server over this folder; ready when it says so and the schema is there. */
+const startServer = async (
+  binary: string,
+  folder: string,
+  ports: readonly number[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<Server> => {
+  const [rest, grpc, gossip, data, raft, rpc] = ports;
+  const startedAt = performance.now();
+  const child: ChildProcess = spawn(binary, ['--host', '127.0.0.1', '--port', String(rest), '--scheme', 'http'], {
+    cwd: folder,
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: {
+      PATH: process.env.PATH ?? '',
+      HOME: folder,
+      PERSISTENCE_DATA_PATH: join(folder, 'data'),
+      AUTHENTICATION_ANONYMOUS_ACCESS_ENABLED: 'true',
+      DEFAULT_VECTORIZER_MODULE: 'none',
+      DISABLE_TELEMETRY: 'true',
+      GO_PROFILING_DISABLE: 'true',
+      LOG_LEVEL: 'error',
+      GRPC_PORT: String(grpc),
+      CLUSTER_HOSTNAME: 'node1',
+      CLUSTER_IN_LOCALHOST: 'true',
+      CLUSTER_ADVERTISE_ADDR: '127.0.0.1',
+      CLUSTER_BIND_ADDR: '127.0.0.1',
+      CLUSTER_GOSSIP_BIND_PORT: String(gossip),
+      CLUSTER_DATA_BIND_PORT: String(data),
+      RAFT_PORT: String(raft),
+      RAFT_INTERNAL_RPC_PORT: String(rpc),
+      RAFT_JOIN: `node1:${raft}`,
+      RAFT_BOOTSTRAP_EXPECT: '1',
+      RAFT_BOOTSTRAP_TIMEOUT: '1800',
+      ...more,
+    },
+  });
+  const gone = once(child, 'exit');
+  let ended = false;
+  void gone.then(() => {
+    ended = true;
+  });
+  while (!(await isReady(rest ?? 0))) {
+    if (ended) throw new Error('The Weaviate server ended by itself.');
+    if (performance.now() - startedAt > startWithinMs) throw new Error('The Weaviate server did not get ready.');
+    await pause(100);
+  }
+  return {
+    pid: child.pid ?? 0,
+    readyMs: performance.now() - startedAt,
+    stop: async () => {
+      child.kill('SIGTERM');
+      await gone;
+    },
+  };
+};
+
+const isReady = async (port: number): Promise<boolean> =>
+  fetch(`http://127.0.0.1:${port}/v1/.well-known/ready`, { signal: AbortSignal.timeout(5_000) }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+
+const residentMb = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) / 1_024;
+
+/** A restart with so many empty collections, as the server is by default and with its shards opened when they are needed. */
+const restarts = async (binary: string, folder: string, ports: readonly number[]): Promise<BenchResult[]> => {
+  const results: BenchResult[] = [];
+  let server = await startServer(binary, folder, ports);
+  const [rest, grpc] = ports;
+  try {
+    let made = 0;
+    for (const count of [100, 500]) {
+      const store = await openWeaviateChunks({
+        url: `http://127.0.0.1:${rest}`,
+        grpcUrl: `http://127.0.0.1:${grpc}`,
+        deploymentId: 'restart',
+        tenancy: 'collection',
+        replicas: 1,
+        maxTenants: 1_000,
+        clock: systemClock,
+        log: silent,
+      });
+      for (; made < count; made += 1)
+        await store.ensureIndex(
+          { tenantId: `t_${made}`, generation: 1 },
+          { analyser: analyserVersion, embeddingModel: 'projection', dimensions: 384 },
+        );
+      await store.close();
+      for (const [how, more] of [
+        ['as it is', {}],
+        ['LAZY_LOAD_SHARD_COUNT_THRESHOLD=0', { LAZY_LOAD_SHARD_COUNT_THRESHOLD: '0' }],
+      ] as const) {
+        const stoppedAt = performance.now();
+        await server.stop();
+        const stopMs = performance.now() - stoppedAt;
+        server = await startServer(binary, folder, ports, more);
+        const atReady = residentMb(server.pid);
+        await pause(30_000);
+        results.push({
+          id: 'W8',
+          item: `restart to ready, ${count} empty collections, ${how}`,
+          value: server.readyMs / 1_000,
+          unit: 's',
+          beside: [
+            { name: 'stopping took s', value: stopMs / 1_000 },
+            { name: 'resident MB when ready', value: atReady },
+            { name: '30 s later', value: residentMb(server.pid) },
+          ],
+        });
+        console.error(renderResults(results.slice(-1).map(rowOf)));
+      }
+    }
+  } finally {
+    await server.stop();
+  }
+  return results;
+};
+
+const { WEAVIATE_BIN } = process.env;
+if (WEAVIATE_BIN === undefined) {
+  console.error('Set WEAVIATE_BIN to the path of a Weaviate server.');
+  process.exitCode = 2;
+} else {
+  const asked = process.argv.slice(2);
+  const ports: number[] = [];
+  while (ports.length < 6) {
+    const port = await freePort();
+    if (!ports.includes(port)) ports.push(port);
+  }
+  const results: BenchResult[] = [];
+  const within = async (work: (folder: string) => Promise<void>): Promise<void> => {
+    const folder = await mkdtemp(join(tmpdir(), 'footnote-bench-weaviate-'));
+    await work(folder).finally(() => rm(folder, { recursive: true, force: true }));
+  };
+  const parts = ['switch', 'search', 'empty'].filter((name) => asked.length === 0 || asked.includes(name));
+  for (const part of parts) {
+    // A fresh server for each: what one leaves in memory is not the next one's.
+    await within(async (folder) => {
+      const server = await startServer(WEAVIATE_BIN, folder, ports);
+      try {
+        const bench = spawn(process.execPath, [new URL('./weaviate.ts', import.meta.url).pathname, part], {
+          stdio: ['ignore', 'inherit', 'inherit'],
+          env: {
+            ...process.env,
+            WEAVIATE_URL: `http://127.0.0.1:${ports[0]}`,
+            WEAVIATE_GRPC_URL: `http://127.0.0.1:${ports[1]}`,
+            WEAVIATE_PID: String(server.pid),
+          },
+        });
+        await once(bench, 'exit');
+      } finally {
+        await server.stop();
+      }
+    });
+  }
+  if (asked.length === 0 || asked.includes('restart'))
+    await within(async (folder) => {
+      results.push(...(await restarts(WEAVIATE_BIN, folder, ports)));
+    });
+  if (results.length > 0) console.log(renderResults(results.map(rowOf)));
+}
