@@ -189,6 +189,7 @@ const shapes: { readonly [Key in keyof Collections]: Shape<DocOf<Collections[Key
   },
   codes: { platform: 'string', workspaceId: 'string', expiresAt: 'number', expireAt: 'date' },
   installations: { record: 'string' },
+  homes: { workspaceId: 'string' },
   people: { tenantId: 'string', memberId: 'string', personId: 'string' },
   personCodes: { tenantId: 'string', memberId: 'string', expiresAt: 'number', expireAt: 'date' },
   webhooks: {

@@ -128,7 +128,7 @@ export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
       if (workspaceId === null) sql.run('DELETE FROM homes WHERE platform = ? AND user_id = ?', platform, userId);
       else
         sql.run(
-          'INSERT INTO homes VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET workspace_id = excluded.workspace_id',
+          'INSERT INTO homes (platform, user_id, workspace_id) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET workspace_id = excluded.workspace_id',
           platform,
           userId,
           workspaceId,

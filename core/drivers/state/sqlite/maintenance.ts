@@ -102,7 +102,7 @@ const noteRun = (sql: Sql, tenantId: string, now: number, receipts: number, turn
     if (last !== undefined && now - last.at < runEvery) return;
   }
   sql.run(
-    `INSERT INTO retention_runs VALUES (?, ?, ?, ?, ?)
+    `INSERT INTO retention_runs (tenant_id, day, at, receipts, turns) VALUES (?, ?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET at = excluded.at, receipts = receipts + excluded.receipts, turns = turns + excluded.turns`,
     tenantId,
     today,
