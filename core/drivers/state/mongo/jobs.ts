@@ -158,10 +158,7 @@ export const jobVerbs = (collections: Collections): JobStore => {
       // A running job whose lease ran out stands before its source's next one, which is kept out by its lane.
       const abandoned = running.filter(
         (doc) =>
-          doc.leaseUntil <= now &&
-          !full.includes(doc.tenantId) &&
-          !dead.has(doc.tenantId) &&
-          isAmong(kinds, doc.kind),
+          doc.leaseUntil <= now && !full.includes(doc.tenantId) && !dead.has(doc.tenantId) && isAmong(kinds, doc.kind),
       );
       for (const candidate of [...abandoned, ...queued].toSorted(byAge)) {
         const doc = await take(candidate, owner, now, leaseForMs);
