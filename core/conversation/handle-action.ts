@@ -69,21 +69,23 @@ const stop = async ({ parts, tenant, platform, event, hold }: Press, given?: str
 const publicationIdOf = (answerId: string): string => `b_${hashOf('publish', answerId).slice(0, 32)}`;
 
 /** A private answer for all to read: once, by the asker, and only what all may read. */
-const publish = async ({ parts, tenant, platform, event, hold }: Press, receipt: Receipt): Promise<Handled> => {
+const publish = async (press: Press, receipt: Receipt): Promise<Handled> => {
+  const { parts, tenant, platform, event, hold } = press;
   const { state, runtime } = parts;
   const { signal } = hold;
+  const at = await whereAsked(press, receipt);
   const refuse = async (sentence: string): Promise<Handled> => {
     await tell(parts, platform, event, sentence, signal);
     return settle('not-allowed', tenant, { answerId: receipt.answerId });
   };
   if (receipt.memberId !== memberIdOf(event))
     return refuse('Only the person who asked can show this answer to others.');
-  if (receipt.answer === '' || receipt.kind === 'refused')
+  if (at === null || receipt.answer === '' || receipt.kind === 'refused')
     return refuse('I no longer have the text of this answer. Please ask again.');
   const [rules, sources, read, drawnOn] = await Promise.all([
-    parts.rules(tenant, event.platform, event.channelId),
+    parts.rules(tenant, at.platform, at.channelId),
     state.sources.list(tenant.id),
-    withReaders(parts, platform, event, signal),
+    withReaders(parts, platform, at, signal),
     sourcesDrawnOn(parts, tenant, receipt),
   ]);
   const allowed = allowedSources(sources, rules, readersOf(read, rules, false));
@@ -107,12 +109,12 @@ const publish = async ({ parts, tenant, platform, event, hold }: Press, receipt:
       uncertain: record.attempts > 1,
       posted: (messageId: string) => state.outbox.posted(tenant.id, id, messageId),
     };
-    const sink = await platform.openAnswer(event, delivery, signal, {});
+    const sink = await platform.openAnswer(at, delivery, signal, {});
     await hold.confirmLease();
     await sink.finish({
       markdown: `_${plain(who)} asked:_\n\n${asked}${receipt.answer}`,
       citations: receipt.citations,
-      ...(platform.capabilities(event.scope).feedback ? { feedbackId: receipt.answerId, offers: ['thumbs'] } : {}),
+      ...(platform.capabilities(at.scope).feedback ? { feedbackId: receipt.answerId, offers: ['thumbs'] } : {}),
     });
   } catch (thrown) {
     signal.throwIfAborted();
@@ -124,11 +126,27 @@ const publish = async ({ parts, tenant, platform, event, hold }: Press, receipt:
   }
   await state.outbox.sent(tenant.id, id, runtime.clock.now());
   // From now on the thread remembers it, so that others can go on from there.
-  await state.conversations.append(tenant.id, conversationOf(event), id, [
+  await state.conversations.append(tenant.id, conversationOf(at), id, [
     { role: 'user', text: receipt.question, at: runtime.clock.now() },
     { role: 'assistant', text: receipt.answer, at: runtime.clock.now(), answerId: receipt.answerId },
   ]);
   return settle('action-done', tenant, { answerId: receipt.answerId });
+};
+
+/**
+ * The press as if it had been made where the question was asked: a private answer may stand in a direct message, and who
+ * reads along, or who is called, is the channel's business. Null: where that was is not kept any more.
+ */
+const whereAsked = async (
+  { parts, event }: Press,
+  { channelId, messageId = '' }: Receipt,
+): Promise<InboundEvent | null> => {
+  if (event.scope !== 'dm' || channelId === undefined || channelId === event.channelId) return event;
+  const rows = await parts.state.inbox.byMessage(event.platform, event.workspaceId, channelId, messageId);
+  const asked = rows.find((row) => row.event.kind === 'message' || row.event.kind === 'command')?.event;
+  if (asked === undefined || Object.keys(asked.handle).length === 0) return null;
+  const { command: _, ...place } = asked;
+  return { ...place, author: event.author };
 };
 
 /** More than any prompt holds: what stands before these has left the conversation. */
@@ -151,11 +169,13 @@ const plain = (name: string): string => name.replace(/[^\p{L}\p{N} .'-]/gu, '').
 
 // ── human ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const callHuman = async ({ parts, tenant, platform, event, hold }: Press, receipt: Receipt): Promise<Handled> => {
+const callHuman = async (press: Press, receipt: Receipt): Promise<Handled> => {
+  const { parts, tenant, platform, event, hold } = press;
   const { answerId } = receipt;
   const { signal } = hold;
+  const at = (await whereAsked(press, receipt)) ?? event;
   await judge(parts, tenant, event, answerId, { rating: 'down', mark: 'human' });
-  const { humans } = await parts.rules(tenant, event.platform, event.channelId);
+  const { humans } = await parts.rules(tenant, at.platform, at.channelId);
   const called = humans.value ?? [];
   const reply = async (sentence: string): Promise<Handled> => {
     await tell(parts, platform, event, sentence, signal);
@@ -167,16 +187,16 @@ const callHuman = async ({ parts, tenant, platform, event, hold }: Press, receip
     );
   const channel = called.find((one) => one.startsWith('#'))?.slice(1);
   const people = called.filter((one) => !one.startsWith('#'));
-  const here: Destination = { workspaceId: event.workspaceId, channelId: event.channelId, threadId: event.threadId };
+  const here: Destination = { workspaceId: at.workspaceId, channelId: at.channelId, threadId: at.threadId };
   const question = receipt.question === '' ? 'a question' : `“${receipt.question.replace(/\s+/g, ' ').slice(0, 500)}”`;
-  const link = await linkTo(platform, event, receipt, signal);
+  const link = await linkTo(platform, at, receipt, signal);
   const asker = plain(event.author.name ?? 'Somebody');
   const id = `h_${hashOf('human', answerId, event.author.id).slice(0, 32)}`;
   // A question that was asked in private is not told in its channel: those who are called hear of it directly.
   const places: readonly Destination[] =
     channel !== undefined
       ? [{ workspaceId: event.workspaceId, channelId: channel }]
-      : event.scope === 'dm' || wasPrivate(receipt, event)
+      : at.scope === 'dm' || wasPrivate(receipt, at)
         ? people.map((userId) => ({ workspaceId: event.workspaceId, userId }))
         : [here];
   const markdown = `${asker} needs a human: ${question}${link === null || channel === undefined ? '' : `\n${link}`}`;

@@ -17,7 +17,7 @@ export type Said = {
   readonly names?: boolean;
 };
 
-export type Button = 'solved' | 'human' | 'down';
+export type Button = 'solved' | 'human' | 'down' | 'publish';
 
 /** A platform's driver and the core together: over the platform's own wire, real sockets and a real store. */
 export type ConversationRig = {
@@ -38,7 +38,7 @@ export type ConversationRig = {
   remove(id: string): Promise<void>;
   /** Absent: who deletes a message there cannot take that back. */
   restore?(id: string, text: string): Promise<void>;
-  /** A button under the answer to that question. */
+  /** A button under the answer to that question, which is private only for `publish`. */
   press(button: Button, question: string): Promise<void>;
   /** What was heard of the message, as each of it ended. */
   reasonsOf(id: string): Promise<readonly (string | undefined)[]>;
@@ -258,6 +258,19 @@ export const conversationContract = (descriptor: ConversationDescriptor): void =
         await until(() => expect(rig.whispered().join()).toContain('settings humans'));
         expect(rig.called()).toEqual([]);
         expect(await feedbackOf()).toMatchObject([{ mark: 'human' }]);
+      });
+
+      it('a private answer is posted where it was asked by its button, and once', async () => {
+        await rig.instance();
+        rig.rules.current = { replies: 'private' };
+        const id = await ask({ text: 'leave?' });
+        expect(rig.answersTo(id)).toEqual([]);
+        expect(rig.whispered().join()).toContain('Leave is 30 days.');
+        await rig.press('publish', id);
+        await until(() => expect(rig.answersTo(id)).toEqual([expect.stringContaining('Leave is 30 days.')]));
+        await rig.press('publish', id);
+        await until(() => expect(rig.whispered().join()).toContain('stands in the channel already'));
+        expect(rig.answersTo(id)).toHaveLength(1);
       });
 
       it('a thumbs down is stored', async () => {

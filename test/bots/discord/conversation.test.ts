@@ -74,6 +74,21 @@ const startRig = async (): Promise<ConversationRig> => {
     edit: async (id, text) => void (await asker().editMessage({ messageId: id, content: contentOf({ text }) })),
     remove: (id) => asker().deleteMessage({ messageId: id }),
     press: async (button, question) => {
+      if (button === 'publish') {
+        const own = fake.messages().findLast((message) => JSON.stringify(message.components).includes('fn:publish:'));
+        const customId = /"(fn:publish:[^"]+)"/.exec(JSON.stringify(own?.components))?.[1];
+        // The twin knows no buttons in direct messages.
+        return fake.dispatch('INTERACTION_CREATE', {
+          id: newId(),
+          application_id: fake.bot,
+          type: 3,
+          token: 'from-the-direct-message',
+          channel_id: own?.channel,
+          user: { id: people.asker, username: 'asker' },
+          message: { id: own?.id },
+          data: { custom_id: customId, component_type: 2 },
+        });
+      }
       const messageId = fake.messages().findLast((message) => message.channel === question)?.id ?? '';
       const customId = `fn:${button}:${world.answering.asked.at(-1)?.answerId}`;
       await fake.twin.thread(question).user(people.asker).clickButton({ messageId, customId });

@@ -90,6 +90,8 @@ export type FakeOptions = {
   readonly guilds?: number;
   readonly botToken?: string;
   readonly gatewayUrl?: string;
+  /** How many connections Discord advises; the twin's own advice is one. */
+  readonly shards?: number;
   readonly onCall?: (call: Call) => void;
 };
 
@@ -240,6 +242,8 @@ export const startFakeDiscord = async (options: FakeOptions = {}): Promise<FakeD
       return result;
     }
     if (result.status >= 300) return result;
+    if (call.path === '/api/v10/gateway/bot' && options.shards !== undefined)
+      return { status: 200, text: JSON.stringify({ ...JSON.parse(result.text), shards: options.shards }) };
     if (call.name === 'history') {
       const list = JSON.parse(result.text) as { nonce?: string }[];
       // Discord tells a nonce to who sent it, and when it is sent; not afterwards.

@@ -180,3 +180,35 @@ describe('the gateway', () => {
     await until(() => expect(world.fake.messages()).toMatchObject([{ channel: world.fake.channel }]));
   });
 });
+
+it('there are as many connections as Discord advises, and what each of them hears is answered', async () => {
+  const gateway = await startFakeGateway();
+  const world = await createWorld({ gatewayUrl: gateway.url, shards: 3 });
+  gateway.bot = world.fake.bot;
+  gateway.guilds = [world.fake.guild];
+  try {
+    await world.instance();
+    expect(gateway.shards.toSorted()).toEqual([
+      [0, 3],
+      [1, 3],
+      [2, 3],
+    ]);
+    const { id } = await world.fake.twin
+      .channel(world.fake.channel)
+      .user(world.fake.user)
+      .sendMessage({ content: `<@${world.fake.bot}> leave?` });
+    // Told by all three, which Discord does not do: still one answer.
+    gateway.dispatch('MESSAGE_CREATE', {
+      id,
+      channel_id: world.fake.channel,
+      guild_id: world.fake.guild,
+      author: { id: world.fake.user, username: 'asker' },
+      content: `<@${world.fake.bot}> leave?`,
+    });
+    await until(async () => expect(await reasonsOf(world, id)).toEqual(['answered']));
+    expect(world.fake.messages()).toHaveLength(1);
+  } finally {
+    await world.close();
+    await gateway.close();
+  }
+}, 60_000);

@@ -25,6 +25,8 @@ export type FakeGateway = {
   refuse: (intents: number) => number | null;
   /** Intents of each identify. */
   readonly identified: readonly number[];
+  /** Which connection of how many each identify was. */
+  readonly shards: readonly (readonly [number, number])[];
   readonly resumed: readonly { readonly session: string; readonly sequence: number }[];
   connected(): number;
   /** Kept for sessions that are away. */
@@ -39,6 +41,7 @@ export const startFakeGateway = async (): Promise<FakeGateway> => {
   const server = createServer();
   const sessions = new Map<string, Session>();
   const identified: number[] = [];
+  const shards: [number, number][] = [];
   const resumed: { session: string; sequence: number }[] = [];
   const send = (session: Session, type: string, data: unknown): void => {
     session.sequence += 1;
@@ -54,6 +57,7 @@ export const startFakeGateway = async (): Promise<FakeGateway> => {
       if (op === identify) {
         const intents = Number(d.intents);
         identified.push(intents);
+        if (Array.isArray(d.shard)) shards.push(d.shard as [number, number]);
         const code = fake.refuse(intents);
         if (code !== null) return peer.close(code);
         const id = `session-${sessions.size + 1}`;
@@ -86,6 +90,7 @@ export const startFakeGateway = async (): Promise<FakeGateway> => {
     guilds: [],
     refuse: () => null,
     identified,
+    shards,
     resumed,
     connected: () => [...sessions.values()].filter((session) => session.peer !== null).length,
     dispatch: (type, data) => {

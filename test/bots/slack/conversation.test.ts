@@ -63,10 +63,18 @@ const startRig = async (): Promise<ConversationRig> => {
     remove: (id) => post(payloads.remove({ ts: id }, fake.nextTs())),
     press: async (button, question) => {
       const answerId = world.answering.asked.at(-1)?.answerId ?? '';
-      const on = { ts: fake.answers(question).at(-1)?.ts ?? '', thread: question };
+      const shown = { ts: fake.answers(question).at(-1)?.ts ?? '', thread: question };
+      const on =
+        button === 'publish'
+          ? {
+              ts: fake.nextTs(),
+              ephemeral: true,
+              responseUrl: fake.responseUrl({ channel: 'C0GENERAL', user: people.asker }),
+            }
+          : shown;
       await click(
         button === 'down'
-          ? payloads.click(answerId, 'down', on)
+          ? payloads.click(answerId, 'down', shown)
           : payloads.press(`footnote_${button}`, `${answerId} ${question}`, on),
       );
     },

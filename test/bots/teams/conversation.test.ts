@@ -52,6 +52,12 @@ const startRig = async (): Promise<ConversationRig> => {
     const answer = fake.messages(`${teamsIds.channel};messageid=${question}`).at(-1);
     return { ...activities.base('invoke', fake.nextId(), 'channel', question), replyToId: answer?.id };
   };
+  /** In the personal chat, where answers for one person stand. */
+  const underPrivate = () => {
+    const answer = fake.messages().findLast((message) => JSON.stringify(message.activity).includes('footnote.publish'));
+    const pressed = activities.base('invoke', fake.nextId(), 'personal');
+    return { ...pressed, conversation: { ...pressed.conversation, id: answer?.conversation }, replyToId: answer?.id };
+  };
 
   return {
     tenantId: demoTenant.id,
@@ -84,7 +90,7 @@ const startRig = async (): Promise<ConversationRig> => {
               value: { actionName: 'feedback', actionValue: { reaction: 'dislike' } },
             }
           : {
-              ...underAnswer(question),
+              ...(button === 'publish' ? underPrivate() : underAnswer(question)),
               name: 'adaptiveCard/action',
               value: { action: { verb: `footnote.${button}`, data: { footnote: button, answerId } } },
             },
