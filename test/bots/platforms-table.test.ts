@@ -20,7 +20,9 @@ const plain = (text: string): string => text.replaceAll("\\'", "'").replaceAll('
 /** Where titles are looked for beside a platform's own folder. */
 const shared = plain(
   ['test/cli', 'test/core/conversation', 'test/contracts'].map(sourceIn).join('\n') +
-    readFileSync(join(root, 'test/e2e/slack-install.test.ts'), 'utf8'),
+    ['test/e2e/slack-install.test.ts', 'test/core/tenancy.test.ts']
+      .map((file) => readFileSync(join(root, file), 'utf8'))
+      .join('\n'),
 );
 
 /** In a title of the table “…” stands for anything, as it does for what a test varies. */

@@ -72,7 +72,7 @@ export const conversationContract = (descriptor: ConversationDescriptor): void =
     });
     afterEach(() => rig.close());
 
-    const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 15 });
+    const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 45_000, interval: 15 });
     const settled = (id: string, ...reasons: readonly string[]) =>
       until(async () => expect(await rig.reasonsOf(id)).toEqual(reasons));
     const ask = async (said: Said, reason = 'answered'): Promise<string> => {
@@ -104,7 +104,7 @@ export const conversationContract = (descriptor: ConversationDescriptor): void =
         for (const id of ids) expect(rig.answersTo(id)).toHaveLength(1);
         expect(rig.answering.charged.size).toBe(ids.length);
         expect(new Set(rig.answering.asked.map(({ answerId }) => answerId)).size).toBe(ids.length);
-      }, 60_000);
+      }, 120_000);
 
       it('a long outage ends in one apology, and the next question is answered', async () => {
         await rig.instance();
@@ -120,7 +120,7 @@ export const conversationContract = (descriptor: ConversationDescriptor): void =
         const next = await ask({ text: 'and now?' });
         expect(rig.answersTo(next)).toEqual([expect.stringContaining('Leave is 30 days.')]);
         expect(rig.answering.charged.size).toBe(2);
-      }, 60_000);
+      }, 120_000);
 
       it('an outage of minutes loses nothing, and the answer says that it is late', async () => {
         await rig.instance();
@@ -132,7 +132,7 @@ export const conversationContract = (descriptor: ConversationDescriptor): void =
         await settled(id, 'answered');
         expect(rig.answersTo(id)).toEqual([expect.stringContaining('Leave is 30 days.')]);
         expect(rig.answering.charged.size).toBe(1);
-      }, 60_000);
+      }, 120_000);
 
       it.each(['thread', 'channel'] as const)(
         'a %s that is gone: a kept reason, and the next question is worked on',

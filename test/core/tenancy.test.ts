@@ -204,4 +204,18 @@ describe('connections', () => {
     expect(await connections.credentials(await stored())).toBeNull();
     expect(await stored()).toMatchObject({ lastError: expect.stringContaining('removed') });
   });
+
+  it('who installed the app is in the audit log; a renewal of credentials is nobody’s deed', async () => {
+    const connections = createConnections({ state, sealer, runtime });
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
+    const [waiting, connected] = [`T-waits-${count}`, `T-mine-${count}`];
+    await connections.create(tenant.id, { platform: 'slack', workspaceId: connected });
+    for (const workspaceId of [waiting, connected])
+      await connections.install({ platform: 'slack', workspaceId, credentials: { botToken: 'x' }, by: 'slack:U1' });
+    await connections.install({ platform: 'slack', workspaceId: connected, credentials: { botToken: 'y' } });
+    const trail = async (tenantId: string | null, q: string) =>
+      (await state.audit.list(tenantId, { q }, { limit: 5 })).items.map(({ actor, action }) => `${actor} ${action}`);
+    expect(await trail(null, waiting)).toEqual(['slack:U1 workspace.install']);
+    expect(await trail(tenant.id, connected)).toEqual(['slack:U1 workspace.install']);
+  });
 });

@@ -59,7 +59,7 @@ describe.each([
         .sendMessage({ content: `<@${world.fake.bot}> leave?` });
       await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 15_000, interval: 5 });
       if (!nonces) world.fake.forgetNonces();
-      const second = await world.instance({ settings });
+      const second = await world.instance({ settings: { pollMs: 20 } });
       running.push(second);
       await vi.waitFor(async () => expect(await reasonsOf(world, id)).toEqual(['answered']), {
         timeout: 20_000,

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { defaultPatience } from '../../../core/conversation/assignment.ts';
 import { newId } from './driving.ts';
 import { type BotMessage, forum, publicThread, voice } from './fake.ts';
 import { createWorld, deafWhile, demoTenant, reasonsOf, type World } from './world.ts';
@@ -397,22 +396,6 @@ describe('a question on Discord, over real sockets', () => {
     world.fake.heal();
     const next = await mention('next?');
     await settled(next, ['answered']);
-  });
-
-  it('a long outage of Discord loses no question', async () => {
-    await world.instance({
-      settings: {
-        patience: { ...defaultPatience, deliverForMs: 60_000 },
-      },
-    });
-    world.fake.fault('post', { kind: 'status', status: 500 }, 5);
-    const id = await mention('leave?');
-    await vi.waitFor(async () => expect(await reasonsOf(world, id)).toEqual(['answered']), {
-      timeout: 20_000,
-      interval: 50,
-    });
-    expect(answers(id)).toHaveLength(1);
-    expect(world.answering.asked).toHaveLength(1);
   });
 
   it('a store that is down for a while loses no message', async () => {

@@ -113,7 +113,8 @@ export const createWorld = async (options: FakeOptions = {}): Promise<World> => 
       ...doors,
       runtime: own,
       owner,
-      settings: { pollMs: 25, leaseForMs: 600, ...how.settings },
+      // Long enough that a busy machine loses none; where somebody dies, a test says how soon that is noticed.
+      settings: { pollMs: 25, leaseForMs: 15_000, ...how.settings },
     });
     conversations.start([discord]);
     await discord.start(conversations.receive);

@@ -70,7 +70,7 @@ describe.each([
     const ts = world.fake.nextTs();
     await first.sender.send(world.payloads.appMention({ text: `<@${world.fake.botUserId}> leave?`, ts }));
     await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 15_000, interval: 5 });
-    const second = await world.instance({ settings });
+    const second = await world.instance({ settings: { pollMs: 20 } });
     running.push(second);
     await vi.waitFor(async () => expect(await reasonsOf(world, ts)).toEqual(['answered']), {
       timeout: 20_000,

@@ -149,7 +149,10 @@ describe("Slack's doors", () => {
 
   it('goes on by itself when the store is back', async () => {
     let down = false;
-    const bot = await world.instance({ state: (state) => brokenWhile(state, () => down) });
+    const bot = await world.instance({
+      settings: { leaseForMs: 600 },
+      state: (state) => brokenWhile(state, () => down),
+    });
     const [before, after] = [world.fake.nextTs(), world.fake.nextTs()];
     world.answering.next(async () => {
       down = true;

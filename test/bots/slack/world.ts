@@ -139,7 +139,8 @@ export const createWorld = async (): Promise<World> => {
       ...doorsOf(state, own),
       runtime: own,
       owner: `instance-${started}`,
-      settings: { pollMs: 25, leaseForMs: 600, ...options.settings },
+      // Long enough that a busy machine loses none; where somebody dies, a test says how soon that is noticed.
+      settings: { pollMs: 25, leaseForMs: 15_000, ...options.settings },
     });
     conversations.start([slack]);
     await slack.start(conversations.receive);

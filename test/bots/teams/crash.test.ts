@@ -43,7 +43,7 @@ describe.each(['channel', 'personal'] as const)('killed while answering in a %s'
       const before = world.fake.messages().length;
       await first.send(world.activities.message({ id, text: 'leave?', scope }));
       await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 20_000, interval: 5 });
-      running.push(await world.instance({ settings }));
+      running.push(await world.instance({ settings: { pollMs: 20 } }));
       const channel = scope === 'channel' ? teamsIds.channel : teamsIds.personal;
       await vi.waitFor(async () => expect(await world.reasonsOf(id, channel)).toEqual(['answered']), {
         timeout: 20_000,

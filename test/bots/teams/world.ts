@@ -96,7 +96,8 @@ export const createWorld = async (service: Parameters<typeof startFakeTeams>[0] 
       ...doorsOf(state, runtime),
       runtime,
       owner: `instance-${instances.length + 1}`,
-      settings: { pollMs: 25, leaseForMs: 600, ...options.settings },
+      // Long enough that a busy machine loses none; where somebody dies, a test says how soon that is noticed.
+      settings: { pollMs: 25, leaseForMs: 15_000, ...options.settings },
     });
     conversations.start([platform]);
     await platform.start(conversations.receive);
