@@ -13,7 +13,8 @@ export const slackScopes: Readonly<Record<string, string>> = {
   'mpim:history': 'the bot does not hear group messages',
   'channels:read': 'the bot does not greet a public channel, and does not know who made it and so may change its rules',
   'groups:read': 'the bot does not greet a private channel, and does not know who made it and so may change its rules',
-  'users:read': 'the bot cannot tell guests from members, nor who is an administrator',
+  'users:read':
+    'the bot cannot tell members from guests and treats everybody as one, nor does it know who is an administrator',
   'users:read.email': 'people link their accounts on other platforms by a code only, not by their e-mail address',
   'files:read': 'the bot cannot read files that come with a question',
   'assistant:write': 'the bot suggests no questions where a conversation with it begins',

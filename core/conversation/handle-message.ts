@@ -143,7 +143,7 @@ const standingWithinMs = 10 * 60_000;
 
 /**
  * The event with its author's standing, where the platform tells it only when asked. A member's sources are for members:
- * whoever cannot be told from a guest in time is treated as one.
+ * whoever cannot be told from a guest, or not in time, is treated as one.
  */
 const withStanding = async (
   { runtime }: Handling,
@@ -154,7 +154,7 @@ const withStanding = async (
   if (platform.standing === undefined || event.author.standing !== undefined || event.author.isBot) return { event };
   try {
     const standing = await platform.standing(event, bounded(signal));
-    return standing === null ? { event } : { event: { ...event, author: { ...event.author, standing } } };
+    return { event: { ...event, author: { ...event.author, standing: standing ?? 'guest' } } };
   } catch (thrown) {
     signal.throwIfAborted();
     const error = toAppError(thrown);

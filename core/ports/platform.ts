@@ -160,7 +160,7 @@ export type Platform = {
   download?(event: InboundEvent, attachment: Attachment, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
   /**
    * How the event's author belongs to the organisation, where the event itself does not say. Null: the platform does not
-   * tell. Throws `platform-failed` when it cannot be asked now.
+   * tell, and the author is treated as a guest. Throws `platform-failed` when it cannot be asked now.
    */
   standing?(event: InboundEvent, signal: AbortSignal): Promise<Standing | null>;
   /**

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Standing } from '../../../core/domain.ts';
 import { AppError } from '../../../core/errors.ts';
 import { createWorld, type World } from './world.ts';
 
@@ -74,6 +75,18 @@ describe('whom an answer may tell what', () => {
     expect((await world.hear({ author, addressed: 'none' })).reason).toBe('no-sources');
     expect(world.platform.shown).toHaveLength(1);
     expect(world.answering.asked).toEqual([]);
+  });
+
+  it('whoever cannot be told from a guest is treated as one', async () => {
+    const standings: (Standing | null)[] = ['member', null];
+    const told = await createWorld({ platform: { standing: async () => standings.shift() ?? null } });
+    try {
+      await told.source({ audience: 'members' });
+      expect((await told.hear()).reason).toBe('answered');
+      expect((await told.hear()).reason).toBe('no-sources');
+    } finally {
+      await told.close();
+    }
   });
 
   it('a tenant without any source asks on: the answer says that nothing was found', async () => {
