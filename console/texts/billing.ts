@@ -2,8 +2,6 @@
 export const billing = {
   usageTitle: 'Usage',
   usageLead: 'What was asked and what it cost, from the ledger.',
-  period: 'Period',
-  periods: { month: 'This month', last: 'Last month', days: 'Last 30 days', own: 'From … to …' },
   from: 'From',
   to: 'Up to and including',
   group: 'By',

@@ -2,7 +2,6 @@
 export const overview = {
   title: 'Overview',
   lead: (tenant: string) => `How ${tenant} is doing today. Days begin at midnight UTC.`,
-  today: 'Today',
   nothingToday: 'Nobody has asked anything today.',
   ask: 'Ask something',
   answered: 'Answered',
@@ -18,7 +17,6 @@ export const overview = {
   tokensToday: 'Tokens today',
   costToday: 'Cost today',
   sources: 'Sources',
-  allSources: 'All sources',
   noSources: 'There is nothing to answer from yet.',
   addSource: 'Add a source',
   connections: 'Connections',

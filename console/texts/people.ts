@@ -41,7 +41,6 @@ export const people = {
     submit: 'Go on',
     wrong: 'This code is not right, or its time is over. Enter the one that is shown now.',
     over: 'This sign-in took too long, or too many codes were wrong. Please start again.',
-    again: 'Start again',
   },
   forgot: {
     title: 'Set a new password',
@@ -125,7 +124,6 @@ export const people = {
     enrolQr: 'QR code with the key for your authenticator app',
     enrolCode: 'The code that the app shows now',
     enrolConfirm: 'Turn it on',
-    enrolCancel: 'Not now',
     enrolHint: 'It counts only once a code was right. Your other sessions end then.',
     codesTitle: 'Your backup codes',
     codesText:
@@ -207,7 +205,6 @@ export const people = {
     otherDo: 'Sign out, then open the link again.',
     goneTitle: 'This invitation no longer works',
     goneText: 'It was used, taken back, or is older than seven days. Ask for a new one.',
-    tooLate: 'This address has an account by now.',
   },
 
   resend: {

@@ -61,7 +61,6 @@ export const sources = {
   noDocuments: 'No documents yet.',
   noDocumentsSync: 'No documents yet. Sync the source to fetch them.',
   document: 'Document',
-  size: 'Size',
   passages: 'Passages',
   updated: 'Updated',
   problem: 'Could not be read',
@@ -87,7 +86,6 @@ export const sources = {
   },
   lastSynced: 'Last sync',
   nextRun: 'Next sync',
-  never: 'never',
   started: 'Started',
   outcome: 'Outcome',
   counts: (counts: { seen: number; upserted: number; unchanged: number; removed: number; failed: number }) =>
