@@ -1,4 +1,12 @@
-import { DefaultRestOptions, DiscordAPIError, HTTPError, RateLimitError, REST, RESTEvents } from 'discord.js';
+import {
+  DefaultRestOptions,
+  DiscordAPIError,
+  HTTPError,
+  type RateLimitData,
+  RateLimitError,
+  REST,
+  RESTEvents,
+} from 'discord.js';
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 
@@ -62,7 +70,7 @@ export const createDiscordApi = (options: {
   readonly settings?: Partial<DiscordApiSettings>;
 }): DiscordApi => {
   const settings = { ...defaults, ...options.settings };
-  const { clock, random, log } = options.runtime;
+  const { clock, random, log, metrics } = options.runtime;
   /** Paths of hurried calls under way. Only one call at a time goes to a message, so the path tells them apart. */
   const hurried = new Set<string>();
   let silentUntil = 0;
@@ -88,14 +96,23 @@ export const createDiscordApi = (options: {
     makeRequest: async (url, init) => {
       const response = await DefaultRestOptions.makeRequest(url, init);
       countInvalid(response.status);
+      if (response.status === 429) metrics.count('platform_limits_total', { platform: 'discord' });
       return response;
     },
-    rejectOnRateLimit: ({ url, timeToReset, retryAfter }) =>
-      Math.max(timeToReset, retryAfter) > settings.maxWaitMs || [...hurried].some((path) => url.endsWith(path)),
+    rejectOnRateLimit: (limit) => {
+      // The one wait that discord.js does not tell of.
+      if (!isTooLong(limit) && limit.sublimitTimeout > 0) waits(limit.sublimitTimeout);
+      return isTooLong(limit);
+    },
   }).setToken(options.token);
-  rest.on(RESTEvents.RateLimited, ({ route, method, timeToReset, global }) =>
-    log.debug('discord-rate-limited', { route, method, waitMs: Math.round(timeToReset), global }),
-  );
+  const isTooLong = ({ url, timeToReset, retryAfter }: RateLimitData): boolean =>
+    Math.max(timeToReset, retryAfter) > settings.maxWaitMs || [...hurried].some((path) => url.endsWith(path));
+  const waits = (ms: number): void => metrics.observe('platform_wait_seconds', ms / 1000, { platform: 'discord' });
+  rest.on(RESTEvents.RateLimited, (limit) => {
+    const { route, method, timeToReset, global } = limit;
+    log.debug('discord-rate-limited', { route, method, waitMs: Math.round(timeToReset), global });
+    if (!isTooLong(limit)) waits(timeToReset);
+  });
 
   const once = async (method: DiscordMethod, path: `/${string}`, how: DiscordCall): Promise<DiscordResult> => {
     const wait = silentUntil - clock.now();

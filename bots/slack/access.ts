@@ -63,7 +63,7 @@ export const createAccess = (options: AccessOptions): Access => {
       runtime,
       settings,
     });
-    const api = paced(plain, runtime.clock, settings);
+    const api = paced(plain, runtime, settings);
     apis.set(token, api);
     return api;
   };

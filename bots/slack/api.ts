@@ -1,6 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
-import { type FormReply, postForm } from './post-form.ts';
+import type { Reply } from '../exchange.ts';
+import { postForm } from './post-form.ts';
 
 /** What Slack said. `certain: false` means that it may have done it nevertheless: time-out, cut connection, 5xx. */
 export type SlackResult =
@@ -38,7 +39,7 @@ export const createSlackApi = (options: {
   readonly settings?: Partial<SlackApiSettings>;
 }): SlackApi => {
   const settings = { ...defaults, ...options.settings };
-  const { clock, random, log } = options.runtime;
+  const { clock, random, log, metrics } = options.runtime;
   const base = new URL((options.apiUrl ?? 'https://slack.com/api').replace(/\/?$/, '/'));
   /** Channel → time before which it must be left alone. */
   const resting = new Map<string, number>();
@@ -51,6 +52,7 @@ export const createSlackApi = (options: {
       return;
     }
     if (wait > settings.maxWaitMs) throw tooBusy(wait);
+    metrics.observe('platform_wait_seconds', wait / 1000, { platform: 'slack' });
     await clock.sleep(wait, signal);
   };
 
@@ -83,6 +85,7 @@ export const createSlackApi = (options: {
         if (result.ok) return result;
         if (result.retryAfterMs !== undefined) {
           resting.set(channel, clock.now() + result.retryAfterMs);
+          metrics.count('platform_limits_total', { platform: 'slack' });
           if (how.hurried || attempt >= 8) return result;
           log.debug('slack-rate-limited', { method, waitMs: result.retryAfterMs });
           continue;
@@ -103,7 +106,7 @@ const tooBusy = (retryAfterMs: number): AppError =>
     at: 'ratelimited',
   });
 
-const resultOf = (reply: FormReply): SlackResult => {
+const resultOf = (reply: Reply): SlackResult => {
   if (reply.status === 429)
     return { ok: false, error: 'ratelimited', certain: true, retryAfterMs: retryAfterOf(reply) };
   if (reply.status !== 200) return { ok: false, error: `http_${reply.status}`, certain: reply.status < 500 };
@@ -125,16 +128,13 @@ const readObject = (text: string): Readonly<Record<string, unknown>> | null => {
 };
 
 /** At least a second; five when Slack does not say. */
-const retryAfterOf = ({ headers }: FormReply): number => {
+const retryAfterOf = ({ headers }: Reply): number => {
   const seconds = Number(headers['retry-after']);
   return Number.isFinite(seconds) ? Math.max(1, seconds) * 1000 : 5000;
 };
 
 /** Which permissions the token has stands in a header; they are handed on where Slack's own client puts them. */
-const withScopes = (
-  data: Readonly<Record<string, unknown>>,
-  { headers }: FormReply,
-): Readonly<Record<string, unknown>> => {
+const withScopes = (data: Readonly<Record<string, unknown>>, { headers }: Reply): Readonly<Record<string, unknown>> => {
   const scopes = headers['x-oauth-scopes'];
   if (typeof scopes !== 'string') return data;
   const metadata = typeof data.response_metadata === 'object' ? data.response_metadata : {};

@@ -1,4 +1,4 @@
-import type { Clock } from '../../core/ports/runtime.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
 import type { SlackApi } from './api.ts';
 
 /** Slack takes about one message a second in a channel and lets short bursts pass. */
@@ -10,7 +10,11 @@ const posting = new Set(['chat.postMessage', 'chat.postEphemeral']);
  * The same API, with posts to one channel spread out before Slack has to say 429. What has waited keeps its turn; a
  * channel that was silent may be written to several times at once.
  */
-export const paced = (api: SlackApi, clock: Clock, { postMs, burst }: PostingPace): SlackApi => {
+export const paced = (
+  api: SlackApi,
+  { clock, metrics }: Pick<Runtime, 'clock' | 'metrics'>,
+  { postMs, burst }: PostingPace,
+): SlackApi => {
   /** Channel → when its last taken turn would be due if there were no bursts. */
   const due = new Map<string, number>();
   return {
@@ -23,7 +27,10 @@ export const paced = (api: SlackApi, clock: Clock, { postMs, burst }: PostingPac
       due.set(channel, turn);
       forget(due, now);
       const wait = turn - postMs - now;
-      if (wait > 0) await clock.sleep(wait, how.signal);
+      if (wait > 0) {
+        metrics.observe('platform_wait_seconds', wait / 1000, { platform: 'slack' });
+        await clock.sleep(wait, how.signal);
+      }
       return api.call(method, args, how);
     },
   };

@@ -52,7 +52,7 @@ export const createTeamsApi = (
   settings: TeamsApiSettings,
   dropToken: () => void,
 ): TeamsApi => {
-  const { clock, random, log } = runtime;
+  const { clock, random, log, metrics } = runtime;
   /** Conversation → when its next message may leave. */
   const turns = new Map<string, number>();
   /** Conversation → time before which it must be left alone. */
@@ -66,7 +66,9 @@ export const createTeamsApi = (
     turns.set(conversation, at + settings.paceMs);
     forgetPast(turns, now);
     forgetPast(resting, now);
-    if (at > now) await clock.sleep(at - now, signal);
+    if (at <= now) return;
+    metrics.observe('platform_wait_seconds', (at - now) / 1000, { platform: 'teams' });
+    await clock.sleep(at - now, signal);
   };
 
   const attempt = async <T>(
@@ -96,6 +98,7 @@ export const createTeamsApi = (
       if (refusal.status === 429) {
         const wait = Math.max(refusal.retryAfterMs ?? 1000 * 2 ** tries, 100);
         resting.set(conversation, clock.now() + wait);
+        metrics.count('platform_limits_total', { platform: 'teams' });
         if (how.hurried || tries >= 8 || wait > settings.maxWaitMs) return { ...refusal, retryAfterMs: wait };
         log.debug('teams-rate-limited', { waitMs: wait });
         continue;

@@ -14,6 +14,7 @@ const counters: Readonly<Record<CounterName, Declared>> = {
   quota_refusals_total: { help: 'Questions refused by an allowance', labels: ['scope', 'unit'] },
   http_requests_total: { help: 'HTTP requests', labels: ['route', 'status'] },
   cache_total: { help: 'Answer cache', labels: ['outcome'] },
+  platform_limits_total: { help: 'Calls that a platform answered with "too many" (429)', labels: ['platform'] },
   feedback_total: { help: 'Verdicts of people', labels: ['rating'] },
 };
 
@@ -28,6 +29,11 @@ const histograms: Readonly<Record<HistogramName, Declared & { readonly buckets: 
   },
   first_token_seconds: { help: 'From the model call to its first token', labels: [], buckets: slow },
   acknowledge_seconds: { help: 'From a webhook to its acknowledgement', labels: ['platform'], buckets: quick },
+  platform_wait_seconds: {
+    help: "Waits for a platform's limits, before a 429 and after it",
+    labels: ['platform'],
+    buckets: slow,
+  },
   http_seconds: { help: 'HTTP requests', labels: ['route'], buckets: quick },
   ingest_seconds: { help: 'Time of each step of a document', labels: ['step'], buckets: slow },
   state_seconds: { help: 'Verbs of the state store', labels: ['verb'], buckets: quick },

@@ -43,12 +43,14 @@ export type CounterName =
   | 'quota_refusals_total' // scope, unit
   | 'http_requests_total' // route, status
   | 'cache_total' // outcome: hit | miss
+  | 'platform_limits_total' // platform
   | 'feedback_total'; // rating
 export type HistogramName =
   | 'step_seconds' // step: condense | search_text | embed_query | search_vector | compose | check | reserve | deliver
   | 'answer_seconds' // platform, outcome
   | 'first_token_seconds'
   | 'acknowledge_seconds' // platform
+  | 'platform_wait_seconds' // platform
   | 'http_seconds' // route
   | 'ingest_seconds' // step
   | 'state_seconds'; // verb

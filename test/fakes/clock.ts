@@ -23,6 +23,8 @@ export type TestRuntime = Runtime & {
   readonly logged: readonly LogLine[];
   /** Sum of a counter over all labels, or of those lines whose labels contain the given ones. */
   counted(name: string, labels?: Readonly<Record<string, string>>): number;
+  /** What a histogram was told, in seconds, of those lines whose labels contain the given ones. */
+  measured(name: string, labels?: Readonly<Record<string, string>>): readonly number[];
 };
 
 /** 2026-11-22 09:00:00 UTC: not a midnight, not a month's end. */
@@ -31,10 +33,16 @@ export const testStart = Date.UTC(2026, 10, 22, 9, 0, 0);
 /** Clock, chance, log and metrics under the test's control; the same seed gives the same run. */
 export const createTestRuntime = (options: { readonly now?: number; readonly seed?: number } = {}): TestRuntime => {
   const logged: LogLine[] = [];
-  const counts: { name: string; labels: Readonly<Record<string, string>>; by: number }[] = [];
+  type Labels = Readonly<Record<string, string>>;
+  const counts: { readonly name: string; readonly labels: Labels; readonly by: number }[] = [];
+  const measures: { readonly name: string; readonly labels: Labels; readonly seconds: number }[] = [];
+  const among =
+    (name: string, labels: Labels) =>
+    (line: { readonly name: string; readonly labels: Labels }): boolean =>
+      line.name === name && Object.entries(labels).every(([key, value]) => line.labels[key] === value);
   const metrics: Metrics = {
     count: (name, labels = {}, by = 1) => void counts.push({ name, labels, by }),
-    observe: () => undefined,
+    observe: (name, seconds, labels = {}) => void measures.push({ name, labels, seconds }),
     set: () => undefined,
   };
   return {
@@ -43,12 +51,8 @@ export const createTestRuntime = (options: { readonly now?: number; readonly see
     log: createTestLog(logged, {}),
     metrics,
     logged,
-    counted: (name, labels = {}) =>
-      counts
-        .filter(
-          (line) => line.name === name && Object.entries(labels).every(([key, value]) => line.labels[key] === value),
-        )
-        .reduce((sum, line) => sum + line.by, 0),
+    counted: (name, labels = {}) => counts.filter(among(name, labels)).reduce((sum, line) => sum + line.by, 0),
+    measured: (name, labels = {}) => measures.filter(among(name, labels)).map(({ seconds }) => seconds),
   };
 };
 

@@ -354,13 +354,16 @@ describe('a question on Discord, over real sockets', () => {
     ['a dropped request', { kind: 'dropped' }, 1],
     ['two errors of the server', { kind: 'status', status: 503 }, 2],
   ] as const)('%s while posting still ends in one answer', async (_, fault, times) => {
-    await world.instance();
+    const bot = await world.instance();
     world.fake.fault('post', fault, times);
     const id = await mention('leave?');
     await settled(id, ['answered']);
     expect(answers(id)).toHaveLength(1);
     expect(answers(id)[0]?.content).toContain('Leave is 30 days.');
     expect(world.answering.asked).toHaveLength(1);
+    const limited = fault.kind === 'rate-limit' ? times : 0;
+    expect(bot.runtime.counted('platform_limits_total', { platform: 'discord' })).toBe(limited);
+    expect(bot.runtime.measured('platform_wait_seconds', { platform: 'discord' })).toHaveLength(limited);
   });
 
   it('edits that meet a rate limit are skipped while writing, and the last one is made', async () => {

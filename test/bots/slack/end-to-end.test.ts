@@ -295,6 +295,9 @@ describe('a question in Slack, over real sockets', () => {
     expect(world.fake.answers(ts)).toHaveLength(1);
     expect(shown()[0]).toContain('Leave is 30 days.');
     expect(world.answering.asked).toHaveLength(1);
+    const limited = fault.kind === 'rate-limit' ? times : 0;
+    expect(bot.runtime.counted('platform_limits_total', { platform: 'slack' })).toBe(limited);
+    expect(bot.runtime.measured('platform_wait_seconds', { platform: 'slack' })).toHaveLength(limited);
   });
 
   it.each(['chat.startStream', 'chat.appendStream', 'chat.stopStream'])(

@@ -399,7 +399,8 @@ describe('Slack, beside hearing and answering', () => {
 
 describe('pace', () => {
   it('a silent channel takes a burst, then one message a second; another channel does not wait', async () => {
-    const { clock } = createTestRuntime();
+    const runtime = createTestRuntime();
+    const { clock } = runtime;
     const sent: string[] = [];
     const start = clock.now();
     const api = paced(
@@ -409,7 +410,7 @@ describe('pace', () => {
           return { ok: true, data: {} };
         },
       },
-      clock,
+      runtime,
       { postMs: 1000, burst: 2 },
     );
     const posts = ['A', 'A', 'A', 'A', 'B'].map((channel) => api.call('chat.postMessage', { channel }));
@@ -425,5 +426,6 @@ describe('pace', () => {
       'A+1000:chat.postMessage',
       'A+2000:chat.postMessage',
     ]);
+    expect(runtime.measured('platform_wait_seconds', { platform: 'slack' })).toEqual([1, 2]);
   });
 });
