@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { readBody } from '../read-body.ts';
 import type { Heard } from './interaction.ts';
 import { verifyDiscordSignature } from './verify.ts';
 
@@ -29,7 +30,7 @@ export const discordRoutes = (ingress: Ingress): Hono => {
 };
 
 const receive = async (ingress: Ingress, c: Context, publicKey: KeyObject): Promise<Response> => {
-  const rawBody = await readBounded(c.req.raw, bodyLimit);
+  const rawBody = await readBody(c, bodyLimit);
   if (rawBody === null) return c.text('', 413);
   const verdict = verifyDiscordSignature({
     publicKey,
@@ -57,18 +58,4 @@ const parseJson = (text: string): unknown => {
   } catch {
     return null;
   }
-};
-
-/** The raw bytes, or null past the limit; a length that is announced too big is not read at all. */
-const readBounded = async (request: Request, limit: number): Promise<Buffer | null> => {
-  if (Number(request.headers.get('content-length') ?? 0) > limit) return null;
-  if (request.body === null) return Buffer.alloc(0);
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body) {
-    size += chunk.byteLength;
-    if (size > limit) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 };

@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono';
 import type { Connection, InboundEvent } from '../../core/domain.ts';
 import type { Received } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { readBody } from '../read-body.ts';
 import type { Courtesy, NormaliseContext, Normalised, Opening } from './handle.ts';
 import { normalise, workspaceOf } from './normalise.ts';
 import { verifySlackSignature } from './verify.ts';
@@ -44,7 +45,7 @@ const hear = async (
   signingSecret: string,
   connection: Connection | null,
 ): Promise<Response> => {
-  const rawBody = await readBounded(c, bodyLimit);
+  const rawBody = await readBody(c, bodyLimit);
   if (rawBody === null) return c.text('', 413);
   const type = c.req.header('content-type') ?? '';
   const form = type.startsWith('application/x-www-form-urlencoded');
@@ -94,25 +95,6 @@ const parsePayload = (body: string, form: boolean): Payload | null => {
   } catch {
     return null;
   }
-};
-
-/** The raw bytes, or null past the limit; a length that is announced too big is not read at all. */
-const readBounded = async (c: Context, limit: number): Promise<Buffer | null> => {
-  const length = c.req.header('content-length');
-  if (length !== undefined) {
-    if (!(Number(length) <= limit)) return null;
-    // The server reads just as much as was announced, straight from the socket: a web stream costs several times that.
-    return Buffer.from(await c.req.raw.arrayBuffer());
-  }
-  if (c.req.raw.body === null) return Buffer.alloc(0);
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of c.req.raw.body) {
-    size += chunk.byteLength;
-    if (size > limit) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 };
 
 export type Taking = {

@@ -1,4 +1,4 @@
-import { placeOf, type SinkParts } from './draft.ts';
+import { over, placeOf, type SinkParts } from './draft.ts';
 import { stopMessage } from './messages.ts';
 
 /** A message of its own beside the answer, because a stream takes no buttons before its end. */
@@ -22,7 +22,7 @@ export const createStopButton = ({ api, where, delivery, runtime, signal, pace }
   const standing = put().catch(() => null);
   let removed: Promise<void> | null = null;
   const takeDown = async (): Promise<void> => {
-    done.abort();
+    done.abort(over);
     const ts = await standing;
     if (ts === null) return;
     const result = await api.call('chat.delete', { channel: where.channel, ts }, { repeatable: true });

@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono';
 import type { InboundEvent } from '../../core/domain.ts';
 import type { Received } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { readBody } from '../read-body.ts';
 import type { NormaliseContext, Normalised } from './activity.ts';
 import { type Cloud, isLoopbackHost, isServiceUrl } from './clouds.ts';
 import { replyToInvoke } from './invokes.ts';
@@ -18,8 +19,6 @@ export type Ingress = {
   /** Posts from this machine without a token are heard: a deployment for trying out. */
   readonly unauthenticated: boolean;
   readonly keyOf: (keyId: string) => Promise<SigningKey | null>;
-  /** The SDK's own look at it; what runs inside the turn must be short. */
-  admit(authorization: string | undefined, body: Payload, work: () => Promise<void>): Promise<boolean>;
   readonly beganBy: NormaliseContext['beganBy'];
   /** Stores the event; a throw means that it is not stored. */
   take(normalised: Normalised): Promise<Received | null>;
@@ -43,7 +42,7 @@ export const teamsRoutes = (ingress: Ingress): Hono => {
 const hear = async (ingress: Ingress, c: Context): Promise<Response> => {
   // A form or plain text is what a web page can post without asking: never from Teams.
   if (!/^application\/json\b/i.test(c.req.header('content-type') ?? '')) return c.text('', 415);
-  const body = await readJson(c.req.raw, bodyLimit);
+  const body = await readJson(c);
   if (body === 'too-large') return c.text('', 413);
   if (body === null) return c.text('', 400);
   const authorization = c.req.header('authorization');
@@ -52,19 +51,14 @@ const hear = async (ingress: Ingress, c: Context): Promise<Response> => {
     ingress.runtime.log.warn('teams-post-refused', { verdict });
     return verdict === 'keys-unreachable' ? c.text('', 503, { 'Retry-After': '5' }) : c.text('', 401);
   }
-  // Before the SDK sees it, because it turns times into objects of its own.
   const { runtime, beganBy } = ingress;
   const normalised = normaliseActivity(body, { receivedAt: runtime.clock.now(), beganBy });
-  const store = async (): Promise<void> => void (await ingress.take(normalised));
-  let admitted = verdict === 'local';
   try {
-    if (admitted) await store();
-    else admitted = await ingress.admit(authorization, body, store);
+    await ingress.take(normalised);
   } catch {
     // Not stored, so not acknowledged.
     return c.text('', 503, { 'Retry-After': '1' });
   }
-  if (!admitted) return c.text('', 401);
   if (body.type !== 'invoke') return c.body(null, 200);
   const name = typeof body.name === 'string' ? body.name : undefined;
   const reply = replyToInvoke(name, body.value, normalised.kind === 'event');
@@ -114,18 +108,12 @@ const isFromHere = (c: Context): boolean => {
   return isLoopbackHost(URL.parse(`http://${c.req.header('host') ?? ''}`)?.hostname ?? '');
 };
 
-/** A JSON object within the limit; null for anything else. A length that is announced too big is not read at all. */
-const readJson = async (request: Request, limit: number): Promise<Payload | null | 'too-large'> => {
-  if (Number(request.headers.get('content-length') ?? 0) > limit) return 'too-large';
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of request.body ?? []) {
-    size += chunk.byteLength;
-    if (size > limit) return 'too-large';
-    chunks.push(chunk);
-  }
+/** A JSON object within the limit; null for anything else. */
+const readJson = async (c: Context): Promise<Payload | null | 'too-large'> => {
+  const bytes = await readBody(c, bodyLimit);
+  if (bytes === null) return 'too-large';
   try {
-    const parsed: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    const parsed: unknown = JSON.parse(bytes.toString('utf8'));
     return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed) ? (parsed as Payload) : null;
   } catch {
     return null;

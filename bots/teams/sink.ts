@@ -58,9 +58,9 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
   let mode: 'stream' | 'edit' =
     place.kind === 'personal' && posted.length === 0 && !parts.streaming.isOff() ? 'stream' : 'edit';
 
-  const keep = async (id: string, index: number): Promise<void> => {
+  const keep = async (id: string, index: number, last = false): Promise<void> => {
     posted[index] = id;
-    await delivery.posted(id);
+    await delivery.posted(id, last);
   };
 
   /** After each step of the stream: did the person stop it, does Teams want no more of it? */
@@ -207,7 +207,7 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
         index,
       );
       if (result.ok) {
-        if (result.id !== null && posted[index] !== result.id) await keep(result.id, index);
+        if (result.id !== null && posted[index] !== result.id) await keep(result.id, index, index === queue.length - 1);
         index += 1;
       } else if (isTooLarge(result) && part.text.length > 1000) {
         const halves = partsOf(part.text, part.citations, { native: true, limit: Math.ceil(part.text.length / 2) });

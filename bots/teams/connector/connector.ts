@@ -28,11 +28,6 @@ export type Member = {
  * Calls throw AppError `platform-failed` with a Refusal as its cause, and what the signal gives as its reason.
  */
 export type Connector = {
-  /**
-   * The SDK's own look at what was posted. `work` runs inside the turn when it agrees; false when it does not. What
-   * `work` throws is thrown.
-   */
-  admit(authorization: string | undefined, body: Record<string, unknown>, work: () => Promise<void>): Promise<boolean>;
   post(place: Place, activity: OutgoingActivity, signal: AbortSignal): Promise<string | null>;
   update(place: Place, activityId: string, activity: OutgoingActivity, signal: AbortSignal): Promise<void>;
   remove(place: Place, activityId: string, signal: AbortSignal): Promise<void>;
@@ -86,7 +81,7 @@ export const createConnector = (options: {
         CallerId: 'urn:botframework:azure',
       },
       credentialsOf(app, options.tokenless),
-      { requiredEndorsements: app === null ? [] : ['msteams'] } as never,
+      undefined,
       undefined,
       { httpClient } as unknown as ClientOptions,
     ),
@@ -117,30 +112,6 @@ export const createConnector = (options: {
     call(await clientOf(place));
 
   return {
-    admit: async (authorization, body, work) => {
-      let done = false;
-      let failure: { readonly thrown: unknown } | null = null;
-      const response = {
-        socket: {},
-        status: () => response,
-        header: () => response,
-        send: () => response,
-        end: () => response,
-      };
-      await adapter.process(
-        { method: 'POST', headers: authorization === undefined ? {} : { authorization }, body },
-        response as never,
-        async () => {
-          // Kept from the SDK, which would print it.
-          await work().catch((thrown: unknown) => {
-            failure = { thrown };
-          });
-          done = true;
-        },
-      );
-      if (failure !== null) throw (failure as { readonly thrown: unknown }).thrown;
-      return done;
-    },
     post: (place, activity, signal) =>
       within(place, async (conversations) => {
         const { id } = await conversations.sendToConversation(place.conversationId, activity, { abortSignal: signal });

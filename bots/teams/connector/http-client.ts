@@ -1,5 +1,6 @@
-import { type Dispatcher, fetch } from 'undici';
+import type { Dispatcher } from 'undici';
 import { AppError } from '../../../core/errors.ts';
+import { exchange, type Reply } from '../../exchange.ts';
 
 /** Why Teams did not take a call. `certain: false` means that it may have done it nevertheless. */
 export type Refusal = {
@@ -34,31 +35,21 @@ export const createHttpClient = (options: {
   readonly dispatcher: Dispatcher;
 }): SdkHttpClient => ({
   sendRequest: async (request) => {
-    const given = request.abortSignal instanceof AbortSignal ? [request.abortSignal] : [];
-    const signal = AbortSignal.any([...given, AbortSignal.timeout(options.timeoutMs)]);
-    try {
-      const response = await fetch(request.url, {
-        method: request.method,
-        headers: withoutLength(request.headers.toJson({ preserveCase: true })),
-        ...(typeof request.body === 'string' ? { body: request.body } : {}),
-        redirect: 'manual',
-        dispatcher: options.dispatcher,
-        signal,
-      });
-      const bodyAsText = await readBounded(response.body);
-      if (!response.ok) throw refused(refusalOf(response.status, response.headers.get('retry-after'), bodyAsText));
-      const headers = Object.fromEntries(response.headers);
-      return { status: response.status, headers: { toJson: () => headers }, bodyAsText, request };
-    } catch (thrown) {
-      if (thrown instanceof AppError) throw thrown;
-      for (const one of given) one.throwIfAborted();
-      throw refused({
-        status: 0,
-        code: 'unreachable',
-        message: thrown instanceof Error ? thrown.name : 'unknown',
-        certain: neverSent(thrown),
-      });
-    }
+    const reply = await exchange({
+      agent: options.dispatcher,
+      url: new URL(request.url),
+      method: request.method,
+      headers: withoutLength(request.headers.toJson({ preserveCase: true })),
+      ...(typeof request.body === 'string' ? { body: request.body } : {}),
+      timeoutMs: options.timeoutMs,
+      maxBytes: maxReply,
+      ...(request.abortSignal instanceof AbortSignal ? { signal: request.abortSignal } : {}),
+    });
+    if (typeof reply === 'string')
+      throw refused({ status: 0, code: 'unreachable', message: '', certain: reply === 'unsent' });
+    const { status, headers, text } = reply;
+    if (status < 200 || status > 299) throw refused(refusalOf(status, headers['retry-after'], text));
+    return { status, headers: { toJson: () => headers }, bodyAsText: text, request };
   },
 });
 
@@ -71,9 +62,9 @@ export const refusalIn = (thrown: unknown): Refusal | null =>
 const isRefusal = (value: unknown): value is Refusal =>
   typeof value === 'object' && value !== null && 'certain' in value && 'status' in value;
 
-const refusalOf = (status: number, retryAfter: string | null, body: string): Refusal => {
+const refusalOf = (status: number, retryAfter: Reply['headers'][string], body: string): Refusal => {
   const { code, message } = errorIn(body);
-  const wait = retryAfter === null ? null : retryAfterMsOf(retryAfter);
+  const wait = typeof retryAfter === 'string' ? retryAfterMsOf(retryAfter) : null;
   return {
     status,
     code: code ?? `http-${status}`,
@@ -108,29 +99,6 @@ const retryAfterMsOf = (header: string): number | null => {
   return Number.isNaN(at) ? null : Math.max(0, at - Date.now());
 };
 
-const readBounded = async (body: AsyncIterable<Uint8Array> | null): Promise<string> => {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of body ?? []) {
-    size += part.byteLength;
-    if (size > maxReply) break;
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
-};
-
 /** The length is undici's to say. */
 const withoutLength = (headers: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(Object.entries(headers).filter(([name]) => !/^(?:content-length|accept-encoding)$/i.test(name)));
-
-/** The connection was never made, so nothing was done. */
-const neverSent = (thrown: unknown): boolean => {
-  let cause: unknown = thrown;
-  for (let depth = 0; depth < 5 && cause instanceof Error; depth += 1) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'UND_ERR_CONNECT_TIMEOUT')
-      return true;
-    cause = cause.cause;
-  }
-  return false;
-};

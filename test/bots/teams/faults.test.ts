@@ -49,6 +49,8 @@ describe('faults of the connector', () => {
     expect(Math.max(...waited)).toBeGreaterThan(700);
     expect(Math.max(...waited)).toBeLessThanOrEqual(1000);
     expect(texts()).toEqual(['Thirty days.']);
+    expect(driver.runtime.counted('platform_limits_total', { platform: 'teams' })).toBe(1);
+    expect(driver.runtime.measured('platform_wait_seconds', { platform: 'teams' })).toHaveLength(1);
   });
 
   it('a 429 for longer than an answer is held goes back into the queue with its time', async () => {
