@@ -33,7 +33,7 @@ import { createHomes } from './tenancy/homes.ts';
 import { createKeys } from './tenancy/keys.ts';
 import { createMembers } from './tenancy/members.ts';
 import { createPeople } from './tenancy/people.ts';
-import { rememberChannels } from './tenancy/remember.ts';
+import { rememberChannels, rememberSources } from './tenancy/remember.ts';
 import { createOwnerOf, createResolveTenant } from './tenancy/resolve-tenant.ts';
 import { createTenants, requireSources, requireTenant } from './tenancy/tenants.ts';
 
@@ -62,6 +62,8 @@ export type CoreParts = {
 const sweepEveryMs = 30_000;
 /** How long another instance may go by a channel's rules of before. */
 const channelRulesForMs = 3_000;
+/** A list of sources goes with a revision; this only bounds what a crash between a change and its revision leaves. */
+const sourcesForMs = 3_000;
 
 export const createCore = (parts: CoreParts): Core => {
   const { state, chunks, chat, embedder, sources, sealer, runtime, owner } = parts;
@@ -98,6 +100,7 @@ export const createCore = (parts: CoreParts): Core => {
     resolveTenant: createResolveTenant({ ownerOf, homes }),
     rules: async (tenant, platform, channelId) =>
       effectiveRules(tenant, await channels.get(tenant.id, platform, channelId)),
+    sources: rememberSources(state.sources, runtime.clock, sourcesForMs),
   });
   const tenants = createTenants({
     state,

@@ -4,7 +4,7 @@ import type { InboundEvent, Passage, ReasonCode, Receipt, Tenant } from '../doma
 import type { AppError } from '../errors.ts';
 import type { Manner, Platform } from '../ports/platform.ts';
 import type { Runtime } from '../ports/runtime.ts';
-import type { OutboxRecord, StateStore } from '../ports/state.ts';
+import type { Closing, OutboxRecord, StateStore } from '../ports/state.ts';
 
 /** Bounds of trying again. A question is never dropped: when they are spent it ends in one sentence. */
 export type Patience = {
@@ -58,8 +58,8 @@ export type Assignment = {
   readonly rules: EffectiveRules;
   /** Where the turns of this question are kept. */
   readonly conversationId: string;
-  /** Present: the asker's accounts on several platforms. */
-  readonly person?: Person;
+  /** The asker's accounts on several platforms; null: one account. */
+  person(): Promise<Person | null>;
   /** Identity of the delivery: the inbox row's id. */
   readonly deliveryId: string;
   readonly answerId: string;
@@ -79,7 +79,13 @@ export type Assignment = {
 };
 
 export type Delivered =
-  | { readonly outcome: 'done'; readonly reason: ReasonCode; readonly receipt: Receipt | null }
+  | {
+      readonly outcome: 'done';
+      readonly reason: ReasonCode;
+      readonly receipt: Receipt | null;
+      /** Present: it was said, and this is still to be written. */
+      readonly closing?: Closing;
+    }
   /** Nothing is settled; the thread is free again after `afterMs`. */
   | { readonly outcome: 'later'; readonly afterMs: number; readonly error: AppError };
 

@@ -1,6 +1,6 @@
 import type { Answering } from '../answer/answering.ts';
 import type { EffectiveRules, People } from '../core.ts';
-import type { InboundEvent, PlatformName, Tenant } from '../domain.ts';
+import type { InboundEvent, PlatformName, Source, Tenant } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import { inboxIdOf } from '../ids.ts';
 import { type Tell, tellNobody } from '../ports/notices.ts';
@@ -46,6 +46,8 @@ export type ConversationParts = {
   /** Null: the workspace belongs to nobody. */
   resolveTenant(event: InboundEvent): Promise<Tenant | null>;
   rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
+  /** All of the tenant's, as they are at its content revision. */
+  sources(tenant: Tenant): Promise<readonly Source[]>;
   readonly workspaces: Workspaces;
   readonly people: People;
   readonly homes: Handling['homes'];
@@ -88,6 +90,7 @@ export const createConversations = (parts: ConversationParts): Conversations => 
     platformOf: (name) => platforms.get(name) ?? null,
     resolveTenant: parts.resolveTenant,
     rules: parts.rules,
+    sources: parts.sources,
     workspaces: parts.workspaces,
     people: parts.people,
     happened: parts.happened ?? tellNobody,

@@ -3,7 +3,7 @@ import type { InboundEvent, Receipt, Tenant, Turn } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import { conversationIdOf, hashOf } from '../ids.ts';
 import type { AnswerSink, FinishedAnswer, Offer } from '../ports/platform.ts';
-import type { Books } from '../ports/state.ts';
+import type { Books, Closing } from '../ports/state.ts';
 import type { Assignment, Delivered, Delivering, Final } from './assignment.ts';
 import { asKept, isSentence, turnsAsKept, withoutText } from './receipts.ts';
 import { backOff, causeOf, sentenceFinal, writeFinal } from './write-final.ts';
@@ -29,20 +29,23 @@ export const conversationOf = (
       );
 
 /**
- * One answer, from the open outbox record to the settled one. Each step is durable before the next begins, so that after
+ * One answer, from the open outbox record to what closes it. Each step is durable before the next begins, so that after
  * a crash the record says how far it got: `open` asks the model (again), `final` only delivers what was written,
  * `sent` only completes the books. Throws `lease-lost`, `cancelled` and what the state store throws.
  */
 export const deliverAnswer = async (parts: Delivering, work: Assignment): Promise<Delivered> => {
   const { outbox } = parts.state;
   const { clock } = parts.runtime;
-  const [record, turns] = await Promise.all([
+  const [record, turns, person] = await Promise.all([
     outbox.open(work.tenant.id, work.deliveryId, work.answerId, clock.now()),
     turnsBefore(parts, work),
+    work.person(),
   ]);
   if (record.state === 'sent') {
-    if (record.final !== undefined) await markSent(parts, work, record.final, [], []);
-    return { outcome: 'done', reason: record.final?.reason ?? 'answered', receipt: record.final?.receipt ?? null };
+    const { final } = record;
+    if (final === undefined) return { outcome: 'done', reason: 'answered', receipt: null };
+    const closing = await closingOf(parts, work, final, { stored: true, posted: [], context: [] });
+    return { outcome: 'done', reason: final.reason, receipt: final.receipt, closing };
   }
   const again = record.attempts > 1;
   /** Ids that are written with the end of the delivery. */
@@ -74,21 +77,25 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
   const age = clock.now() - work.event.receivedAt;
   let final = record.final;
   let context: readonly Turn[] = [];
+  /** The outbox holds what is delivered, word for word. */
+  let stored = true;
   if (age >= parts.patience.deliverForMs) {
     // Nobody waits for the answer any more: they are told why none came.
     final = sentenceFinal(parts, work, 'failed', tooLate, parts.runtime.random.hex(16));
-    await work.confirmLease();
+    stored = false;
   } else if (final === undefined && record.stopped === true) {
     final = sentenceFinal(parts, work, 'cancelled', 'Stopped.', parts.runtime.random.hex(16));
-    await work.confirmLease();
+    stored = false;
   } else if (final === undefined) {
-    const made = await writeFinal(parts, work, sink, record.attempts, turns);
+    const made = await writeFinal(parts, work, sink, { attempt: record.attempts, turns, person });
     if ('outcome' in made) return made;
     ({ final, context } = made);
     if (age >= parts.patience.lateAfterMs && !isSentence(final.receipt))
       final = { ...final, markdown: `_${late}_\n\n${final.markdown}` };
-    await Promise.all([outbox.finalize(work.tenant.id, work.deliveryId, final), work.confirmLease()]);
-  } else await work.confirmLease();
+    await outbox.finalize(work.tenant.id, work.deliveryId, final);
+  }
+  // After the last write, however long it took: what follows is heard by people.
+  await work.confirmLease();
   const startedAt = clock.now();
   try {
     if (isSentence(final.receipt)) await sink.fail(final.markdown);
@@ -99,8 +106,8 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
     return await undelivered(parts, work, final, thrown);
   }
   parts.runtime.metrics.observe('step_seconds', (clock.now() - startedAt) / 1000, { step: 'deliver' });
-  await markSent(parts, work, final, lastPosted, context);
-  return { outcome: 'done', reason: final.reason, receipt: final.receipt };
+  const closing = await closingOf(parts, work, final, { stored, posted: lastPosted, context });
+  return { outcome: 'done', reason: final.reason, receipt: final.receipt, closing };
 };
 
 const late = 'Sorry that this took so long: I could not get through to you earlier.';
@@ -119,23 +126,28 @@ const feedbackOf = (
   return { feedbackId: receipt.answerId, offers };
 };
 
-/** Sent, with the receipt and, for an answer, the pair of turns. Whatever a crash leaves out is done when the row is worked on again. */
-const markSent = async (
+/** Sent, with the receipt and, for an answer, the pair of turns; written when the row is settled. A crash before that makes it be done again. */
+const closingOf = async (
   parts: Delivering,
   work: Assignment,
   final: Final,
-  posted: readonly string[],
-  context: readonly Turn[],
-): Promise<void> => {
+  {
+    stored,
+    posted,
+    context,
+  }: { readonly stored: boolean } & Pick<Books, 'posted'> & { readonly context: readonly Turn[] },
+): Promise<Closing> => {
   const turns = turnsOf(work, final, context);
   // A re-answered edit replaces the pair; for a first answer there is nothing to remove.
   if (turns !== null && work.replaces.length > 0)
     await parts.state.conversations.removePair(work.tenant.id, turns.conversationId, turns.id);
-  await parts.state.outbox.sent(work.tenant.id, work.deliveryId, parts.runtime.clock.now(), {
+  const receipt = asKept(work.tenant, final.receipt);
+  const books: Books = {
     posted,
-    receipt: asKept(work.tenant, final.receipt),
+    ...(stored && receipt === final.receipt ? {} : { receipt }),
     ...(turns === null ? {} : { turns }),
-  });
+  };
+  return { tenantId: work.tenant.id, id: work.deliveryId, books };
 };
 
 const turnsOf = (

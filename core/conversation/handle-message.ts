@@ -78,13 +78,15 @@ const reply = async (
 ): Promise<Handled> => {
   const platform = parts.platformOf(row.event.platform);
   if (platform === null) return settle('unsupported', tenant);
+  const personOf = () => parts.people.personOf(tenant.id, memberIdOf(row.event));
   const [rules, sources, person] = await Promise.all([
     parts.rules(tenant, row.event.platform, row.event.channelId),
-    parts.state.sources.list(tenant.id),
-    parts.people.personOf(tenant.id, memberIdOf(row.event)),
+    parts.sources(tenant),
+    // Elsewhere it is asked for with the rest that the answer needs.
+    row.event.scope === 'dm' ? personOf() : undefined,
   ]);
   const isPrivate = isAnsweredPrivately(row.event, rules);
-  const conversationId = conversationOf(row.event, { isPrivate, person });
+  const conversationId = conversationOf(row.event, { isPrivate, person: person ?? null });
   const thread = await threadOf(parts, tenant, row.event, conversationId);
   const asIfMember = decideReply(row.event, { known: true, rules, ...thread });
   if (asIfMember.decision === 'silent') return settle(asIfMember.reason, tenant);
@@ -106,7 +108,7 @@ const reply = async (
     event,
     rules,
     conversationId,
-    ...(person === null ? {} : { person }),
+    person: person === undefined ? personOf : async () => person,
     deliveryId: row.id,
     answerId,
     ...(say === null ? {} : { say: { reason: say.reason, sentence: worded(tenant, event, rules, say) } }),
@@ -129,6 +131,7 @@ const reply = async (
       answerId,
       // From here on it is only counted and logged.
       ...(delivered.receipt === null ? {} : { receipt: asKept(tenant, delivered.receipt) }),
+      ...(delivered.closing === undefined ? {} : { closing: delivered.closing }),
     });
   } catch (thrown) {
     if (!isDeleted(thrown)) throw thrown;

@@ -1,9 +1,9 @@
 import type { EffectiveRules, Homes, People } from '../core.ts';
-import type { InboundEvent, PlatformName, ReasonCode, Receipt, Tenant } from '../domain.ts';
+import type { InboundEvent, PlatformName, ReasonCode, Receipt, Source, Tenant } from '../domain.ts';
 import { AppError } from '../errors.ts';
 import type { Tell } from '../ports/notices.ts';
 import type { Platform, Received, Workspaces } from '../ports/platform.ts';
-import type { InboxRow, OutboxRecord } from '../ports/state.ts';
+import type { Closing, InboxRow, OutboxRecord } from '../ports/state.ts';
 import type { Delivering } from './assignment.ts';
 
 /** What every kind of event is handled with. */
@@ -11,6 +11,7 @@ export type Handling = Delivering & {
   platformOf(name: PlatformName): Platform | null;
   resolveTenant(event: InboundEvent): Promise<Tenant | null>;
   rules(tenant: Tenant, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
+  sources(tenant: Tenant): Promise<readonly Source[]>;
   readonly workspaces: Workspaces;
   readonly people: People;
   /** For whoever wants to be told elsewhere. */
@@ -43,13 +44,15 @@ export type Handled =
       readonly tenantId?: string;
       readonly answerId?: string;
       readonly receipt?: Receipt;
+      /** To be written with the row's end. */
+      readonly closing?: Closing;
     }
   | { readonly outcome: 'later'; readonly afterMs: number; readonly error: AppError };
 
 export const settle = (
   reason: ReasonCode,
   tenant?: Tenant | null,
-  more: { readonly answerId?: string; readonly receipt?: Receipt } = {},
+  more: { readonly answerId?: string; readonly receipt?: Receipt; readonly closing?: Closing } = {},
 ): Handled => ({
   outcome: 'settle',
   reason,

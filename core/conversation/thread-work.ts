@@ -57,14 +57,36 @@ export const workThread = (
     latest?.abort(reason);
   };
   const lost = (): AppError => new AppError('lease-lost', 'Another worker took over this thread.');
+  /** Takes back what `endAfter` set going; null until the first heartbeat is due. */
+  let ending: AbortController | null = null;
+  /**
+   * Stops everything when the lease ends, by a timer of this process: neither a call that hangs in the store nor a clock
+   * that is set keeps us speaking for longer than the store has promised.
+   */
+  const endAfter = (ms: number): AbortController => {
+    const kept = new AbortController();
+    clock.sleep(ms, AbortSignal.any([kept.signal, whole.signal])).then(
+      () => stopAll(lost()),
+      () => undefined,
+    );
+    return kept;
+  };
   const extendLease = async (): Promise<void> => {
     const from = clock.now();
-    if (await inbox.heartbeatThread(lease, from, settings.leaseForMs)) {
-      ourUntil = from + settings.leaseForMs;
-      return;
+    const later = endAfter(settings.leaseForMs);
+    const kept = await inbox.heartbeatThread(lease, from, settings.leaseForMs).catch((thrown: unknown) => {
+      later.abort(leaseKept);
+      throw thrown;
+    });
+    // Our time was over before the store said anything: somebody else may have begun, whatever it says now.
+    whole.signal.throwIfAborted();
+    if (!kept) {
+      stopAll(lost());
+      throw lost();
     }
-    stopAll(lost());
-    throw lost();
+    ending?.abort(leaseKept);
+    ending = later;
+    ourUntil = from + settings.leaseForMs;
   };
   /** Asks the store only when less than half of the lease is left: a fresh one is proof enough, and costs no write. */
   const confirmLease = async (): Promise<void> => {
@@ -75,11 +97,13 @@ export const workThread = (
   const beat = async (): Promise<void> => {
     while (!whole.signal.aborted) {
       await clock.sleep(settings.leaseForMs / 3, whole.signal);
+      // Only now, because most threads are done before; this much of the first lease is over at least.
+      ending ??= endAfter(Math.min(ourUntil - clock.now(), (settings.leaseForMs * 2) / 3));
       try {
         await extendLease();
         await Promise.all([lookForDeletion(), lookForStop()]);
       } catch (thrown) {
-        // An unreachable store: as long as the lease may still be ours, keep working; past its end somebody else may have it.
+        // An unreachable store: as long as the lease may still be ours, keep working. A machine that slept has no timer for it.
         if (!whole.signal.aborted && clock.now() >= ourUntil) stopAll(toAppError(thrown));
       }
     }
@@ -160,7 +184,7 @@ export const workThread = (
         await inbox.releaseThread(lease, clock.now() + handled.afterMs);
         return 'left';
       }
-      const { tenantId, answerId, reason } = handled;
+      const { tenantId, answerId, reason, closing } = handled;
       const outcome = {
         reason,
         ...(tenantId === undefined ? {} : { tenantId }),
@@ -168,11 +192,13 @@ export const workThread = (
       };
       // The last of this turn: who takes the thread up again takes its next row up too.
       if (left === 1) {
+        if (closing !== undefined)
+          await parts.state.outbox.sent(closing.tenantId, closing.id, clock.now(), closing.books);
         if (!(await inbox.settle(lease, row.id, clock.now(), outcome))) return 'left';
         report(parts, row, handled, startedAt);
         break;
       }
-      const next: InboxRow | 'freed' | 'lost' = await inbox.settleAndNext(lease, row.id, clock.now(), outcome);
+      const next: InboxRow | 'freed' | 'lost' = await inbox.settleAndNext(lease, row.id, clock.now(), outcome, closing);
       if (next === 'lost') return 'left';
       report(parts, row, handled, startedAt);
       if (next === 'freed') return 'drained';
@@ -222,6 +248,7 @@ export const workThread = (
 
 /** One for all: a stack for each thread would cost more than it tells. */
 const threadDone = new AppError('cancelled', 'The thread is done.');
+const leaseKept = new AppError('cancelled', 'The lease goes on.');
 
 /** One line and the numbers for one event: ids, reasons and timings. */
 const report = (

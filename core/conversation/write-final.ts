@@ -1,5 +1,6 @@
 import type { Answering } from '../answer/answering.ts';
 import { type Texts, textsFor } from '../answer/texts.ts';
+import type { Person } from '../core.ts';
 import type { ReasonCode, Receipt, Turn } from '../domain.ts';
 import { type AppError, toAppError } from '../errors.ts';
 import type { AnswerSink } from '../ports/platform.ts';
@@ -8,13 +9,15 @@ import { type Attached, readAttachments } from './attachments.ts';
 import { readEarlier } from './earlier.ts';
 import { memberIdOf, sentenceReceipt } from './receipts.ts';
 
+/** What was found out while the delivery was opened. */
+type Known = { readonly attempt: number; readonly turns: readonly Turn[]; readonly person: Person | null };
+
 /** The text to deliver: a sentence of ours, or what the answering path makes of the question. */
 export const writeFinal = async (
   parts: Delivering,
   work: Assignment,
   sink: AnswerSink,
-  attempt: number,
-  turns: readonly Turn[],
+  { attempt, turns, person }: Known,
 ): Promise<{ readonly final: Final; readonly context: readonly Turn[] } | Delivered> => {
   const traceId = parts.runtime.random.hex(16);
   const begunAt = parts.runtime.clock.now();
@@ -40,7 +43,7 @@ export const writeFinal = async (
       turns.length > 0 ? [] : readEarlier(parts, work),
     ]);
     const request = {
-      ...requestOf(parts, work, attempt, traceId, [...context, ...turns]),
+      ...requestOf(parts, work, { attempt, turns: [...context, ...turns], person }, traceId),
       attached: attached.passages,
     };
     const receipt = await parts.answering.answer(request, {
@@ -75,9 +78,8 @@ export const writeFinal = async (
 const requestOf = (
   parts: Delivering,
   work: Assignment,
-  attempt: number,
+  { attempt, turns, person }: Known,
   traceId: string,
-  turns: readonly Turn[],
 ): Parameters<Answering['answer']>[0] => {
   const { event, rules } = work;
   const { answerWithinMs } = parts.patience;
@@ -95,7 +97,7 @@ const requestOf = (
     threadId: event.threadId,
     messageId: event.messageId,
     memberId: memberIdOf(event),
-    ...(work.person === undefined ? {} : { person: work.person }),
+    ...(person === null ? {} : { person }),
     ...(work.sourceIds === undefined ? {} : { sourceIds: work.sourceIds }),
     ...(rules.instructions.value === undefined ? {} : { instructions: rules.instructions.value }),
     ...(rules.language.value === undefined ? {} : { language: rules.language.value }),

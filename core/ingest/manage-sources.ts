@@ -92,6 +92,9 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
     }
   };
 
+  /** After the change, so that whoever has seen the new revision sees the change: lists of sources are remembered by it. */
+  const changed = async (tenant: Tenant): Promise<void> => void (await state.tenants.bumpContentRevision(tenant.id));
+
   const enqueueSync = (source: Source): Promise<Job> =>
     state.jobs.enqueue({
       id: `j_${random.hex(12)}`,
@@ -123,6 +126,7 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
         ...(input.audience === undefined ? {} : { audience: input.audience }),
       };
       await state.sources.create(source);
+      await changed(tenant);
       return source;
     },
 
@@ -149,6 +153,7 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
       if (updated === null) throw new AppError('not-found', 'There is no such source.');
       if (updated === 'stale')
         throw new AppError('conflict', 'Somebody else has changed the source meanwhile. Load it again.');
+      if (patch.audience !== undefined) await changed(tenant);
       // Another place has another beginning.
       if (patch.settings !== undefined && source.cursor !== undefined)
         await state.sources.saveCursor(tenant.id, sourceId, null);
@@ -159,6 +164,7 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
       await get(tenant, sourceId);
       await removeDocuments(tenant, sourceId, signal);
       await state.sources.remove(tenant.id, sourceId);
+      await changed(tenant);
       // A put or a sync that was under way may have written until the source was gone.
       await removeDocuments(tenant, sourceId, signal);
     },

@@ -353,8 +353,17 @@ export type InboxStore = {
   /** Ready rows of the leased thread by orderKey; empty when the lease is lost. Increments their attempts. */
   pending(lease: Lease, limit: number): Promise<readonly InboxRow[]>;
   settle(lease: Lease, rowId: string, now: number, outcome: Outcome): Promise<boolean>;
-  /** Settles the row, then hands out the thread's next one as `pending` does or, when there is none, frees the thread. */
-  settleAndNext(lease: Lease, rowId: string, now: number, outcome: Outcome): Promise<InboxRow | 'freed' | 'lost'>;
+  /**
+   * Settles the row, then hands out the thread's next one as `pending` does or, when there is none, frees the thread.
+   * `closing` is what `outbox.sent` does, done before the row is settled, whoever holds the thread by now: it was said.
+   */
+  settleAndNext(
+    lease: Lease,
+    rowId: string,
+    now: number,
+    outcome: Outcome,
+    closing?: Closing,
+  ): Promise<InboxRow | 'freed' | 'lost'>;
   /** Frees the thread; rows that came meanwhile keep it claimable. `notBefore` delays the next claim (back-off). */
   releaseThread(lease: Lease, notBefore?: number): Promise<boolean>;
   /** The rows about one message (question, its edits and deletes), oldest first. */
@@ -385,9 +394,13 @@ export type OutboxRecord = {
 /** What a delivery leaves behind: as `posted`, `receipts.put` and `conversations.append` would write it. */
 export type Books = {
   readonly posted: readonly string[];
-  readonly receipt: Receipt;
+  /** Absent: the one that `finalize` was given. */
+  readonly receipt?: Receipt;
   readonly turns?: { readonly conversationId: string; readonly id: string; readonly pair: readonly Turn[] };
 };
+
+/** A delivery that the platform has taken. */
+export type Closing = { readonly tenantId: TenantId; readonly id: string; readonly books: Books };
 
 export type OutboxStore = {
   /** Creates the record or, after a crash, returns the earlier one with attempts + 1. */

@@ -1,6 +1,6 @@
-import type { ChannelRules } from '../domain.ts';
+import type { ChannelRules, Source, Tenant } from '../domain.ts';
 import type { Clock } from '../ports/runtime.ts';
-import type { ChannelStore } from '../ports/state.ts';
+import type { ChannelStore, SourceStore } from '../ports/state.ts';
 
 /** What was read a moment ago, for what every message asks for and hardly anybody changes. */
 export type Remembered<T> = {
@@ -29,6 +29,19 @@ export const createRemembered = <T>(clock: Clock, forMs: number): Remembered<T> 
     },
     forget: (key) => void known.delete(key),
   };
+};
+
+/**
+ * A tenant's sources, read at every question. Exact: who adds, removes or opens one to other readers moves the tenant's
+ * content revision on, and the tenant is read for each message; the time is only for a change that was not carried through.
+ */
+export const rememberSources = (
+  sources: Pick<SourceStore, 'list'>,
+  clock: Clock,
+  forMs: number,
+): ((tenant: Pick<Tenant, 'id' | 'contentRevision'>) => Promise<readonly Source[]>) => {
+  const lists = createRemembered<readonly Source[]>(clock, forMs);
+  return ({ id, contentRevision }) => lists.get(`${id} ${contentRevision}`, () => sources.list(id));
 };
 
 /** Rules of channels, read at every message and changed once in a while. Keys and connections are never remembered. */

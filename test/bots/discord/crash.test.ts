@@ -41,7 +41,7 @@ describe.each([
     '%s: another instance gives exactly one answer',
     async (point) => {
       const mortal = createMortal(point);
-      const settings = { leaseForMs: 250, pollMs: 20 };
+      const settings = { leaseForMs: 10_000, pollMs: 20 };
       const state = (store: StateStore) => mortal.state(store);
       const first = await world.instance({ ...mortal, state, settings });
       running.push(first);
@@ -59,7 +59,8 @@ describe.each([
         .sendMessage({ content: `<@${world.fake.bot}> leave?` });
       await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 15_000, interval: 5 });
       if (!nonces) world.fake.forgetNonces();
-      const second = await world.instance({ settings: { pollMs: 20 } });
+      // To it the lease of the dead one is over.
+      const second = await world.instance({ settings: { pollMs: 20 }, ahead: () => 11_000 });
       running.push(second);
       await vi.waitFor(async () => expect(await reasonsOf(world, id)).toEqual(['answered']), {
         timeout: 20_000,

@@ -52,7 +52,7 @@ describe.each([
 
   it.each([...happening, ...queuePoints])('%s: another instance gives exactly one answer', async (point) => {
     const mortal = createMortal(point);
-    const settings = { leaseForMs: 250, pollMs: 20 };
+    const settings = { leaseForMs: 10_000, pollMs: 20 };
     const state = queuePoints.includes(point) ? (store: StateStore) => mortal.state(queueing(store)) : mortal.state;
     const first = await world.instance({ ...mortal, state, settings });
     running.push(first);
@@ -70,7 +70,8 @@ describe.each([
     const ts = world.fake.nextTs();
     await first.sender.send(world.payloads.appMention({ text: `<@${world.fake.botUserId}> leave?`, ts }));
     await vi.waitFor(() => expect(mortal.isDead()).toBe(true), { timeout: 15_000, interval: 5 });
-    const second = await world.instance({ settings: { pollMs: 20 } });
+    // To it the lease of the dead one is over.
+    const second = await world.instance({ settings: { pollMs: 20 }, ahead: () => 11_000 });
     running.push(second);
     await vi.waitFor(async () => expect(await reasonsOf(world, ts)).toEqual(['answered']), {
       timeout: 20_000,

@@ -118,7 +118,7 @@ describe("Slack's doors", () => {
   it('a worker that lost its lease stops without a word', async () => {
     let stolen = false;
     const bot = await world.instance({
-      settings: { leaseForMs: 90 },
+      settings: { leaseForMs: 900 },
       state: (state) => ({
         ...state,
         inbox: {

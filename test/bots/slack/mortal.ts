@@ -44,13 +44,24 @@ export const createMortal = (point: string): Mortal => {
   return {
     isDead: () => dead,
     isIdle: () => idle,
-    state: (state) =>
-      new Proxy(state, {
+    state: (state) => {
+      const watched = new Proxy(state, {
         get: (own, key) => {
           const value = Reflect.get(own, key) as unknown;
           return typeof value === 'object' && value !== null ? group(String(key), value) : value;
         },
-      }),
+      });
+      const { inbox, outbox } = watched;
+      const settleAndNext: StateStore['inbox']['settleAndNext'] = async (lease, rowId, now, outcome, closing) => {
+        if (closing !== undefined) await outbox.sent(closing.tenantId, closing.id, now, closing.books);
+        return inbox.settleAndNext(lease, rowId, now, outcome);
+      };
+      // As a driver does that cannot write both at once, so that there is a point between them.
+      const apart = new Proxy(inbox, {
+        get: (own, key) => (key === 'settleAndNext' ? settleAndNext : Reflect.get(own, key)),
+      });
+      return new Proxy(watched, { get: (own, key) => (key === 'inbox' ? apart : Reflect.get(own, key)) });
+    },
     answering: (answering) => group('answering', answering, ['answer']),
     platform: (platform) => ({
       ...platform,

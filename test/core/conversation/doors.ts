@@ -14,9 +14,10 @@ import { createOwnerOf } from '../../../core/tenancy/resolve-tenant.ts';
 export const doorsOf = (
   state: StateStore,
   runtime: Runtime,
-): Pick<ConversationParts, 'workspaces' | 'people' | 'readFile'> & { readonly homes: Homes } => {
+): Pick<ConversationParts, 'workspaces' | 'people' | 'readFile' | 'sources'> & { readonly homes: Homes } => {
   const connections = createConnections({ state, sealer: createSealer(Buffer.alloc(32, 1)), runtime });
   return {
+    sources: (tenant) => state.sources.list(tenant.id),
     workspaces: connections,
     people: createPeople({ state, runtime }),
     homes: createHomes({ state, ownerOf: createOwnerOf({ state, connections, runtime }) }),

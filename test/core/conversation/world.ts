@@ -9,6 +9,7 @@ import { AppError } from '../../../core/errors.ts';
 import { inboxIdOf } from '../../../core/ids.ts';
 import { systemClock } from '../../../core/observe/system.ts';
 import type { Capabilities, Destination, FinishedAnswer, Manner, Platform } from '../../../core/ports/platform.ts';
+import type { Log } from '../../../core/ports/runtime.ts';
 import type { InboxRow, StateStore } from '../../../core/ports/state.ts';
 import { effectiveRules } from '../../../core/tenancy/channels.ts';
 import { anEvent, aSource, aTenant, fresh } from '../../contracts/rows.ts';
@@ -123,11 +124,25 @@ export type WorldOptions = {
   readonly parts?: Partial<ConversationParts>;
 };
 
+/** The embedded store in a folder of its own. */
+export const openState = async (
+  log: Log,
+): Promise<{ readonly state: StateStore; readonly close: () => Promise<void> }> => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'footnote-conversation-'));
+  const state = await openSqliteState({ dataDir, log });
+  return {
+    state,
+    close: async () => {
+      await state.maintenance.close();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+};
+
 /** The path of a message over a real store, with a fake platform at one end and fake answers at the other. */
 export const createWorld = async (options: WorldOptions = {}): Promise<World> => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'footnote-conversation-'));
   const runtime: TestRuntime = { ...createTestRuntime(), clock: systemClock as TestRuntime['clock'] };
-  const state = await openSqliteState({ dataDir, log: runtime.log });
+  const { state, close } = await openState(runtime.log);
   const tenant = aTenant();
   await state.tenants.create(tenant);
   const platform = createFakePlatform(options.platform);
@@ -150,7 +165,7 @@ export const createWorld = async (options: WorldOptions = {}): Promise<World> =>
       ...doors,
       runtime,
       owner: `process-${made}`,
-      settings: { pollMs: 20, leaseForMs: 600 },
+      settings: { pollMs: 20, leaseForMs: 3000 },
       ...options.parts,
       ...parts,
     });
@@ -190,8 +205,7 @@ export const createWorld = async (options: WorldOptions = {}): Promise<World> =>
     receipt: (row) => state.receipts.get(tenant.id, row.answerId ?? ''),
     close: async () => {
       for (const one of own) await one.stop(100);
-      await state.maintenance.close();
-      await rm(dataDir, { recursive: true, force: true });
+      await close();
     },
   };
   const first = another();

@@ -1,7 +1,7 @@
 import type { Addressed, InboundEvent, PlatformName, ReasonCode } from '../../../domain.ts';
 import { AppError } from '../../../errors.ts';
 import type { Log } from '../../../ports/runtime.ts';
-import type { InboxRow, InboxStore, Lease, Outcome } from '../../../ports/state.ts';
+import type { InboxRow, InboxStore, Lease, OutboxStore, Outcome } from '../../../ports/state.ts';
 import type { Collections, InboxDoc } from './collections.ts';
 import { inserted, rowLimit, within } from './queries.ts';
 import type { Threads } from './threads.ts';
@@ -62,6 +62,7 @@ const docOf = (row: InboxRow, keys: string[]): InboxDoc => {
 
 export type InboxParts = {
   readonly collections: Collections;
+  readonly outbox: Pick<OutboxStore, 'sent'>;
   readonly threads: Threads;
   readonly log: Log;
   /** Settled rows are kept this long. */
@@ -70,6 +71,7 @@ export type InboxParts = {
 
 export const inboxVerbs = ({
   collections: { inbox },
+  outbox,
   threads,
   log,
   keptForMs,
@@ -183,7 +185,8 @@ export const inboxVerbs = ({
     heartbeatThread: (lease, now, leaseForMs) => threads.heartbeat(lease, now + leaseForMs),
     pending,
     settle,
-    settleAndNext: async (lease, rowId, now, outcome) => {
+    settleAndNext: async (lease, rowId, now, outcome, closing) => {
+      if (closing !== undefined) await outbox.sent(closing.tenantId, closing.id, now, closing.books);
       if (!(await settle(lease, rowId, now, outcome))) return 'lost';
       const next = (await pending(lease, 1))[0];
       if (next !== undefined) return next;

@@ -29,6 +29,10 @@ export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }
       { $addToSet: { postedIds: messageId } },
     );
   };
+  const finalOf = async (tenantId: string, id: string): Promise<OutboxRecord['final']> => {
+    const doc = await outbox.findOne({ _id: keyOf(tenantId, id) }, within);
+    return doc === null ? undefined : recordOf(doc).final;
+  };
   return {
     open: async (tenantId, id, answerId, now) => {
       const doc = await twice(() =>
@@ -65,9 +69,10 @@ export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }
     sent: async (tenantId, id, now, books) => {
       if (books !== undefined) {
         const { turns } = books;
+        const receipt = books.receipt ?? (await finalOf(tenantId, id))?.receipt;
         await Promise.all([
           ...books.posted.map((messageId) => posted(tenantId, id, messageId)),
-          receipts.put(books.receipt),
+          receipt === undefined ? undefined : receipts.put(receipt),
           turns === undefined ? undefined : conversations.append(tenantId, turns.conversationId, turns.id, turns.pair),
         ]);
       }

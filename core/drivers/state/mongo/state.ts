@@ -100,7 +100,8 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
   const threads = createThreads(collections);
   const conversations = conversationVerbs(collections);
   const receipts = receiptVerbs(collections);
-  const { drained, ...inbox } = inboxVerbs({ collections, threads, log, keptForMs: inboxFor });
+  const outbox = outboxVerbs(collections, { receipts, conversations });
+  const { drained, ...inbox } = inboxVerbs({ collections, outbox, threads, log, keptForMs: inboxFor });
   return {
     name: 'mongodb',
     database: client.db(database),
@@ -113,7 +114,7 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
     documents: guarded(documentVerbs(collections), limits),
     jobs: guarded(jobVerbs(collections), limits),
     inbox: guarded(inbox, limits),
-    outbox: guarded(outboxVerbs(collections, { receipts, conversations }), limits),
+    outbox: guarded(outbox, limits),
     conversations: guarded(conversations, limits),
     receipts: guarded(receipts, limits),
     answerCache: guarded(answerCacheVerbs(collections), limits),

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { describeFault } from './faults.ts';
 import { type Call, isLight, kindOf, type Reply, type SyncStore, unfinished } from './sync.ts';
 
@@ -19,27 +19,46 @@ type Run = (...args: readonly unknown[]) => unknown;
  * Runs what has queued up and commits once. Replies leave only after the commit, so every caller's write has reached the
  * disk, for the price of one wait for it. A call that fails is undone alone; a commit that fails fails them all.
  */
-export const runBatch = (
+export const createBatches = (
   database: DatabaseSync,
   store: SyncStore,
-  calls: readonly Call[],
   forMs = maxMs,
-): BatchResult => {
-  const current = calls.filter((call) => call.until > Date.now());
-  // Failing calls are rare and savepoints are not free: they are set only when the batch has to be run again.
-  return (
-    attempt(database, store, current, { guarded: false, forMs }) ??
-    attempt(database, store, current, { guarded: true, forMs }) ?? { replies: [], left: [] }
-  );
+): ((calls: readonly Call[]) => BatchResult) => {
+  const frame: Frame = {
+    database,
+    begin: database.prepare('BEGIN'),
+    beginWriting: database.prepare('BEGIN IMMEDIATE'),
+    commit: database.prepare('COMMIT'),
+    synchronous: null,
+  };
+  return (calls) => {
+    const current = calls.filter((call) => call.until > Date.now());
+    // Failing calls are rare and savepoints are not free: they are set only when the batch has to be run again.
+    return (
+      attempt(frame, store, current, { guarded: false, forMs }) ??
+      attempt(frame, store, current, { guarded: true, forMs }) ?? { replies: [], left: [] }
+    );
+  };
+};
+
+/** What stands around every batch, prepared once. */
+type Frame = {
+  readonly database: DatabaseSync;
+  readonly begin: StatementSync;
+  readonly beginWriting: StatementSync;
+  readonly commit: StatementSync;
+  /** As the connection was told last. */
+  synchronous: 'NORMAL' | 'FULL' | null;
 };
 
 /** Null: a call failed with nothing to undo it alone, so nothing was done at all. */
 const attempt = (
-  database: DatabaseSync,
+  frame: Frame,
   store: SyncStore,
   calls: readonly Call[],
   { guarded, forMs }: { readonly guarded: boolean; readonly forMs: number },
 ): BatchResult | null => {
+  const { database } = frame;
   const first = calls.slice(0, maxCalls);
   const replies: Reply[] = [];
   const again: Call[] = [];
@@ -50,8 +69,10 @@ const attempt = (
   };
   try {
     // In WAL mode NORMAL leaves the commit to the operating system: safe against our death, and the next FULL one syncs it too.
-    database.exec(`PRAGMA synchronous = ${first.every(isLight) ? 'NORMAL' : 'FULL'}`);
-    database.exec(first.some(isWrite) ? 'BEGIN IMMEDIATE' : 'BEGIN');
+    const synchronous = first.every(isLight) ? 'NORMAL' : 'FULL';
+    if (synchronous !== frame.synchronous) database.exec(`PRAGMA synchronous = ${synchronous}`);
+    frame.synchronous = synchronous;
+    (first.some(isWrite) ? frame.beginWriting : frame.begin).run();
     const started = performance.now();
     for (const call of first) {
       if (done > 0 && performance.now() - started > forMs) break;
@@ -67,7 +88,7 @@ const attempt = (
       if (reply === unfinished) again.push(call);
       else replies.push(reply);
     }
-    database.exec('COMMIT');
+    frame.commit.run();
     return { replies, left: [...calls.slice(done), ...again] };
   } catch (error) {
     return failAll(describeFault(error));

@@ -2,7 +2,7 @@ import type { Feedback, Receipt, Turn } from '../../../domain.ts';
 import type { AnswerCacheStore, ConversationStore, ReceiptFilter, ReceiptStore, Tally } from '../../../ports/state.ts';
 import { pageOf, rowLimit } from '../cursors.ts';
 import { percentileAt, percentiles } from '../percentiles.ts';
-import { type Recorded, readRecord, type Sql } from './sql.ts';
+import { atMost, type Recorded, readRecord, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
 export const conversationVerbs = (sql: Sql): SyncGroup<ConversationStore> => ({
@@ -21,7 +21,7 @@ export const conversationVerbs = (sql: Sql): SyncGroup<ConversationStore> => ({
   turns: (tenantId, conversationId, limit) =>
     sql
       .all<Recorded>(
-        'SELECT record FROM turns WHERE tenant_id = ? AND conversation_id = ? ORDER BY at DESC, seq DESC LIMIT ?',
+        `SELECT record FROM turns WHERE tenant_id = ? AND conversation_id = ? ORDER BY at DESC, seq DESC ${atMost}`,
         tenantId,
         conversationId,
         rowLimit(limit),
@@ -92,7 +92,12 @@ const narrowedBy = (
   };
 };
 
-export const receiptVerbs = (sql: Sql): SyncGroup<ReceiptStore> => {
+export type ReceiptVerbs = SyncGroup<ReceiptStore> & {
+  /** The receipt as it lies in the outbox, unless it is kept already: the first final answer stands. */
+  putFinal(tenantId: string, outboxId: string): void;
+};
+
+export const receiptVerbs = (sql: Sql): ReceiptVerbs => {
   const get = (tenantId: string, answerId: string) =>
     readRecord<Receipt>(
       sql.one<Recorded>('SELECT record FROM receipts WHERE tenant_id = ? AND answer_id = ?', tenantId, answerId),
@@ -116,6 +121,17 @@ export const receiptVerbs = (sql: Sql): SyncGroup<ReceiptStore> => {
     put: (receipt) => {
       const { feedback = [], gap } = get(receipt.tenantId, receipt.answerId) ?? {};
       save({ ...receipt, ...(feedback.length === 0 ? {} : { feedback }), ...(gap === undefined ? {} : { gap }) });
+    },
+    putFinal: (tenantId, outboxId) => {
+      sql.run(
+        `INSERT INTO receipts (tenant_id, answer_id, at, kind, reason_code, member_id, record)
+         SELECT tenant_id, answer_id, final ->> '$.receipt.at', final ->> '$.receipt.kind', final ->> '$.receipt.reasonCode',
+           member_id, final -> '$.receipt'
+         FROM outbox WHERE tenant_id = ? AND id = ? AND final IS NOT NULL
+         ON CONFLICT DO NOTHING`,
+        tenantId,
+        outboxId,
+      );
     },
     get,
     list: (tenantId, filter, page) => {

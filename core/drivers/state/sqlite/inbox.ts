@@ -1,7 +1,7 @@
 import type { Addressed, InboundEvent, PlatformName, ReasonCode } from '../../../domain.ts';
-import type { InboxRow, InboxStore, Lease, Outcome } from '../../../ports/state.ts';
+import type { InboxRow, InboxStore, Lease, OutboxStore, Outcome } from '../../../ports/state.ts';
 import { rowLimit } from '../cursors.ts';
-import type { Sql } from './sql.ts';
+import { atMost, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
 type Row = {
@@ -33,7 +33,7 @@ const inboxRowOf = (row: Row): InboxRow => ({
 /** How plainly somebody speaks to the bot; a later twin may only raise it. */
 const plainness: Readonly<Record<Addressed, number>> = { none: 0, subscribed: 1, mention: 2, dm: 2, command: 2 };
 
-export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
+export const inboxVerbs = (sql: Sql, outbox: Pick<SyncGroup<OutboxStore>, 'sent'>): SyncGroup<InboxStore> => {
   const holds = (lease: Lease): boolean =>
     sql.one('SELECT 1 FROM threads WHERE key = ? AND owner = ? AND fence = ?', lease.key, lease.owner, lease.fence) !==
     undefined;
@@ -127,7 +127,7 @@ export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
   const pending = (lease: Lease, limit: number): InboxRow[] => {
     if (!holds(lease)) return [];
     const rows = sql.all<Row>(
-      `SELECT * FROM inbox WHERE thread_key = ? AND state = 'ready' ORDER BY order_key, id LIMIT ?`,
+      `SELECT * FROM inbox WHERE thread_key = ? AND state = 'ready' ORDER BY order_key, id ${atMost}`,
       lease.key,
       rowLimit(limit),
     );
@@ -193,7 +193,8 @@ export const inboxVerbs = (sql: Sql): SyncGroup<InboxStore> => {
       ) === 1,
     pending,
     settle,
-    settleAndNext: (lease, rowId, now, outcome) => {
+    settleAndNext: (lease, rowId, now, outcome, closing) => {
+      if (closing !== undefined) outbox.sent(closing.tenantId, closing.id, now, closing.books);
       if (!settle(lease, rowId, now, outcome)) return 'lost';
       const next = pending(lease, 1)[0];
       if (next === undefined) releaseThread(lease);

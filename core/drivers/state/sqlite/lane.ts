@@ -155,7 +155,8 @@ export const openLane = async (settings: WorkerSettings, log: Log, program: URL 
         unsent.push(call);
         if (flushing) return;
         flushing = true;
-        queueMicrotask(flush);
+        // After all the promises that this turn has kept: one reply often makes several callers go on.
+        process.nextTick(flush);
       }),
     close: async () => {
       if (closed) return;

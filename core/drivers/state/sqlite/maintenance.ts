@@ -8,8 +8,25 @@ import { type SyncGroup, type Unfinished, unfinished } from './sync.ts';
 /** Rows a step may touch before others have their turn with the one writer. */
 const stepRows = 500;
 
-export const maintenanceVerbs = (sql: Sql): SyncGroup<Omit<MaintenanceStore, 'backup' | 'close'>> => ({
+/** Receipts whose trigrams a step writes: some milliseconds of work. */
+const indexedRows = 25;
+
+/** What runs inside the worker; `indexReceipts` is the driver's own. */
+export type SyncMaintenance = SyncGroup<Omit<MaintenanceStore, 'backup' | 'close'>> & {
+  /** Brings the words of receipts into the index in which they are looked for. */
+  indexReceipts(): undefined | Unfinished;
+};
+
+export const maintenanceVerbs = (sql: Sql): SyncMaintenance => ({
   sweep: (now) => sweep(sql, now),
+  indexReceipts: () => {
+    const next = `SELECT seq FROM receipts_unindexed ORDER BY seq LIMIT ${indexedRows}`;
+    sql.run(
+      `INSERT INTO receipts_text (rowid, question, answer)
+       SELECT seq, record ->> '$.question', record ->> '$.answer' FROM receipts WHERE seq IN (${next})`,
+    );
+    return sql.run(`DELETE FROM receipts_unindexed WHERE seq IN (${next})`) === indexedRows ? unfinished : undefined;
+  },
   forgetMember: (tenantId, memberId, pseudonym) => forgetMember(sql, tenantId, memberId, pseudonym),
   retentionRuns: (tenantId) =>
     sql.all<RetentionRun>(

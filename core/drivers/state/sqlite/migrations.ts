@@ -273,4 +273,28 @@ CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
     name: 'homes of direct messages',
     sql: 'CREATE TABLE homes (platform TEXT NOT NULL, user_id TEXT NOT NULL, workspace_id TEXT NOT NULL, PRIMARY KEY (platform, user_id)) STRICT, WITHOUT ROWID;',
   },
+  {
+    step: 11,
+    name: 'trigrams of receipts are written later',
+    // They cost an answer as much as all else that is stored of it. Words that go, go at once.
+    sql: `
+CREATE TABLE receipts_unindexed (seq INTEGER PRIMARY KEY) STRICT;
+DROP TRIGGER receipts_inserted;
+DROP TRIGGER receipts_updated;
+DROP TRIGGER receipts_deleted;
+CREATE TRIGGER receipts_inserted AFTER INSERT ON receipts BEGIN
+  INSERT INTO receipts_unindexed VALUES (new.seq);
+END;
+CREATE TRIGGER receipts_updated AFTER UPDATE OF record ON receipts
+WHEN old.record ->> '$.question' IS NOT new.record ->> '$.question' OR old.record ->> '$.answer' IS NOT new.record ->> '$.answer'
+BEGIN
+  DELETE FROM receipts_text WHERE rowid = new.seq;
+  INSERT INTO receipts_unindexed SELECT new.seq WHERE NOT EXISTS (SELECT 1 FROM receipts_unindexed WHERE seq = new.seq);
+END;
+CREATE TRIGGER receipts_deleted AFTER DELETE ON receipts BEGIN
+  DELETE FROM receipts_text WHERE rowid = old.seq;
+  DELETE FROM receipts_unindexed WHERE seq = old.seq;
+END;
+`,
+  },
 ];

@@ -1,4 +1,5 @@
-import type { ConversationStore, OutboxRecord, OutboxStore, ReceiptStore } from '../../../ports/state.ts';
+import type { ConversationStore, OutboxRecord, OutboxStore } from '../../../ports/state.ts';
+import type { ReceiptVerbs } from './conversations.ts';
 import type { Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
@@ -14,7 +15,7 @@ type Row = {
 
 /** Where the books of a delivery are kept. */
 type Shelves = {
-  readonly receipts: Pick<SyncGroup<ReceiptStore>, 'put'>;
+  readonly receipts: Pick<ReceiptVerbs, 'put' | 'putFinal'>;
   readonly conversations: Pick<SyncGroup<ConversationStore>, 'append'>;
 };
 
@@ -74,7 +75,10 @@ export const outboxVerbs = (sql: Sql, { receipts, conversations }: Shelves): Syn
     },
     sent: (tenantId, id, now, books) => {
       for (const messageId of books?.posted ?? []) posted(tenantId, id, messageId);
-      if (books !== undefined) receipts.put(books.receipt);
+      if (books !== undefined) {
+        if (books.receipt === undefined) receipts.putFinal(tenantId, id);
+        else receipts.put(books.receipt);
+      }
       if (books?.turns !== undefined)
         conversations.append(tenantId, books.turns.conversationId, books.turns.id, books.turns.pair);
       sql.run(

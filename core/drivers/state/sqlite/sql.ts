@@ -24,6 +24,9 @@ export const createSql = (database: DatabaseSync): Sql => {
   };
 };
 
+/** A bare `?` after LIMIT makes SQLite prepare the statement anew each time a value is bound, which costs more than running it. */
+export const atMost = 'LIMIT (? + 0)';
+
 export type Recorded = { readonly record: string };
 
 export const readRecord = <T>(row: Recorded | undefined): T | null =>

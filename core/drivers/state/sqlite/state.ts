@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AppError } from '../../../errors.ts';
 import type { Log } from '../../../ports/runtime.ts';
-import type { StateStore } from '../../../ports/state.ts';
+import type { Page, ReceiptFilter, StateStore } from '../../../ports/state.ts';
 import { backupInto } from './backup.ts';
 import { type Lane, openLane } from './lane.ts';
 import { type FileSystemOf, refuseNetworkFileSystem } from './local-disk.ts';
@@ -51,11 +51,24 @@ export const openSqliteState = async (options: SqliteStateOptions): Promise<Stat
       ),
     ]),
   );
+  const indexReceipts = () => writer.call('maintenance', 'indexReceipts', []);
   return {
     name: 'sqlite',
     ...groups,
+    receipts: {
+      ...groups.receipts,
+      // Whoever looks for words finds also those of a moment ago.
+      list: async (tenantId: string, filter: ReceiptFilter, page: Page) => {
+        if (filter.q !== undefined) await indexReceipts();
+        return (await reports()).call('receipts', 'list', [tenantId, filter, page]);
+      },
+    },
     maintenance: {
       ...groups.maintenance,
+      sweep: async (now: number) => {
+        await writer.call('maintenance', 'sweep', [now]);
+        await indexReceipts();
+      },
       backup: (folder: string) => backupInto(file, folder),
       close: async () => {
         await (await reader?.catch(() => undefined))?.close();

@@ -15,7 +15,8 @@ import { keyVerbs, memberVerbs, tenantVerbs } from './tenants.ts';
 /** Every verb over one connection. Nothing here begins or commits: the batch around it does. */
 export const createSyncStore = (sql: Sql): SyncStore => {
   const conversations = conversationVerbs(sql);
-  const receipts = receiptVerbs(sql);
+  const { putFinal, ...receipts } = receiptVerbs(sql);
+  const outbox = outboxVerbs(sql, { receipts: { put: receipts.put, putFinal }, conversations });
   return {
     tenants: tenantVerbs(sql),
     keys: keyVerbs(sql),
@@ -23,8 +24,8 @@ export const createSyncStore = (sql: Sql): SyncStore => {
     sources: sourceVerbs(sql),
     documents: documentVerbs(sql),
     jobs: jobVerbs(sql),
-    inbox: inboxVerbs(sql),
-    outbox: outboxVerbs(sql, { receipts, conversations }),
+    inbox: inboxVerbs(sql, outbox),
+    outbox,
     conversations,
     receipts,
     answerCache: answerCacheVerbs(sql),

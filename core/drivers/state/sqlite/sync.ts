@@ -1,5 +1,6 @@
 import type { StateStore } from '../../../ports/state.ts';
 import type { Refusal } from './faults.ts';
+import type { SyncMaintenance } from './maintenance.ts';
 
 /** A long verb's way to say: I did a bounded part, commit it, let others run, then call me again. */
 export const unfinished = Symbol('unfinished');
@@ -16,9 +17,7 @@ type GroupName = Exclude<keyof StateStore, 'name' | 'examine'>;
 
 /** The port as the worker implements it; copying and closing are the main thread's. */
 export type SyncStore = {
-  readonly [Group in GroupName]: Group extends 'maintenance'
-    ? SyncGroup<Omit<StateStore['maintenance'], 'backup' | 'close'>>
-    : SyncGroup<StateStore[Group]>;
+  readonly [Group in GroupName]: Group extends 'maintenance' ? SyncMaintenance : SyncGroup<StateStore[Group]>;
 };
 
 /**
@@ -158,7 +157,13 @@ export const verbs = {
   audit: { append: 'write', list: 'report' },
   webhooks: { create: 'write', get: 'read', list: 'read', update: 'write', note: 'lease', remove: 'write' },
   notices: { add: 'write', claim: 'lease', settle: 'write', get: 'read', list: 'read' },
-  maintenance: { sweep: 'write', retentionRuns: 'read', forgetMember: 'write', check: 'write' },
+  maintenance: {
+    sweep: 'write',
+    indexReceipts: 'write',
+    retentionRuns: 'read',
+    forgetMember: 'write',
+    check: 'write',
+  },
 } as const satisfies { readonly [Group in keyof SyncStore]: Readonly<Record<keyof SyncStore[Group], VerbKind>> };
 
 /** A verb call on its way to the worker. `until` is wall-clock: nobody waits for the answer after it. */

@@ -1,13 +1,20 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { toAppError } from '../../../errors.ts';
-import { runBatch } from './batch.ts';
+import { createBatches } from './batch.ts';
 import { openDatabase } from './database.ts';
 import { createSql } from './sql.ts';
 import { createSyncStore } from './store.ts';
 import { type Call, type FromWorker, kindOf, type ToWorker, type WorkerSettings } from './sync.ts';
 
+/** In the order in which they are served. */
+const lanes = ['read', 'lease', 'write'] as const;
+/** A sync of the disk costs the processor as much as dozens of statements: under load there is one every so often. */
+const syncEveryMs = 3;
+/** So many writes together are load. */
+const crowd = 4;
+
 /** A verb that is none is answered with its refusal; where does not matter. */
-const laneOf = (call: Call): 'read' | 'lease' | 'write' => {
+const laneOf = (call: Call): (typeof lanes)[number] => {
   const kind = kindOf(call);
   return kind === 'read' || kind === 'lease' ? kind : 'write';
 };
@@ -15,9 +22,12 @@ const laneOf = (call: Call): 'read' | 'lease' | 'write' => {
 /** One connection in a thread of its own: while a commit waits for the disk, calls gather, and the next commit takes them all. */
 const serve = (port: NonNullable<typeof parentPort>, settings: WorkerSettings): void => {
   const database = openDatabase(settings.file, settings.readOnly);
-  const store = createSyncStore(createSql(database));
+  const runBatch = createBatches(database, createSyncStore(createSql(database)));
   let queue: readonly Call[] = [];
   let closing = false;
+  /** Where several wait for the disk at a time, more are on their way: before this no write is begun, so that they share a sync. */
+  let restUntil = 0;
+  let resting: NodeJS.Timeout | undefined;
   let scheduled = false;
   const post = (message: FromWorker) => port.postMessage(message);
 
@@ -36,16 +46,28 @@ const serve = (port: NonNullable<typeof parentPort>, settings: WorkerSettings): 
       take(next.message);
     // What needs no disk goes first: it would otherwise wait for the others' commit. And reads before leases: where another
     // process holds the lock, leases wait and fail, and reading goes on.
-    const groups = (['read', 'lease', 'write'] as const).map((kind) => queue.filter((call) => laneOf(call) === kind));
+    const groups = lanes.map((lane) => queue.filter((call) => laneOf(call) === lane));
     queue = [];
+    const [writes = []] = groups.slice(-1);
+    const now = performance.now();
+    if (!closing && now < restUntil) {
+      groups.pop();
+      queue = writes;
+      resting ??= setTimeout(() => {
+        resting = undefined;
+        schedule();
+      }, restUntil - now);
+    } else if (writes.length >= crowd) restUntil = now + syncEveryMs;
+    const held = queue.length;
     for (const calls of groups) {
       if (calls.length === 0) continue;
-      const { replies, left } = runBatch(database, store, calls);
+      const { replies, left } = runBatch(calls);
       queue = [...queue, ...left];
       post({ replies });
     }
-    if (queue.length > 0) schedule();
-    else if (closing) {
+    if (queue.length > held) schedule();
+    else if (held === 0 && closing) {
+      clearTimeout(resting);
       database.close();
       port.close();
     }

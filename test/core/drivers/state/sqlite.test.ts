@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { runBatch } from '../../../../core/drivers/state/sqlite/batch.ts';
+import { createBatches } from '../../../../core/drivers/state/sqlite/batch.ts';
 import { openDatabase } from '../../../../core/drivers/state/sqlite/database.ts';
 import { openLane } from '../../../../core/drivers/state/sqlite/lane.ts';
 import { migrations } from '../../../../core/drivers/state/sqlite/migrations.ts';
@@ -244,7 +244,7 @@ describe('the batch', () => {
 
   test('commits once for all who wait, and one who fails takes nobody down', () => {
     const database = openDatabase(file(), false);
-    const store = createSyncStore(createSql(database));
+    const runBatch = createBatches(database, createSyncStore(createSql(database)), unhurried);
     const tenants = Array.from({ length: 20 }, () => aTenant());
     const calls = tenants.map((tenant, n) => callOf(n, 'tenants', 'create', tenant));
     const failing = callOf(100, 'documents', 'putMany', 't_1', [
@@ -252,12 +252,13 @@ describe('the batch', () => {
       { ...aDocument('t_1', 's'), id: undefined },
     ]);
     const unknown = callOf(101, 'tenants', 'nonsense');
-    const { replies, left } = runBatch(
-      database,
-      store,
-      [...calls.slice(0, 10), failing, unknown, ...calls.slice(10), callOf(102, 'documents', 'count', 't_1')],
-      unhurried,
-    );
+    const { replies, left } = runBatch([
+      ...calls.slice(0, 10),
+      failing,
+      unknown,
+      ...calls.slice(10),
+      callOf(102, 'documents', 'count', 't_1'),
+    ]);
     expect(left).toEqual([]);
     expect(replies.filter((reply) => 'problem' in reply).map((reply) => reply.id)).toEqual([100, 101]);
     expect(replies.at(-1)).toEqual({ id: 102, value: 0 });
@@ -269,11 +270,11 @@ describe('the batch', () => {
     const database = openDatabase(file(), false);
     const pages = Number(database.prepare('PRAGMA page_count').get()?.page_count);
     database.exec(`PRAGMA max_page_count = ${pages + 2}`);
-    const store = createSyncStore(createSql(database));
+    const runBatch = createBatches(database, createSyncStore(createSql(database)), unhurried);
     const calls = Array.from({ length: 50 }, (_, n) =>
       callOf(n, 'inbox', 'receive', anInboxRow(anEvent({ text: 'x'.repeat(3_000) }))),
     );
-    const { replies } = runBatch(database, store, calls, unhurried);
+    const { replies } = runBatch(calls);
     const stored = Number(database.prepare('SELECT count(*) AS n FROM inbox').get()?.n);
     expect(replies).toHaveLength(50);
     expect(replies.filter((reply) => 'value' in reply)).toHaveLength(stored);
@@ -287,25 +288,23 @@ describe('the batch', () => {
 
   test('waits for the disk for every write but leases, which a power cut ends anyway', () => {
     const database = openDatabase(file(), false);
-    const store = createSyncStore(createSql(database));
+    const runBatch = createBatches(database, createSyncStore(createSql(database)));
     const synchronous = () => Number(database.prepare('PRAGMA synchronous').get()?.synchronous);
     const [normal, full] = [1, 2];
     const claim = callOf(1, 'inbox', 'claimThread', { owner: 'o', now: Date.now(), leaseForMs: 1_000 });
-    runBatch(database, store, [claim, callOf(2, 'tenants', 'get', 't_1')]);
+    runBatch([claim, callOf(2, 'tenants', 'get', 't_1')]);
     expect(synchronous()).toBe(normal);
-    runBatch(database, store, [claim, callOf(3, 'inbox', 'receive', anInboxRow(anEvent()))]);
+    runBatch([claim, callOf(3, 'inbox', 'receive', anInboxRow(anEvent()))]);
     expect(synchronous()).toBe(full);
-    runBatch(database, store, [callOf(4, 'outbox', 'open', 't_1', 'd', 'a', Date.now())]);
+    runBatch([callOf(4, 'outbox', 'open', 't_1', 'd', 'a', Date.now())]);
     expect(synchronous()).toBe(full);
     database.close();
   });
 
   test('leaves out calls that nobody waits for any more', () => {
     const database = openDatabase(file(), false);
-    const store = createSyncStore(createSql(database));
-    const { replies } = runBatch(database, store, [
-      { ...callOf(1, 'tenants', 'create', aTenant()), until: Date.now() - 1 },
-    ]);
+    const runBatch = createBatches(database, createSyncStore(createSql(database)));
+    const { replies } = runBatch([{ ...callOf(1, 'tenants', 'create', aTenant()), until: Date.now() - 1 }]);
     expect(replies).toEqual([]);
     expect(database.prepare('SELECT count(*) AS n FROM tenants').get()).toEqual({ n: 0 });
     database.close();
