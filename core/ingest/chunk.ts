@@ -1,11 +1,12 @@
 import type { Chunk } from '../domain.ts';
 import { hashOf } from '../ids.ts';
-import { countTokens } from '../text/tokens.ts';
+import { estimateTokens } from '../text/estimate-tokens.ts';
 import type { Block, Parsed } from './parse/outline.ts';
 
 /** Part of every fingerprint: a higher number makes every document be cut again. */
-export const chunkerVersion = 'c1';
+export const chunkerVersion = 'c2';
 
+/** In tokens as estimated: the exact count is for prompts, where it is paid for. */
 export type ChunkLimits = {
   /** A chunk that has this much is closed at the next block. */
   readonly target: number;
@@ -119,7 +120,7 @@ function* units(parsed: Parsed, limits: ChunkLimits): Generator<Unit | 'boundary
 
 /** What is certainly too long need not be counted whole: a token is at most some characters of prose. */
 const tokensOf = (text: string, start: number, end: number, max: number): number =>
-  end - start > max * 40 ? Number.POSITIVE_INFINITY : countTokens(text.slice(start, end));
+  end - start > max * 40 ? Number.POSITIVE_INFINITY : estimateTokens(text, start, end);
 
 /** A block that is too long, cut between its lines; a line that is too long, cut where sentences or words end. */
 function* pieces(
@@ -150,10 +151,10 @@ function* cutLine(
 ): Generator<Unit> {
   for (let start = from; start < to; ) {
     let end = cutAt(text, start, Math.min(start + limits.target * 4, to), to);
-    let tokens = countTokens(text.slice(start, end));
+    let tokens = estimateTokens(text, start, end);
     while (tokens > limits.target && end - start > 64) {
       end = cutAt(text, start, start + Math.max(64, Math.floor(((end - start) * limits.target * 0.9) / tokens)), to);
-      const next = countTokens(text.slice(start, end));
+      const next = estimateTokens(text, start, end);
       if (next >= tokens) break;
       tokens = next;
     }

@@ -11,7 +11,7 @@ export type Contents = Omit<Parsed, 'title'> & { readonly title: string; readonl
 const maxPackedBytes = 12 * 1024 * 1024;
 /** More than any document that was packed: parsing bounds a text to 200 MiB, its outline comes on top. */
 const maxUnpackedBytes = 512 * 1024 * 1024;
-const level = { params: { [constants.ZSTD_c_compressionLevel]: 3 } };
+const level = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** Empty when it is too large to be kept. Takes its time on large texts: for worker threads. */
 export const packContents = (contents: Contents): Uint8Array<ArrayBuffer> => {

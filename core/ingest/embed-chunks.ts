@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts';
 import type { Metering } from '../metering/metering.ts';
 import type { Embedder } from '../ports/model.ts';
 import type { Runtime } from '../ports/runtime.ts';
+import { createStopwatch } from './stopwatch.ts';
 
 /** Texts sent to the embedder in one call; it makes batches of its own below that. */
 const embedAtOnce = 512;
@@ -24,14 +25,14 @@ export const createEmbedChunks = (parts: {
   readonly runtime: Runtime;
 }): EmbedChunks => {
   const { embedder, metering, runtime } = parts;
+  const timed = createStopwatch(runtime.metrics);
   return async (tenant, chunks, signal, sourceId) => {
     if (embedder === null) return chunks;
     const embedded: EmbeddedChunk[] = [];
     for (let at = 0; at < chunks.length; at += embedAtOnce) {
       const part = chunks.slice(at, at + embedAtOnce);
-      const started = performance.now();
-      const result = await embedder.embed(part.map(embeddedText), 'document', { signal, tenantId: tenant.id });
-      runtime.metrics.observe('ingest_seconds', (performance.now() - started) / 1_000, { step: 'embed' });
+      const texts = part.map(embeddedText);
+      const result = await timed('embed', () => embedder.embed(texts, 'document', { signal, tenantId: tenant.id }));
       if (result.vectors.length !== part.length)
         throw new AppError(
           'model-failed',

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts';
 import type { IndexRef } from '../ports/chunks.ts';
 import type { Embedder } from '../ports/model.ts';
 import type { Runtime } from '../ports/runtime.ts';
-import type { Generation, GenerationProfile, StateStore } from '../ports/state.ts';
+import type { Generation, GenerationProfile, Standing, StateStore } from '../ports/state.ts';
 import { analyserVersion } from '../text/analyse.ts';
 import { chunkerVersion } from './chunk.ts';
 
@@ -25,11 +25,18 @@ export type Generations = {
   isFit(record: Generation): boolean;
   /** Throws AppError `not-found` when the tenant is gone. */
   live(tenantId: TenantId): Promise<LiveIndex>;
+  /** The same of what was read already. */
+  liveIn(tenantId: TenantId, standing: Omit<Standing, 'hasSource'>): Promise<LiveIndex>;
   /**
    * After a write: the index that answers now, once no switch is under way. `moved`: the write may not have reached it
    * and has to be done again there. A write that returns without this could be lost by a switch that overlaps it.
+   * `standing`: how things stood right after the write, if that is known.
    */
-  settled(tenantId: TenantId, written: LiveIndex): Promise<LiveIndex & { readonly moved: boolean }>;
+  settled(
+    tenantId: TenantId,
+    written: LiveIndex,
+    standing?: Standing,
+  ): Promise<LiveIndex & { readonly moved: boolean }>;
   /** Something went into the index without its vectors. */
   markIncomplete(index: LiveIndex): Promise<void>;
   /** The model of the vectors in an index; null: it has none. */
@@ -66,8 +73,7 @@ export const createGenerations = (parts: {
     return state.tenants.addGeneration(tenantId, { number, profile: filled ?? configured, createdAt });
   };
 
-  const live = async (tenantId: TenantId): Promise<LiveIndex> => {
-    const [tenant, records] = await Promise.all([state.tenants.get(tenantId), state.tenants.generations(tenantId)]);
+  const liveIn: Generations['liveIn'] = async (tenantId, { tenant, generations: records }) => {
     const record =
       tenant === null
         ? null
@@ -83,14 +89,20 @@ export const createGenerations = (parts: {
     };
   };
 
+  const live = async (tenantId: TenantId): Promise<LiveIndex> => {
+    const [tenant, generations] = await Promise.all([state.tenants.get(tenantId), state.tenants.generations(tenantId)]);
+    return liveIn(tenantId, { tenant, generations });
+  };
+
   return {
     configured,
     isFit,
     live,
-    async settled(tenantId, written) {
+    liveIn,
+    async settled(tenantId, written, standing) {
       let overlapped = false;
-      for (;;) {
-        const now = await live(tenantId);
+      for (let seen = standing; ; seen = undefined) {
+        const now = await (seen === undefined ? live(tenantId) : liveIn(tenantId, seen));
         const differs = now.ref.generation !== written.ref.generation;
         if (!now.switching) {
           switchingSince.delete(tenantId);

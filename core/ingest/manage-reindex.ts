@@ -4,7 +4,7 @@ import type { ChunkStore } from '../ports/chunks.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { GenerationProfile, StateStore } from '../ports/state.ts';
 import { type Generations, wordsOf } from './generations.ts';
-import { reindexLeaseOf } from './reindex.ts';
+import { reindexLeaseOf } from './reindex-lease.ts';
 
 /** One generation of a tenant's index, as people see it. */
 export type GenerationView = {

@@ -1,4 +1,4 @@
-import type { Prepared } from './index-documents.ts';
+import type { Prepared } from './prepare-documents.ts';
 
 /** Documents on their way through a sync: some being read, some being written, each in order of its own. */
 export type Pipeline = {

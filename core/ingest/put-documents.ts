@@ -4,7 +4,8 @@ import { AppError } from '../errors.ts';
 import { documentIdOf } from '../ids.ts';
 import type { SourceDriver } from '../ports/source.ts';
 import type { StateStore, StoredDocument } from '../ports/state.ts';
-import type { Incoming, Indexer } from './index-documents.ts';
+import type { Indexer } from './index-documents.ts';
+import type { Incoming } from './prepare-documents.ts';
 
 type Parts = {
   readonly state: StateStore;
@@ -42,20 +43,12 @@ export const createDocumentDoor = ({ state, indexer, drivers }: Parts): Document
     }
   };
 
-  /** The source may have been removed while its document was being read: then nothing of it stays. */
-  const takeBackIfGone = async (tenant: Tenant, sourceId: string, ids: readonly string[]): Promise<void> => {
-    if ((await state.sources.get(tenant.id, sourceId)) !== null) return;
-    await indexer.remove(tenant, ids);
-    throw new AppError('not-found', 'There is no such source.');
-  };
-
   const write = (tenant: Tenant, sourceId: string, documents: readonly DocumentInput[], signal: AbortSignal) => {
     const ids = documents.map((document) => documentIdOf(sourceId, document.externalId));
     return locked(ids, async () => {
       signal.throwIfAborted();
       const prepared = await indexer.prepare(tenant, sourceId, documents.map(incomingOf), signal);
       await indexer.commit(tenant, sourceId, prepared, signal);
-      await takeBackIfGone(tenant, sourceId, ids);
       return prepared;
     });
   };

@@ -4,8 +4,9 @@ import { documentIdOf } from '../ids.ts';
 import type { Runtime } from '../ports/runtime.ts';
 import type { Change, KnownDocument, SourceConnector } from '../ports/source.ts';
 import type { StateStore } from '../ports/state.ts';
-import type { Indexer, Prepared } from './index-documents.ts';
+import type { Indexer } from './index-documents.ts';
 import { createPipeline } from './pipeline.ts';
+import type { Prepared } from './prepare-documents.ts';
 
 export type Progress = { counts: JobCounts; errors: readonly JobError[] };
 
@@ -67,16 +68,7 @@ export const runSync = async (run: SyncRun): Promise<Progress> => {
 
   const store = async (prepared: readonly Prepared[]): Promise<void> => {
     run.mayWrite();
-    await stillThere(run);
     await indexer.commit(tenant, source.id, prepared, run.signal);
-    // Removed while this was being written: its removal has not seen these, so they are taken back here.
-    await stillThere(run).catch(async (gone: unknown) => {
-      await indexer.remove(
-        tenant,
-        prepared.map((one) => one.row.id),
-      );
-      throw gone;
-    });
     const seen = prepared.filter((one) => one.outcome === 'unchanged' && !one.write).map((one) => one.row.id);
     if (seen.length > 0) await state.documents.markSeen(tenant.id, seen, job.id);
     for (const one of prepared) {
@@ -209,12 +201,6 @@ async function* knownOf({ state, tenant, source, signal }: SyncRun): AsyncGenera
   }
 }
 
-/** A source or tenant that was deleted meanwhile gets nothing more written. */
-const stillThere = async ({ state, tenant, source }: SyncRun): Promise<void> => {
-  if ((await state.sources.get(tenant.id, source.id)) === null)
-    throw new AppError('not-found', 'The source was removed while it was being synced.');
-};
-
 const readBounded = async (change: Upsert, signal: AbortSignal): Promise<Uint8Array> => {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(readWithinMs)]);
   try {
@@ -230,31 +216,45 @@ const readBounded = async (change: Upsert, signal: AbortSignal): Promise<Uint8Ar
 };
 
 /** The source's changes, each awaited for a bounded time; a source that ignores the signal is left alone, not waited for. */
-async function* bounded(changes: AsyncIterable<Change>, runtime: Runtime, signal: AbortSignal): AsyncGenerator<Change> {
+async function* bounded(
+  changes: AsyncIterable<Change>,
+  { clock }: Runtime,
+  signal: AbortSignal,
+): AsyncGenerator<Change> {
   const iterator = changes[Symbol.asyncIterator]();
-  const stopped = new Promise<never>((_resolve, reject) => {
-    const stop = (): void =>
-      reject(signal.reason instanceof AppError ? signal.reason : new AppError('cancelled', 'The sync was stopped.'));
-    if (signal.aborted) stop();
-    else signal.addEventListener('abort', stop, { once: true });
-  });
-  stopped.catch(() => undefined);
+  const over = new AbortController();
+  let waitingSince: number | null = null;
+  let giveUp: (reason: AppError) => void = () => undefined;
+  const next = (): Promise<IteratorResult<Change>> =>
+    new Promise((resolve, reject) => {
+      giveUp = reject;
+      waitingSince = clock.now();
+      iterator.next().then(resolve, reject);
+    });
+  const stop = (): void =>
+    giveUp(signal.reason instanceof AppError ? signal.reason : new AppError('cancelled', 'The sync was stopped.'));
+  /** One timer for the whole run: one a change would cost more than many a change. */
+  const watch = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      const leftMs = waitingSince === null ? silenceMs : waitingSince + silenceMs - clock.now();
+      if (leftMs <= 0) return giveUp(new AppError('unreadable-document', 'The source stopped answering.'));
+      await clock.sleep(leftMs, over.signal).catch(() => undefined);
+    }
+  };
+  signal.addEventListener('abort', stop);
+  void watch();
   try {
     for (;;) {
-      const step = new AbortController();
-      const silence = runtime.clock.sleep(silenceMs, step.signal).then(() => {
-        throw new AppError('unreadable-document', 'The source stopped answering.');
-      });
-      silence.catch(() => undefined);
-      try {
-        const next = await Promise.race([iterator.next(), stopped, silence]);
-        if (next.done === true) return;
-        yield next.value;
-      } finally {
-        step.abort();
-      }
+      const step = next();
+      if (signal.aborted) stop();
+      const { done, value } = await step;
+      waitingSince = null;
+      if (done === true) return;
+      yield value;
     }
   } finally {
+    over.abort();
+    signal.removeEventListener('abort', stop);
     // Not awaited: a source that hangs in `next` would hang here as well.
     void iterator.return?.(undefined)?.catch(() => undefined);
   }

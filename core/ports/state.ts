@@ -213,9 +213,28 @@ export type StoredDocument = Document & {
   readonly seenIn?: string;
 };
 
+export type DocumentWrite = {
+  readonly rows: readonly StoredDocument[];
+  readonly contents: readonly DocumentContents[];
+};
+
+/** What a writer has to know: whether its documents are still wanted, and which index answers. */
+export type Standing = {
+  /** Null: unknown or deleted. */
+  readonly tenant: Tenant | null;
+  readonly hasSource: boolean;
+  readonly generations: readonly Generation[];
+};
+
 export type DocumentStore = {
-  put(document: StoredDocument): Promise<void>;
-  putMany(tenantId: TenantId, documents: readonly StoredDocument[]): Promise<void>;
+  /** Read in one go, which is one way to a remote store and back. */
+  standing(tenantId: TenantId, sourceId: string): Promise<Standing>;
+  /**
+   * Documents of one source, replaced by id: contents, then the tenant's content revision if there are any, then rows.
+   * In one step, or in this order: a write that was cut short leaves rows that are not up to date, and is repeated.
+   * Tells how things stand after it.
+   */
+  write(tenantId: TenantId, sourceId: string, documents: DocumentWrite): Promise<Standing>;
   get(tenantId: TenantId, documentId: string): Promise<StoredDocument | null>;
   getMany(tenantId: TenantId, documentIds: readonly string[]): Promise<readonly StoredDocument[]>;
   list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<StoredDocument>>;
@@ -225,8 +244,6 @@ export type DocumentStore = {
   /** Documents of the source that the run has not seen, by id. */
   unseen(tenantId: TenantId, sourceId: string, runId: string, limit: number): Promise<readonly string[]>;
   count(tenantId: TenantId, sourceId?: string): Promise<number>;
-  /** Kept before the row is: what is newer than its row is a write that was cut short. Replaces by document id. */
-  putContents(tenantId: TenantId, contents: readonly DocumentContents[]): Promise<void>;
   /** In no order; without those that there are none of. */
   contents(tenantId: TenantId, documentIds: readonly string[]): Promise<readonly DocumentContents[]>;
   /** Replaces by document id. Marks outlive their documents, so that a build finds what was removed. */

@@ -136,13 +136,3 @@ const windowEnd = (text: string, start: number): number => {
   const last = text.charCodeAt(end - 1);
   return last >= 0xd800 && last <= 0xdbff ? end - 1 : end;
 };
-
-/**
- * Cheap estimate without the vocabulary: four characters a token for Latin script, one and a half for
- * everything beyond it. For budgets that need no precision.
- */
-export const estimateTokens = (text: string): number => {
-  let wide = 0;
-  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x2ff) wide++;
-  return Math.ceil((text.length - wide) / 4 + wide / 1.5);
-};

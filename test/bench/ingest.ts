@@ -149,7 +149,7 @@ const wholePath = async (samples: readonly Sample[]): Promise<Spent> => {
     metering,
     sources: [driver],
     runtime,
-    limits: { parseWorkers: threads, jobs: { leaseForMs: 30_000, pollEveryMs: 20 } },
+    limits: { parseWorkers: threads, jobs: { leaseForMs: 30_000 } },
   });
   const source = await ingest.createSource(tenant, { kind: driver.kind, name: 'Samples', settings: {} });
   const sync = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Connection, Job, LedgerEntry, ReasonCode, Tenant, UsageGroup } from '../../core/domain.ts';
-import type { Paged, ReceiptFilter, StateStore } from '../../core/ports/state.ts';
+import type { DocumentContents, Paged, ReceiptFilter, StateStore } from '../../core/ports/state.ts';
 import { testStart } from '../fakes/clock.ts';
 import {
   aDocument,
@@ -228,7 +228,7 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         const [gone, stays] = [await newTenant(), await newTenant()];
         for (const { id } of [gone, stays]) {
           await state.sources.create(aSource(id, { id: `s_${id}` }));
-          await state.documents.put(aDocument(id, `s_${id}`));
+          await state.documents.write(id, `s_${id}`, { rows: [aDocument(id, `s_${id}`)], contents: [] });
           await state.conversations.append(id, 'v', 'p', [{ role: 'user', text: 'q', at: now }]);
           await state.receipts.put(aReceipt(id, { answerId: `a_${id}` }));
           await state.channels.put(id, 'slack', 'C1', { enabled: false });
@@ -396,10 +396,10 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
       test('documents are replaced by id, paged, counted and removed within their tenant', async () => {
         const [tenant, other] = [await newTenant(), await newTenant()];
         const documents = Array.from({ length: 5 }, () => aDocument(tenant.id, 's_a'));
-        await state.documents.putMany(tenant.id, documents);
+        await state.documents.write(tenant.id, 's_a', { rows: documents, contents: [] });
         const elsewhere = aDocument(tenant.id, 's_b');
-        await state.documents.put(elsewhere);
-        await state.documents.put({ ...elsewhere, title: 'New' });
+        await state.documents.write(tenant.id, 's_b', { rows: [elsewhere], contents: [] });
+        await state.documents.write(tenant.id, 's_b', { rows: [{ ...elsewhere, title: 'New' }], contents: [] });
         expect((await state.documents.get(tenant.id, elsewhere.id))?.title).toBe('New');
         expect(await state.documents.get(other.id, elsewhere.id)).toBeNull();
         expect(
@@ -422,6 +422,26 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.documents.count(tenant.id)).toBe(5);
       });
 
+      test('a write of documents tells how things stand after it, and counts as a change when it brings contents', async () => {
+        const tenant = await newTenant();
+        const source = aSource(tenant.id);
+        await state.sources.create(source);
+        const row = aDocument(tenant.id, source.id);
+        const write = (contents: readonly DocumentContents[]) =>
+          state.documents.write(tenant.id, source.id, { rows: [row], contents });
+        const changed = await write([{ documentId: row.id, stamp: 'x', data: new Uint8Array([1]) }]);
+        expect(changed).toMatchObject({ tenant: { contentRevision: 1 }, hasSource: true, generations: [] });
+        const profile = { analyser: 'a', chunker: 'c', embeddingModel: null };
+        await state.tenants.addGeneration(tenant.id, { number: 1, profile, createdAt: now });
+        await state.sources.remove(tenant.id, source.id);
+        const unchanged = await write([]);
+        expect(unchanged).toMatchObject({ tenant: { contentRevision: 1 }, hasSource: false });
+        expect(unchanged.generations).toMatchObject([{ number: 1, profile }]);
+        expect(await state.documents.standing(tenant.id, source.id)).toEqual(unchanged);
+        await state.tenants.markDeleted(tenant.id, now);
+        expect(await state.documents.standing(tenant.id, source.id)).toMatchObject({ tenant: null, hasSource: false });
+      });
+
       test('what a run has not seen is told by source', async () => {
         const tenant = await newTenant();
         const [seen, unseen, elsewhere] = [
@@ -429,7 +449,8 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
           aDocument(tenant.id, 's_a'),
           aDocument(tenant.id, 's_b'),
         ];
-        await state.documents.putMany(tenant.id, [seen, unseen, elsewhere]);
+        await state.documents.write(tenant.id, 's_a', { rows: [seen, unseen], contents: [] });
+        await state.documents.write(tenant.id, 's_b', { rows: [elsewhere], contents: [] });
         await state.documents.markSeen(tenant.id, [seen.id], 'r1');
         expect(await state.documents.unseen(tenant.id, 's_a', 'r1', 10)).toEqual([unseen.id]);
         expect((await state.documents.get(tenant.id, seen.id))?.seenIn).toBe('r1');
@@ -438,12 +459,14 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
       test('contents are kept byte for byte, replaced, and gone with their document and their tenant', async () => {
         const [tenant, other] = [await newTenant(), await newTenant()];
         const [first, second] = [aDocument(tenant.id, 's_a'), aDocument(tenant.id, 's_a')];
-        await state.documents.putMany(tenant.id, [first, second]);
         const bytes = Uint8Array.from({ length: 70_000 }, (_, n) => n % 256);
-        await state.documents.putContents(tenant.id, [
-          { documentId: first.id, stamp: 'one', data: bytes },
-          { documentId: second.id, stamp: 'two', data: new Uint8Array() },
-        ]);
+        await state.documents.write(tenant.id, 's_a', {
+          rows: [first, second],
+          contents: [
+            { documentId: first.id, stamp: 'one', data: bytes },
+            { documentId: second.id, stamp: 'two', data: new Uint8Array() },
+          ],
+        });
         const ids = [first.id, second.id, 'd_unknown'];
         const read = async () =>
           new Map((await state.documents.contents(tenant.id, ids)).map((one) => [one.documentId, one]));
@@ -451,9 +474,10 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(Buffer.from((await read()).get(first.id)!.data).equals(bytes)).toBe(true);
         expect((await read()).get(second.id)).toMatchObject({ stamp: 'two', data: { byteLength: 0 } });
         expect(await state.documents.contents(other.id, ids)).toEqual([]);
-        await state.documents.putContents(tenant.id, [
-          { documentId: first.id, stamp: 'later', data: new Uint8Array([7]) },
-        ]);
+        await state.documents.write(tenant.id, 's_a', {
+          rows: [first],
+          contents: [{ documentId: first.id, stamp: 'later', data: new Uint8Array([7]) }],
+        });
         expect((await read()).get(first.id)).toMatchObject({ stamp: 'later', data: { byteLength: 1 } });
         expect(await state.documents.remove(other.id, [first.id])).toBe(0);
         expect((await read()).size).toBe(2);
@@ -467,7 +491,7 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
       test('marks of what was built outlive their documents, by generation', async () => {
         const [tenant, other] = [await newTenant(), await newTenant()];
         const documents = Array.from({ length: 5 }, () => aDocument(tenant.id, 's_a'));
-        await state.documents.putMany(tenant.id, documents);
+        await state.documents.write(tenant.id, 's_a', { rows: documents, contents: [] });
         const marks = documents.map(({ id }) => ({ documentId: id, generation: 2, stamp: 'x', chunks: 3 }));
         await state.documents.markBuilt(tenant.id, marks);
         const again = { ...marks[0]!, generation: 3, stamp: 'y', chunks: 0 };

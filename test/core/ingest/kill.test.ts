@@ -100,4 +100,4 @@ it('indexes everything once although the process is killed in the middle, repeat
   }
   await chunks.close();
   await state.maintenance.close();
-});
+}, 180_000);

@@ -94,8 +94,8 @@ describe('putting a document', () => {
         ...state,
         documents: {
           ...state.documents,
-          putMany: (...args) =>
-            broken ? Promise.reject(new AppError('store-unavailable', 'down')) : state.documents.putMany(...args),
+          write: (...args) =>
+            broken ? Promise.reject(new AppError('store-unavailable', 'down')) : state.documents.write(...args),
         },
       }),
     });

@@ -63,4 +63,4 @@ it('a process that is killed in the middle of a re-index loses nothing, and the 
   expect((await chunks.stats(ref)).documents).toBe(documents);
   const { hits } = await chunks.searchText(ref, 'green', { limit: 5, signal });
   expect(hits.map((hit) => hit.chunk.externalId)).toEqual(['d3']);
-});
+}, 180_000);

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { access, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { EmbeddedChunk, TenantId } from '../../../domain.ts';
+import type { Chunk, EmbeddedChunk, TenantId } from '../../../domain.ts';
 import { AppError } from '../../../errors.ts';
 import type { ChunkStore, DocumentChunks, IndexRef } from '../../../ports/chunks.ts';
 import type { Log } from '../../../ports/runtime.ts';
@@ -175,7 +175,7 @@ function* parcelsOf(documents: readonly DocumentChunks[]): Generator<Parcel> {
 
 const packed = (documentId: string, part: readonly EmbeddedChunk[], buffers: ArrayBuffer[]): IncomingDocument => ({
   documentId,
-  chunks: part.map(({ vector: _, ...chunk }) => chunk),
+  chunks: part.map(withoutVector),
   vectors: part.map(({ vector }) => {
     if (!vector) return undefined;
     const copy = new Float32Array(vector);
@@ -183,3 +183,9 @@ const packed = (documentId: string, part: readonly EmbeddedChunk[], buffers: Arr
     return copy;
   }),
 });
+
+const withoutVector = (embedded: EmbeddedChunk): Chunk => {
+  if (embedded.vector === undefined) return embedded;
+  const { vector: _, ...chunk } = embedded;
+  return chunk;
+};

@@ -17,14 +17,17 @@ export const packTerms = (weights: ReadonlyMap<string, number>): string => {
   return `${packed}\n`;
 };
 
-export function* unpackTerms(packed: string): Generator<readonly [term: string, weight: number]> {
+export const eachTerm = (packed: string, take: (term: string, weight: number) => void): void => {
   for (let at = 1; at < packed.length; ) {
     const tab = packed.indexOf('\t', at);
-    const end = packed.indexOf('\n', tab);
-    yield [packed.slice(at, tab), Number(packed.slice(tab + 1, end))];
+    let weight = 0;
+    let end = tab + 1;
+    for (let code = packed.charCodeAt(end); code !== 0x0a; code = packed.charCodeAt(++end))
+      weight = weight * 10 + code - 0x30;
+    take(packed.slice(at, tab), weight);
     at = end + 1;
   }
-}
+};
 
 const weightOf = (packed: string, term: string): number => {
   const found = packed.indexOf(`\n${term}\t`);

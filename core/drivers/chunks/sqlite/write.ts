@@ -17,7 +17,7 @@ import {
   writing,
 } from './index-file.ts';
 import { normalised } from './read.ts';
-import { foldAt, packTerms, recentOf, unpackTerms } from './recent.ts';
+import { eachTerm, foldAt, packTerms, recentOf } from './recent.ts';
 import { quantise } from './vector-cache.ts';
 
 /** A document as it crosses to the writer: vectors apart, so that they travel as one block. */
@@ -84,6 +84,7 @@ type Batch = {
   /** Chunks that are not in the posting lists yet: terms packed as in recent.ts, by row. */
   readonly recent: Map<number, string>;
   readonly languages: Record<string, number>;
+  readonly sources: Map<string, number>;
   nextRow: number;
   chunks: number;
   documents: number;
@@ -96,6 +97,7 @@ const openBatch = (index: IndexFile, meta: Meta): Batch => ({
   live: new Map(),
   recent: new Map(),
   languages: JSON.parse(meta.languages) as Record<string, number>,
+  sources: new Map(),
   nextRow: meta.next_row,
   chunks: meta.chunks,
   documents: meta.documents,
@@ -125,10 +127,12 @@ const mark = (batch: Batch, row: number, source: number, length: number): void =
 };
 
 const sourceNumber = (batch: Batch, id: string): number => {
-  const known = oneRow(batch.index, 'SELECT n FROM sources WHERE id = ?', id);
-  if (known) return Number(known.n);
-  const n = Number(run(batch.index, 'INSERT INTO sources (id) VALUES (?)', id).lastInsertRowid);
+  const known = batch.sources.get(id);
+  if (known !== undefined) return known;
+  const row = oneRow(batch.index, 'SELECT n FROM sources WHERE id = ?', id);
+  const n = Number(row?.n ?? run(batch.index, 'INSERT INTO sources (id) VALUES (?)', id).lastInsertRowid);
   if (n > 0xffff) throw new AppError('conflict', 'A search index holds documents of at most 65,535 sources.');
+  batch.sources.set(id, n);
   return n;
 };
 
@@ -200,9 +204,8 @@ const writePostings = (index: IndexFile, postings: Postings): void => {
 const fold = (batch: Batch): void => {
   const { index } = batch;
   const postings: Postings = new Map();
-  const before = recentOf(index).map(({ row, terms }) => [row, terms] as const);
-  for (const [row, terms] of [...before, ...batch.recent])
-    for (const [term, weight] of unpackTerms(terms)) post(postings, row, term, weight);
+  for (const { row, terms } of recentOf(index)) eachTerm(terms, (term, weight) => post(postings, row, term, weight));
+  for (const [row, terms] of batch.recent) eachTerm(terms, (term, weight) => post(postings, row, term, weight));
   writePostings(index, postings);
   run(index, 'DELETE FROM recent');
   batch.recent.clear();
@@ -210,8 +213,9 @@ const fold = (batch: Batch): void => {
 
 const keepRecent = (batch: Batch): void => {
   const { index } = batch;
-  const known = Number(oneRow(index, 'SELECT count(*) AS n FROM recent')?.n ?? 0);
-  if (known + batch.recent.size >= foldAt) {
+  // Rows that were removed count as well; counting the others would read all of them, for each document again.
+  const first = oneRow(index, 'SELECT min(row) AS row FROM recent')?.row ?? null;
+  if (batch.nextRow - (first === null ? batch.nextRow - batch.recent.size : Number(first)) >= foldAt) {
     fold(batch);
     return;
   }

@@ -3,7 +3,7 @@ import type { BuiltDocument, DocumentContents, DocumentStore } from '../../../po
 import { type BuiltDoc, type Collections, type ContentsDoc, keyOf } from './collections.ts';
 import { chunksOf, pageOf, replaceAll, within } from './queries.ts';
 
-type ContentVerbs = 'putContents' | 'contents' | 'markBuilt' | 'builtOf' | 'built' | 'removeBuilt';
+type ContentVerbs = 'contents' | 'markBuilt' | 'builtOf' | 'built' | 'removeBuilt';
 
 /** Contents are large; so many go in one command, which the driver splits again at 48 MB. */
 const contentsAtOnce = 16;
@@ -20,22 +20,27 @@ const builtFrom = ({ documentId, generation, stamp, chunks }: BuiltDoc): BuiltDo
   chunks,
 });
 
+export const putContents = async (
+  { contents }: Collections,
+  tenantId: string,
+  list: readonly DocumentContents[],
+): Promise<void> => {
+  for (const chunk of chunksOf(list, contentsAtOnce)) {
+    await replaceAll<ContentsDoc>(
+      contents,
+      chunk.map(({ documentId, stamp, data }) => ({
+        _id: keyOf(tenantId, documentId),
+        tenantId,
+        documentId,
+        stamp,
+        data,
+      })),
+    );
+  }
+};
+
 /** The documents' texts, and what a re-index has made of them. */
 export const contentVerbs = ({ contents, built }: Collections): Pick<DocumentStore, ContentVerbs> => ({
-  putContents: async (tenantId, list) => {
-    for (const chunk of chunksOf(list, contentsAtOnce)) {
-      await replaceAll<ContentsDoc>(
-        contents,
-        chunk.map(({ documentId, stamp, data }) => ({
-          _id: keyOf(tenantId, documentId),
-          tenantId,
-          documentId,
-          stamp,
-          data,
-        })),
-      );
-    }
-  },
   contents: async (tenantId, documentIds) => {
     const found: DocumentContents[] = [];
     for (const chunk of chunksOf(documentIds, contentsAtOnce)) {

@@ -10,7 +10,7 @@ const longVerbs: ReadonlySet<string> = new Set([
   'forgetMember',
   'backup',
   'close',
-  'putContents',
+  'write',
   'contents',
 ]);
 

@@ -1,8 +1,8 @@
 import type { Source } from '../../../domain.ts';
-import type { DocumentStore, SourceStore, StoredDocument } from '../../../ports/state.ts';
+import type { DocumentStore, SourceStore, Standing, StoredDocument, TenantStore } from '../../../ports/state.ts';
 import { type Collections, type DocumentDoc, keyOf, type SourceDoc } from './collections.ts';
-import { contentVerbs } from './contents.ts';
-import { chunksOf, pageOf, parsed, present, replaceAll, rowLimit, twice, within } from './queries.ts';
+import { contentVerbs, putContents } from './contents.ts';
+import { chunksOf, pageOf, parsed, present, replaceAll, rowLimit, within } from './queries.ts';
 import { deadTenants } from './tenants.ts';
 
 const sourceOf = ({ _id, settings, ...doc }: SourceDoc): Source =>
@@ -79,22 +79,32 @@ const fieldsOf = (tenantId: string, { seenIn, ...document }: StoredDocument): Om
   record: JSON.stringify({ ...document, tenantId }),
 });
 
-export const documentVerbs = (collections: Collections): DocumentStore => {
+export const documentVerbs = (
+  collections: Collections,
+  { tenants, sources }: { readonly tenants: TenantStore; readonly sources: SourceStore },
+): DocumentStore => {
   const { documents, contents } = collections;
   const keysOf = (tenantId: string, ids: readonly string[]): string[] => ids.map((id) => keyOf(tenantId, id));
-  const put = async (tenantId: string, document: StoredDocument): Promise<void> => {
-    const _id = keyOf(tenantId, document.id);
-    await twice(() => documents.replaceOne({ _id }, fieldsOf(tenantId, document), { upsert: true }));
+  const standing = async (tenantId: string, sourceId: string): Promise<Standing> => {
+    const [tenant, source, generations] = await Promise.all([
+      tenants.get(tenantId),
+      sources.get(tenantId, sourceId),
+      tenants.generations(tenantId),
+    ]);
+    return { tenant, hasSource: source !== null, generations };
   };
   return {
-    put: (document) => put(document.tenantId, document),
-    putMany: async (tenantId, all) => {
-      for (const chunk of chunksOf(all)) {
+    standing,
+    write: async (tenantId, sourceId, write) => {
+      await putContents(collections, tenantId, write.contents);
+      if (write.contents.length > 0) await tenants.bumpContentRevision(tenantId);
+      for (const chunk of chunksOf(write.rows)) {
         await replaceAll<DocumentDoc>(
           documents,
           chunk.map((one) => ({ _id: keyOf(tenantId, one.id), ...fieldsOf(tenantId, one) })),
         );
       }
+      return standing(tenantId, sourceId);
     },
     get: async (tenantId, documentId) => {
       const doc = await documents.findOne({ _id: keyOf(tenantId, documentId) }, within);

@@ -97,6 +97,8 @@ type Parts = {
 };
 
 const storeOver = ({ client, collections, database, limits, log, clock }: Parts): MongoState => {
+  const tenants = tenantVerbs(collections);
+  const sources = sourceVerbs(collections);
   const threads = createThreads(collections);
   const conversations = conversationVerbs(collections);
   const receipts = receiptVerbs(collections);
@@ -107,11 +109,11 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
     database: client.db(database),
     examine: () => examineMongo({ client, collections, database, clock }),
     serverClock: clock,
-    tenants: guarded(tenantVerbs(collections), limits),
+    tenants: guarded(tenants, limits),
     keys: guarded(keyVerbs(collections), limits),
     members: guarded(memberVerbs(collections), limits),
-    sources: guarded(sourceVerbs(collections), limits),
-    documents: guarded(documentVerbs(collections), limits),
+    sources: guarded(sources, limits),
+    documents: guarded(documentVerbs(collections, { tenants, sources }), limits),
     jobs: guarded(jobVerbs(collections), limits),
     inbox: guarded(inbox, limits),
     outbox: guarded(outbox, limits),

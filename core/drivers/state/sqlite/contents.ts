@@ -17,22 +17,23 @@ const builtFrom = (row: BuiltRow): BuiltDocument => ({
   chunks: row.chunks,
 });
 
-type ContentVerbs = 'putContents' | 'contents' | 'markBuilt' | 'builtOf' | 'built' | 'removeBuilt';
+type ContentVerbs = 'contents' | 'markBuilt' | 'builtOf' | 'built' | 'removeBuilt';
+
+export const putContents = (sql: Sql, tenantId: string, contents: readonly DocumentContents[]): void => {
+  for (const { documentId, stamp, data } of contents) {
+    sql.run(
+      `INSERT INTO contents (tenant_id, document_id, stamp, data) VALUES (?, ?, ?, ?)
+       ON CONFLICT (tenant_id, document_id) DO UPDATE SET stamp = excluded.stamp, data = excluded.data`,
+      tenantId,
+      documentId,
+      stamp,
+      data,
+    );
+  }
+};
 
 /** The documents' texts, and what a re-index has made of them. */
 export const contentVerbs = (sql: Sql): Pick<SyncGroup<DocumentStore>, ContentVerbs> => ({
-  putContents: (tenantId, contents) => {
-    for (const { documentId, stamp, data } of contents) {
-      sql.run(
-        `INSERT INTO contents (tenant_id, document_id, stamp, data) VALUES (?, ?, ?, ?)
-         ON CONFLICT (tenant_id, document_id) DO UPDATE SET stamp = excluded.stamp, data = excluded.data`,
-        tenantId,
-        documentId,
-        stamp,
-        data,
-      );
-    }
-  },
   contents: (tenantId, documentIds) =>
     sql
       .all<{ readonly document_id: string; readonly stamp: string; readonly data: Uint8Array }>(

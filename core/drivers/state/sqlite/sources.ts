@@ -1,15 +1,18 @@
 import type { Source } from '../../../domain.ts';
-import type { DocumentStore, SourceStore, StoredDocument } from '../../../ports/state.ts';
+import type { DocumentStore, SourceStore, Standing, StoredDocument } from '../../../ports/state.ts';
 import { pageOf, rowLimit } from '../cursors.ts';
-import { contentVerbs } from './contents.ts';
+import { contentVerbs, putContents } from './contents.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
+import { bumpContentRevision, readGenerations, readTenant } from './tenants.ts';
+
+const readSource = (sql: Sql, tenantId: string, sourceId: string): Source | null =>
+  readRecord<Source>(
+    sql.one<Recorded>('SELECT record FROM sources WHERE tenant_id = ? AND id = ?', tenantId, sourceId),
+  );
 
 export const sourceVerbs = (sql: Sql): SyncGroup<SourceStore> => {
-  const get = (tenantId: string, sourceId: string) =>
-    readRecord<Source>(
-      sql.one<Recorded>('SELECT record FROM sources WHERE tenant_id = ? AND id = ?', tenantId, sourceId),
-    );
+  const get = (tenantId: string, sourceId: string) => readSource(sql, tenantId, sourceId);
   const save = (source: Source) =>
     sql.run(
       'UPDATE sources SET rev = ?, next_run_at = ?, record = ? WHERE tenant_id = ? AND id = ?',
@@ -90,10 +93,18 @@ export const documentVerbs = (sql: Sql): SyncGroup<DocumentStore> => {
       JSON.stringify({ ...document, tenantId }),
     );
   };
+  const standing = (tenantId: string, sourceId: string): Standing => ({
+    tenant: readTenant(sql, tenantId),
+    hasSource: readSource(sql, tenantId, sourceId) !== null,
+    generations: readGenerations(sql, tenantId),
+  });
   return {
-    put: (document) => put(document.tenantId, document),
-    putMany: (tenantId, documents) => {
-      for (const document of documents) put(tenantId, document);
+    standing,
+    write: (tenantId, sourceId, { rows, contents }) => {
+      putContents(sql, tenantId, contents);
+      if (contents.length > 0) bumpContentRevision(sql, tenantId);
+      for (const row of rows) put(tenantId, row);
+      return standing(tenantId, sourceId);
     },
     get: (tenantId, documentId) => {
       const row = sql.one<DocumentRow>(

@@ -62,8 +62,8 @@ export const verbs = {
     markSynced: 'write',
   },
   documents: {
-    put: 'write',
-    putMany: 'write',
+    standing: 'read',
+    write: 'write',
     get: 'read',
     getMany: 'read',
     list: 'read',
@@ -71,7 +71,6 @@ export const verbs = {
     markSeen: 'write',
     unseen: 'read',
     count: 'read',
-    putContents: 'write',
     contents: 'read',
     markBuilt: 'write',
     builtOf: 'read',

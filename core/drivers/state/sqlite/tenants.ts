@@ -29,9 +29,23 @@ const tenantOf = (row: TenantRow): Tenant => ({
 
 const orNull = (row: TenantRow | undefined): Tenant | null => (row === undefined ? null : tenantOf(row));
 
+export const readTenant = (sql: Sql, tenantId: string): Tenant | null =>
+  orNull(sql.one<TenantRow>('SELECT * FROM tenants WHERE id = ? AND deleted_at IS NULL', tenantId));
+
+export const readGenerations = (sql: Sql, tenantId: string): readonly Generation[] =>
+  readRecords<Generation>(
+    sql.all<Recorded>('SELECT record FROM generations WHERE tenant_id = ? ORDER BY number', tenantId),
+  );
+
+export const bumpContentRevision = (sql: Sql, tenantId: string): number | null =>
+  sql.one<{ readonly revision: number }>(
+    `UPDATE tenants SET content_revision = content_revision + 1 WHERE id = ? AND deleted_at IS NULL
+     RETURNING content_revision AS revision`,
+    tenantId,
+  )?.revision ?? null;
+
 export const tenantVerbs = (sql: Sql): SyncGroup<TenantStore> => {
-  const get = (tenantId: string) =>
-    orNull(sql.one<TenantRow>('SELECT * FROM tenants WHERE id = ? AND deleted_at IS NULL', tenantId));
+  const get = (tenantId: string) => readTenant(sql, tenantId);
   return {
     // A deleted tenant's row stays for ever, and with it its slug.
     create: (tenant) =>
@@ -82,12 +96,7 @@ export const tenantVerbs = (sql: Sql): SyncGroup<TenantStore> => {
       );
       return next;
     },
-    bumpContentRevision: (tenantId) =>
-      sql.one<{ readonly revision: number }>(
-        `UPDATE tenants SET content_revision = content_revision + 1 WHERE id = ? AND deleted_at IS NULL
-         RETURNING content_revision AS revision`,
-        tenantId,
-      )?.revision ?? null,
+    bumpContentRevision: (tenantId) => bumpContentRevision(sql, tenantId),
     switchGeneration: (tenantId, from, to) =>
       sql.run(
         `UPDATE tenants SET active_generation = ?, content_revision = content_revision + 1
@@ -150,10 +159,7 @@ const generationVerbs = (sql: Sql): Pick<SyncGroup<TenantStore>, GenerationVerbs
       sql.one<Recorded>('SELECT record FROM generations WHERE tenant_id = ? AND number = ?', tenantId, number),
     );
   return {
-    generations: (tenantId) =>
-      readRecords<Generation>(
-        sql.all<Recorded>('SELECT record FROM generations WHERE tenant_id = ? ORDER BY number', tenantId),
-      ),
+    generations: (tenantId) => readGenerations(sql, tenantId),
     addGeneration: (tenantId, generation) => {
       sql.run(
         `INSERT INTO generations (tenant_id, number, sweep_at, record)

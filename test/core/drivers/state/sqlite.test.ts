@@ -247,10 +247,10 @@ describe('the batch', () => {
     const runBatch = createBatches(database, createSyncStore(createSql(database)), unhurried);
     const tenants = Array.from({ length: 20 }, () => aTenant());
     const calls = tenants.map((tenant, n) => callOf(n, 'tenants', 'create', tenant));
-    const failing = callOf(100, 'documents', 'putMany', 't_1', [
-      aDocument('t_1', 's'),
-      { ...aDocument('t_1', 's'), id: undefined },
-    ]);
+    const failing = callOf(100, 'documents', 'write', 't_1', 's', {
+      rows: [aDocument('t_1', 's'), { ...aDocument('t_1', 's'), id: undefined }],
+      contents: [],
+    });
     const unknown = callOf(101, 'tenants', 'nonsense');
     const { replies, left } = runBatch([
       ...calls.slice(0, 10),
@@ -323,10 +323,10 @@ describe('the batch', () => {
     const state = await start();
     const tenant = aTenant();
     await state.tenants.create(tenant);
-    await state.documents.putMany(
-      tenant.id,
-      Array.from({ length: 5_000 }, () => aDocument(tenant.id, 's')),
-    );
+    await state.documents.write(tenant.id, 's', {
+      rows: Array.from({ length: 5_000 }, () => aDocument(tenant.id, 's')),
+      contents: [],
+    });
     await state.tenants.markDeleted(tenant.id, now);
     const order: string[] = [];
     await Promise.all([

@@ -53,9 +53,10 @@ if (mongodbUri === undefined) {
       source = fresh();
       const state = await open(source);
       await state.tenants.create(tenant);
-      await state.documents.putContents(tenant.id, [
-        { documentId: 'd_1', stamp: 's', data: new Uint8Array([0, 1, 2, 255]) },
-      ]);
+      await state.documents.write(tenant.id, 's_1', {
+        rows: [],
+        contents: [{ documentId: 'd_1', stamp: 's', data: new Uint8Array([0, 1, 2, 255]) }],
+      });
       await state.database.collection('auth_user').insertOne({ email: 'ada@example.com', signedInAt: new Date(7) });
       await state.maintenance.close();
     }, 60_000);
