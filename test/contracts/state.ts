@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Connection, Job, LedgerEntry, ReasonCode, Tenant, UsageGroup } from '../../core/domain.ts';
-import type { DocumentContents, Paged, ReceiptFilter, StateStore } from '../../core/ports/state.ts';
+import type { DocumentContents, Paged, ReceiptFilter, StateStore, StoredDocument } from '../../core/ports/state.ts';
 import { testStart } from '../fakes/clock.ts';
 import {
   aDocument,
@@ -146,13 +146,15 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
 
       test('figures say what each tenant holds, and what it asked and spent in a time', async () => {
         const [tenant, other, empty] = [await newTenant(), await newTenant(), await newTenant()];
-        await state.documents.putMany(tenant.id, [
+        const of = (tenantId: string, rows: readonly StoredDocument[]) =>
+          state.documents.write(tenantId, 's_1', { rows, contents: [] });
+        await of(tenant.id, [
           aDocument(tenant.id, 's_1', { bytes: 1_000, chunkCount: 3 }),
-          aDocument(tenant.id, 's_2', { bytes: 24, chunkCount: 1 }),
+          aDocument(tenant.id, 's_1', { bytes: 24, chunkCount: 1 }),
         ]);
         const grown = aDocument(other.id, 's_1', { bytes: 5, chunkCount: 1 });
-        await state.documents.put(grown);
-        await state.documents.put({ ...grown, bytes: 7, chunkCount: 2 });
+        await of(other.id, [grown]);
+        await of(other.id, [{ ...grown, bytes: 7, chunkCount: 2 }]);
         const entry = (over: Partial<LedgerEntry>): LedgerEntry => {
           const { costNanos: _cost, currency: _currency, ...line } = aLine(tenant.id);
           return { ...line, promptTokens: 0, completionTokens: 0, ...over };
