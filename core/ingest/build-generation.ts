@@ -99,12 +99,15 @@ export const createBuilder = (parts: Parts, job: Job, context: JobContext, goOn:
     if (!takesVectors && target.record.profile.embeddingModel !== null)
       await state.tenants.updateGeneration(tenantId, target.record.number, { incomplete: true });
     context.mayWrite();
-    await write(target, due, embedded);
-    // Between embedding and here the tenant may have gone, and with it the index, which the write has made again.
-    await livingTenant(state, tenantId).catch(async (gone: unknown) => {
-      await index.dropGeneration(target.ref);
-      throw gone;
-    });
+    try {
+      await write(target, due, embedded);
+    } finally {
+      // Since embedding the tenant may have gone, and with it the index, which even a write that was stopped has made again.
+      await livingTenant(state, tenantId).catch(async (error: unknown) => {
+        if (toAppError(error).code === 'not-found') await index.dropGeneration(target.ref);
+        throw error;
+      });
+    }
     context.mayWrite();
     if (mark && target.isNew)
       await state.documents.markBuilt(
