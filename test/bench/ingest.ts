@@ -193,14 +193,15 @@ const measure = async (kind: Kind, samples: readonly Sample[], rounds: number): 
     if (kind === 'markdown') library.push(await bareParser(kind, 'library', samples));
     whole.push(await wholePath(samples));
   }
-  const share = (of: keyof Spent): number => median(whole.map((spent, round) => (ours[round]?.[of] ?? 0) / spent[of]));
+  const shareOf = (parser: readonly Spent[], of: keyof Spent): number =>
+    Math.round(median(whole.map((spent, round) => (parser[round]?.[of] ?? 0) / spent[of])) * 100) / 100;
   const rate = (rounds: readonly Spent[]): number =>
     Math.round((megabytes / median(rounds.map(({ seconds }) => seconds))) * 100) / 100;
-  const ratio = share('seconds');
+  const ratio = shareOf(ours, 'seconds');
   return {
     id: 'P6',
     item: `ingest of ${kind} without embeddings, as a share of the parser alone (${threads} threads each)`,
-    value: Math.round(ratio * 100) / 100,
+    value: ratio,
     unit: '× parser',
     target: '≥ 0.8',
     beside: [
@@ -208,13 +209,11 @@ const measure = async (kind: Kind, samples: readonly Sample[], rounds: number): 
       { name: 'parser alone, MB/s', value: rate(ours) },
       ...(kind === 'markdown'
         ? [
-            {
-              name: 'the same parser with inline constructs, MB/s',
-              value: rate(library),
-            },
+            { name: 'the same parser as its users call it (inline constructs too), MB/s', value: rate(library) },
+            { name: 'the share of that', value: shareOf(library, 'seconds') },
           ]
         : []),
-      { name: 'the same share in processor time', value: Math.round(share('processor') * 100) / 100 },
+      { name: 'the same share in processor time', value: shareOf(ours, 'processor') },
       { name: 'documents', value: samples.length },
     ],
     note: notes[kind],

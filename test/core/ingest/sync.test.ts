@@ -51,7 +51,7 @@ const openScript = async (
   return bench.ingest.createSource(bench.tenant, { kind: 'scripted', name: 'Script', settings: {} });
 };
 
-const synced = (source: Source, ingest = bench.ingest): Promise<Job> =>
+const synced = (source: Source, ingest = bench.ingest, pace = 1): Promise<Job> =>
   whileTimePasses(
     bench.runtime,
     (async () => {
@@ -61,6 +61,7 @@ const synced = (source: Source, ingest = bench.ingest): Promise<Job> =>
       for await (const job of ingest.watch(bench.tenant.id, id, AbortSignal.timeout(60_000))) last = job;
       return last as Job;
     })(),
+    pace,
   );
 
 describe('syncing a folder', () => {
@@ -197,6 +198,25 @@ describe('a sync run', () => {
       errors: [{ problem: 'The token was refused. Give this source a new one.' }],
     });
     expect(await bench.find('rope')).not.toHaveLength(0);
+  });
+
+  it('gives up a source that says nothing more, however often it spoke before', async () => {
+    let spoken = 0;
+    const source = await openScript(
+      async function* () {
+        for (; spoken < 3; spoken++) {
+          await bench.runtime.clock.sleep(250_000);
+          yield upsert(`${spoken}`, `the rope number ${spoken}`);
+        }
+        await new Promise(() => undefined);
+      },
+      { limits: { jobs: { leaseForMs: 3_600_000 } } },
+    );
+    expect(await synced(source, bench.ingest, 2_000)).toMatchObject({
+      state: 'failed',
+      errors: [{ problem: 'The source stopped answering.' }],
+    });
+    expect(spoken).toBe(3);
   });
 
   it('never shows the words of an unexpected error', async () => {
