@@ -63,7 +63,7 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         const receipt = { ...aReceipt(tenant.id, { reasonCode: 'of-tomorrow' as ReasonCode }), ...later };
         await state.receipts.put(receipt);
         const document = { ...aDocument(tenant.id, 's_1'), ...later };
-        await state.documents.put(document);
+        await state.documents.write(document.tenantId, document.sourceId, { rows: [document], contents: [] });
         const row = anInboxRow({ ...anEvent({ kind: 'of-tomorrow' as 'message' }), ...later });
         await state.inbox.receive(row);
         await state.channels.put(tenant.id, 'slack', 'C1', { enabled: true, ...later });
