@@ -1,5 +1,5 @@
 import type { Core, Tally } from '../../core/core.ts';
-import type { Tenant } from '../../core/domain.ts';
+import type { Tenant, Webhook } from '../../core/domain.ts';
 import type { Names } from '../names.ts';
 import { texts } from '../texts.ts';
 import { answersPath } from './answer-view.tsx';
@@ -9,6 +9,7 @@ import { type Health, isFailing, limitInWords, type Need, OverviewPage, type Sou
 import { mayPass, type Pages } from './pages.tsx';
 import { quotasPath } from './quotas.tsx';
 import { sourcePath, sourcesPath } from './source-state.tsx';
+import { webhookPath } from './webhooks.tsx';
 
 const dayMs = 86_400_000;
 /** A page has room for so many; the rest stands in the list of sources. */
@@ -30,12 +31,13 @@ export const addOverviewPage = (pages: Pages): void => {
     const midnight = now - (now % dayMs);
     const today = { from: midnight, to: midnight + dayMs };
     const maySeeMoney = mayPass(request.roles, 'billing');
-    const [tally, sources, connections, gaps, spending] = await Promise.all([
+    const [tally, sources, connections, gaps, spending, webhooks] = await Promise.all([
       core.answers.tally(tenant.id, today),
       sourcesOf(core, tenant),
       core.connections.list(tenant.id),
       core.answers.list(tenant.id, { gap: true, from: now - 30 * dayMs }, { limit: gapsCounted }),
       maySeeMoney ? spendingOf(core, tenant, today) : undefined,
+      mayPass(request.roles, 'admin') ? core.webhooks.list(tenant.id) : [],
     ]);
     const health: Health = { tally, sources, connections, ...(spending === undefined ? {} : { spending }) };
     const names = await pages.names(
@@ -45,6 +47,7 @@ export const addOverviewPage = (pages: Pages): void => {
     const openGaps = `${gaps.items.length}${gaps.nextCursor === undefined ? '' : '+'}`;
     const needs = [
       ...needsOf(tenant, health, names),
+      ...webhooksInNeed(tenant, webhooks),
       ...(gaps.items.length === 0 ? [] : [{ text: words.gaps(openGaps), href: gapsPath(tenant) }]),
     ];
     return request.show(
@@ -89,6 +92,14 @@ const needsOf = (tenant: Tenant, { tally, sources, connections, spending }: Heal
     })),
   ...failedToday(tenant, tally),
 ];
+
+/** Those that people paused are as they want them. */
+const webhooksInNeed = (tenant: Tenant, webhooks: readonly Webhook[]): readonly Need[] =>
+  webhooks.flatMap(({ id, name, paused, failingSince }) => {
+    const href = webhookPath(tenant, id);
+    if (paused?.by === 'failures') return [{ text: words.webhookPaused(name), href }];
+    return paused === undefined && failingSince !== undefined ? [{ text: words.webhookFailing(name), href }] : [];
+  });
 
 const failedToday = (tenant: Tenant, tally: Tally): readonly Need[] => {
   const count = tally.outcomes.reduce((sum, one) => sum + (failures.has(one.reason) ? one.count : 0), 0);

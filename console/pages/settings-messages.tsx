@@ -7,9 +7,6 @@ import { SettingsTabs, settingsPath, type TenantShell } from './settings.tsx';
 
 const words = texts.settingsMore;
 
-export const messagesPath = (shell: TenantShell, language: string): string =>
-  `${settingsPath(shell.tenant, 'messages')}?language=${encodeURIComponent(language)}`;
-
 export const MessagesPage = ({
   shell,
   language,

@@ -32,6 +32,8 @@ export const overview = {
       count === 1 ? `1 document of ${name} could not be read.` : `${count} documents of ${name} could not be read.`,
     connection: (name: string, sentence: string) => `${name}: ${sentence}`,
     quota: (what: string, percent: number) => `${percent} % of a limit is used: ${what}.`,
+    webhookPaused: (name: string) => `The webhook ${name} took nothing for days and is paused.`,
+    webhookFailing: (name: string) => `The webhook ${name} does not take what is sent to it.`,
     gaps: (count: string) => `Questions of the last 30 days that the documents leave open: ${count}.`,
     failedToday: (count: number) =>
       count === 1 ? '1 question today ended in a failure.' : `${count} questions today ended in a failure.`,

@@ -52,9 +52,6 @@ const ours: Ours & { readonly en: Readonly<Record<MessageName, string>> } = {
   },
 };
 
-/** Languages that we have sentences of our own in. */
-export const ownLanguages: readonly string[] = Object.keys(ours);
-
 /** Our words, before anything is filled in. */
 export const ourMessage = (name: MessageName, language: string): string => ours[language]?.[name] ?? ours.en[name];
 

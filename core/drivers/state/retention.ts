@@ -17,4 +17,4 @@ export const noticesFor = 35 * day;
 /** Days of the record of what retention removed. */
 export const runsKept = 60;
 /** A run that removed nothing is written down at most so often. */
-export const runEvery = hour;
+export const runEvery = 60 * 60_000;

@@ -376,6 +376,25 @@ describe('hearing', () => {
     expect(driver.heard.map(({ kind }) => kind)).toEqual(['install', 'install']);
   });
 
+  it('the organisation’s own words greet where it has some', async () => {
+    const greeting = await startDriver({
+      connections: {
+        byWorkspace: async () => null,
+        failed: async () => undefined,
+        greeting: async () => 'I am the owl of Acme.',
+      },
+    });
+    try {
+      const id = greeting.fake.nextId();
+      await greeting.send({ ...greeting.activities.base('installationUpdate', id, 'groupChat'), action: 'add' });
+      await vi.waitFor(() =>
+        expect(JSON.stringify(greeting.fake.messages(teamsIds.group))).toContain('I am the owl of Acme.'),
+      );
+    } finally {
+      await greeting.close();
+    }
+  });
+
   it('being taken out of one team does not end the connection of the whole organisation', async () => {
     const removed = { ...driver.activities.base('installationUpdate', driver.fake.nextId()), action: 'remove' };
     const left = {

@@ -132,6 +132,15 @@ describe('messages', () => {
     expect(page).toContain('See {link}.</textarea>');
   });
 
+  test('greet in the workspaces of the tenant, and nowhere else', async () => {
+    await post(path, { language: 'en', greeting: 'I am the owl of {organisation}.', rev: await rev() });
+    await real.core.tenants.update(tenantId, { settings: { language: null } });
+    await real.core.connections.create(tenantId, { platform: 'slack', workspaceId: 'T-owl' });
+    const greeting = (workspaceId: string) => real.core.connections.greeting?.('slack', workspaceId);
+    expect(await greeting('T-owl')).toBe('I am the owl of Acme.');
+    expect(await greeting('T-other')).toBeNull();
+  });
+
   test('are escaped wherever they are shown', async () => {
     await post(path, { language: 'fr', notFound: '<b onclick=x>Rien</b>', rev: await rev() });
     const page = await (
