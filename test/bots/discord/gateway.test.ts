@@ -1,5 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Connection } from '../../../core/domain.ts';
+import { systemClock } from '../../../core/observe/system.ts';
+import type { Clock } from '../../../core/ports/runtime.ts';
+import { createTestRuntime } from '../../fakes/clock.ts';
 import { newId } from './driving.ts';
 import { type FakeGateway, startFakeGateway } from './gateway.ts';
 import { createWorld, deafWhile, demoTenant, type Instance, reasonsOf, type World } from './world.ts';
@@ -140,9 +143,15 @@ describe('the gateway', () => {
 
   it('a token that Discord does not take is not shown again and again', async () => {
     gateway.refuse = () => 4004;
-    const bot = await world.instance({ elected: true });
-    await until(() => expect(lines(bot, 'discord-gateway-refused')).toBe(1));
-    await new Promise((resolve) => setTimeout(resolve, 700));
+    const waited: number[] = [];
+    const sleep: Clock['sleep'] = (ms, signal) => {
+      waited.push(ms);
+      return systemClock.sleep(ms, signal);
+    };
+    const runtime = { ...createTestRuntime(), clock: { ...systemClock, sleep } };
+    const bot = await world.instance({ elected: true, discord: { runtime } });
+    await until(() => expect(runtime.logged.map(({ event }) => event)).toContain('discord-gateway-refused'));
+    await until(() => expect(Math.max(...waited)).toBeGreaterThanOrEqual(60_000));
     expect(gateway.identified).toHaveLength(1);
     expect(await checkUp(bot, 'gateway')).toMatchObject({ ok: false, advice: expect.stringContaining('token') });
   });
