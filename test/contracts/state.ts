@@ -188,6 +188,16 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
           { ...nothing, tenantId: empty.id },
         ]);
         expect((await during(11))[1]).toMatchObject({ questions: 3, costUnknown: true });
+        // Whole days, which a store may keep sums of: the same to the unit, also after a line was written twice.
+        const midnight = now - (now % day);
+        await state.ledger.append(tenant.id, [entry({ id: 'l_next', at: midnight + day, kind: 'question' })]);
+        await state.ledger.append(tenant.id, [entry({ id: 'l_next', at: midnight + day, kind: 'question' })]);
+        const over = async (days: number) =>
+          (await state.tenants.figures([tenant.id], { from: midnight, to: midnight + days * day }))[0];
+        expect(await over(1)).toEqual((await during(11))[1]);
+        expect(await over(2)).toEqual({ ...(await over(1)), questions: 4 });
+        const byDay = (from: number) => state.ledger.usage(tenant.id, { from, to: midnight + 2 * day }, 'day');
+        expect(await byDay(midnight)).toEqual(await byDay(midnight + 1));
         expect(await state.tenants.figures([], { from: now, to: now + 1 })).toEqual([]);
       });
 

@@ -1,6 +1,7 @@
 import type { LedgerEntry, QuotaLimit, UsageGroup, UsageRow } from '../../../domain.ts';
 import type { CounterState, LedgerStore, MeteringStore } from '../../../ports/state.ts';
 import { pageOf } from '../cursors.ts';
+import { day } from '../retention.ts';
 import { type Recorded, readRecord, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
@@ -162,6 +163,11 @@ const keyOf: Readonly<Record<UsageGroup, string>> = {
   source: 'source_id',
 };
 
+type Range = { readonly from: number; readonly to: number };
+
+/** Then the sums of days, which the ledger keeps beside itself, say it all. */
+export const isOfWholeDays = ({ from, to }: Range): boolean => from % day === 0 && to % day === 0;
+
 type LedgerRow = Recorded & { readonly at: number; readonly id: string };
 type SumRow = {
   readonly key: string;
@@ -219,16 +225,24 @@ export const ledgerVerbs = (sql: Sql): SyncGroup<LedgerStore> => ({
     ),
   usage: (tenantId, range, group) =>
     usageRows(
-      sql.all<SumRow>(
-        `SELECT coalesce(${keyOf[group]}, '') AS key, coalesce(currency, '') AS currency,
-           sum(kind = 'question') AS questions, sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion,
-           sum(embedding_tokens) AS embedding, coalesce(sum(cost_nanos), 0) AS cost,
-           max(cost_nanos IS NULL AND prompt_tokens + completion_tokens + embedding_tokens > 0) AS unknown
-         FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ? GROUP BY 1, 2 ORDER BY 1, 2 DESC`,
-        tenantId,
-        range.from,
-        range.to,
-      ),
+      group === 'day' && isOfWholeDays(range)
+        ? sql.all<SumRow>(
+            `SELECT strftime('%Y-%m-%d', day * 86400, 'unixepoch') AS key, currency, questions, prompt, completion, embedding,
+               cost, unpriced AS unknown
+             FROM ledger_days WHERE tenant_id = ? AND day >= ? AND day < ? ORDER BY day, currency DESC`,
+            tenantId,
+            range.from / day,
+            range.to / day,
+          )
+        : sql.all<SumRow>(
+            `SELECT coalesce(${keyOf[group]}, '') AS key, coalesce(currency, '') AS currency,
+               sum(kind = 'question') AS questions, sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion,
+               sum(embedding_tokens) AS embedding, coalesce(sum(cost_nanos), 0) AS cost, max(unpriced) AS unknown
+             FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ? GROUP BY 1, 2 ORDER BY 1, 2 DESC`,
+            tenantId,
+            range.from,
+            range.to,
+          ),
     ),
 });
 

@@ -297,4 +297,30 @@ CREATE TRIGGER receipts_deleted AFTER DELETE ON receipts BEGIN
 END;
 `,
   },
+  {
+    step: 12,
+    name: 'sums of days beside the ledger',
+    // Kept by the ledger's own insert, in its transaction: a month of a busy tenant is thirty rows and not a hundred thousand.
+    sql: `
+CREATE TABLE ledger_days (
+  tenant_id TEXT NOT NULL, day INTEGER NOT NULL, currency TEXT NOT NULL, questions INTEGER NOT NULL, prompt INTEGER NOT NULL,
+  completion INTEGER NOT NULL, embedding INTEGER NOT NULL, cost INTEGER NOT NULL, unpriced INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, day, currency)
+) STRICT, WITHOUT ROWID;
+INSERT INTO ledger_days
+  SELECT tenant_id, at / 86400000, coalesce(currency, ''), sum(kind = 'question'), sum(prompt_tokens), sum(completion_tokens),
+    sum(embedding_tokens), coalesce(sum(cost_nanos), 0), max(unpriced)
+  FROM ledger GROUP BY 1, 2, 3;
+CREATE TRIGGER ledger_inserted AFTER INSERT ON ledger BEGIN
+  INSERT INTO ledger_days VALUES (
+    new.tenant_id, new.at / 86400000, coalesce(new.currency, ''), new.kind = 'question', new.prompt_tokens, new.completion_tokens,
+    new.embedding_tokens, coalesce(new.cost_nanos, 0),
+    new.cost_nanos IS NULL AND new.prompt_tokens + new.completion_tokens + new.embedding_tokens > 0
+  ) ON CONFLICT DO UPDATE SET
+    questions = questions + excluded.questions, prompt = prompt + excluded.prompt, completion = completion + excluded.completion,
+    embedding = embedding + excluded.embedding, cost = cost + excluded.cost, unpriced = max(unpriced, excluded.unpriced);
+END;
+DROP INDEX ledger_sums;
+`,
+  },
 ];

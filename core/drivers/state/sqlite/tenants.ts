@@ -1,7 +1,9 @@
 import type { ApiKey, Membership, Role, Tenant, TenantSettings } from '../../../domain.ts';
 import type { Generation, KeyStore, MemberStore, TenantFigures, TenantStore } from '../../../ports/state.ts';
 import { pageOf, rowLimit } from '../cursors.ts';
+import { day } from '../retention.ts';
 import { eraseTenant } from './maintenance.ts';
+import { isOfWholeDays } from './metering.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
@@ -119,34 +121,44 @@ export const tenantVerbs = (sql: Sql): SyncGroup<TenantStore> => {
   };
 };
 
-/** Both sums are read from an index alone. */
+/** No row of a document or of the ledger is opened for a time of whole days. */
 const figuresOf = (
   sql: Sql,
   tenantId: string,
-  { from, to }: { readonly from: number; readonly to: number },
+  range: { readonly from: number; readonly to: number },
 ): TenantFigures => {
   const held = sql.one<{ readonly documents: number; readonly chunks: number; readonly bytes: number }>(
     `SELECT count(*) AS documents, coalesce(sum(chunks), 0) AS chunks, coalesce(sum(bytes), 0) AS bytes
      FROM documents WHERE tenant_id = ?`,
     tenantId,
   );
-  const spent = sql.all<{
-    readonly currency: string | null;
+  type Spent = {
+    readonly currency: string;
     readonly questions: number;
     readonly nanos: number;
     readonly unpriced: number;
-  }>(
-    `SELECT currency, sum(kind = 'question') AS questions, coalesce(sum(cost_nanos), 0) AS nanos, max(unpriced) AS unpriced
-     FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ? GROUP BY currency ORDER BY currency`,
-    tenantId,
-    from,
-    to,
-  );
+  };
+  const spent = isOfWholeDays(range)
+    ? sql.all<Spent>(
+        `SELECT currency, sum(questions) AS questions, sum(cost) AS nanos, max(unpriced) AS unpriced
+         FROM ledger_days WHERE tenant_id = ? AND day >= ? AND day < ? GROUP BY currency ORDER BY currency`,
+        tenantId,
+        range.from / day,
+        range.to / day,
+      )
+    : sql.all<Spent>(
+        `SELECT coalesce(currency, '') AS currency, sum(kind = 'question') AS questions,
+           coalesce(sum(cost_nanos), 0) AS nanos, max(unpriced) AS unpriced
+         FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ? GROUP BY 1 ORDER BY 1`,
+        tenantId,
+        range.from,
+        range.to,
+      );
   return {
     tenantId,
     ...(held ?? { documents: 0, chunks: 0, bytes: 0 }),
     questions: spent.reduce((sum, { questions }) => sum + questions, 0),
-    costs: spent.flatMap(({ currency, nanos }) => (currency === null ? [] : [{ currency, nanos }])),
+    costs: spent.flatMap(({ currency, nanos }) => (currency === '' ? [] : [{ currency, nanos }])),
     costUnknown: spent.some(({ unpriced }) => unpriced === 1),
   };
 };
