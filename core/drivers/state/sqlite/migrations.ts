@@ -283,13 +283,13 @@ DROP TRIGGER receipts_inserted;
 DROP TRIGGER receipts_updated;
 DROP TRIGGER receipts_deleted;
 CREATE TRIGGER receipts_inserted AFTER INSERT ON receipts BEGIN
-  INSERT INTO receipts_unindexed VALUES (new.seq);
+  INSERT INTO receipts_unindexed (seq) VALUES (new.seq);
 END;
 CREATE TRIGGER receipts_updated AFTER UPDATE OF record ON receipts
 WHEN old.record ->> '$.question' IS NOT new.record ->> '$.question' OR old.record ->> '$.answer' IS NOT new.record ->> '$.answer'
 BEGIN
   DELETE FROM receipts_text WHERE rowid = new.seq;
-  INSERT INTO receipts_unindexed SELECT new.seq WHERE NOT EXISTS (SELECT 1 FROM receipts_unindexed WHERE seq = new.seq);
+  INSERT INTO receipts_unindexed (seq) SELECT new.seq WHERE NOT EXISTS (SELECT 1 FROM receipts_unindexed WHERE seq = new.seq);
 END;
 CREATE TRIGGER receipts_deleted AFTER DELETE ON receipts BEGIN
   DELETE FROM receipts_text WHERE rowid = old.seq;
@@ -301,18 +301,19 @@ END;
     step: 12,
     name: 'sums of days beside the ledger',
     // Kept by the ledger's own insert, in its transaction: a month of a busy tenant is thirty rows and not a hundred thousand.
+    // The trigger names its columns: a newer version may have added one.
     sql: `
 CREATE TABLE ledger_days (
   tenant_id TEXT NOT NULL, day INTEGER NOT NULL, currency TEXT NOT NULL, questions INTEGER NOT NULL, prompt INTEGER NOT NULL,
   completion INTEGER NOT NULL, embedding INTEGER NOT NULL, cost INTEGER NOT NULL, unpriced INTEGER NOT NULL,
   PRIMARY KEY (tenant_id, day, currency)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO ledger_days
+INSERT INTO ledger_days (tenant_id, day, currency, questions, prompt, completion, embedding, cost, unpriced)
   SELECT tenant_id, at / 86400000, coalesce(currency, ''), sum(kind = 'question'), sum(prompt_tokens), sum(completion_tokens),
     sum(embedding_tokens), coalesce(sum(cost_nanos), 0), max(unpriced)
   FROM ledger GROUP BY 1, 2, 3;
 CREATE TRIGGER ledger_inserted AFTER INSERT ON ledger BEGIN
-  INSERT INTO ledger_days VALUES (
+  INSERT INTO ledger_days (tenant_id, day, currency, questions, prompt, completion, embedding, cost, unpriced) VALUES (
     new.tenant_id, new.at / 86400000, coalesce(new.currency, ''), new.kind = 'question', new.prompt_tokens, new.completion_tokens,
     new.embedding_tokens, coalesce(new.cost_nanos, 0),
     new.cost_nanos IS NULL AND new.prompt_tokens + new.completion_tokens + new.embedding_tokens > 0
