@@ -8,7 +8,7 @@ import { collectionsIn, keyOf } from '../../../../../core/drivers/state/mongo/co
 import { clockOffset, databaseOf } from '../../../../../core/drivers/state/mongo/connect.ts';
 import { unavailableFrom } from '../../../../../core/drivers/state/mongo/faults.ts';
 import { guarded } from '../../../../../core/drivers/state/mongo/guard.ts';
-import { migrations, prepareSchema } from '../../../../../core/drivers/state/mongo/schema.ts';
+import { migrations, newestStep, prepareSchema } from '../../../../../core/drivers/state/mongo/schema.ts';
 import { openMongoState } from '../../../../../core/drivers/state/mongo/state.ts';
 import { AppError } from '../../../../../core/errors.ts';
 import { aLine, anEvent, anInboxRow, aTenant } from '../../../../contracts/rows.ts';
@@ -282,7 +282,7 @@ if (server === undefined) {
       const unique = indexes.filter((index) => index.unique === true).map((index) => index.name);
       expect(unique).toContain('keys');
       expect(indexes.map((index) => index.name)).toContain('ttl');
-      expect(await client.db(databaseOf(uri)).collection('meta').findOne({ step: 1 })).toMatchObject({ oldest: 1 });
+      expect(await client.db(databaseOf(uri)).collection('meta').findOne({ step: newestStep })).toMatchObject({ oldest: 1 });
       const { setName } = (await client.db('admin').command({ hello: 1 })) as { setName?: string };
       expect(logged.some((line) => line.event === 'state.standalone')).toBe(setName === undefined);
     });
@@ -291,7 +291,8 @@ if (server === undefined) {
       const collections = collectionsIn(client.db(databaseOf(uri)));
       const { log, clock } = createTestRuntime();
       const ran: string[] = [];
-      const newer = (oldest: number) => ({ step: 2, name: 'newer', oldest, run: async () => void ran.push('newer') });
+      const step = newestStep + 1;
+      const newer = (oldest: number) => ({ step, name: 'newer', oldest, run: async () => void ran.push('newer') });
       const prepare = (oldest: number) =>
         prepareSchema({
           database: client.db(databaseOf(uri)),
@@ -306,12 +307,12 @@ if (server === undefined) {
       await prepare(1);
       expect(ran, 'a step runs once').toEqual(['newer']);
       await (await openAt(uri).opening).maintenance.close();
-      await collections.meta.updateOne({ step: 2 }, { $set: { oldest: 2 } });
+      await collections.meta.updateOne({ step }, { $set: { oldest: step } });
       await expect(openAt(uri).opening).rejects.toMatchObject({
         code: 'config',
         message: expect.stringContaining('newer version'),
       });
-      await collections.meta.updateOne({ step: 2 }, { $set: { oldest: 1, step: 1 } });
+      await collections.meta.updateOne({ step }, { $set: { oldest: 1, step: newestStep } });
     });
 
     test('is copied into a folder, a document a line, and not over an older copy', async () => {
