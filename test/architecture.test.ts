@@ -9,7 +9,7 @@ import { describe, expect, it } from 'vitest';
  */
 
 type Files = Readonly<Record<string, string>>;
-type Import = { readonly from: string; readonly to: string; readonly typeOnly: boolean };
+type Import = { readonly from: string; readonly to: string; readonly typeOnly: boolean; readonly lazy?: true };
 
 // ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -26,6 +26,7 @@ const importsOf = (path: string, text: string): Import[] => [
     from: path,
     to: resolve(path, match[2] ?? ''),
     typeOnly: false,
+    lazy: true as const,
   })),
 ];
 
@@ -177,6 +178,23 @@ const rules = {
         : [],
     ),
 
+  'no start loads the library of a server or platform that is not configured': (files) => {
+    const eager = all(files).filter(({ typeOnly, lazy }) => !typeOnly && lazy !== true);
+    const found: string[] = [];
+    const seen = new Set<string>();
+    const visit = (file: string): void => {
+      if (seen.has(file)) return;
+      seen.add(file);
+      for (const { from, to } of eager.filter((one) => one.from === file)) {
+        if (heavy.test(to)) found.push(`${from} → ${to}`);
+        else visit(to);
+      }
+    };
+    // The command line reads every verb; `serve` reads the rest.
+    for (const entry of ['cli/main.ts', 'main.ts']) visit(entry);
+    return found;
+  },
+
   'SQL stays with the drivers': (files) =>
     all(files).flatMap(({ from, to }) =>
       to === 'node:sqlite' && roomOf(from) !== 'drivers' && !from.startsWith('console/auth/') && from !== 'main.ts'
@@ -184,6 +202,10 @@ const rules = {
         : [],
     ),
 } satisfies Record<string, (files: Files) => string[]>;
+
+/** Each costs every start, and every command, a good part of a second and tens of megabytes. */
+const heavy =
+  /^(?:discord\.js|@discordjs\/|botbuilder|@slack\/|mongodb|weaviate-client|openai|better-auth|nodemailer|unpdf|mammoth|linkedom)(?:$|\/)?/;
 
 const isLocal = (to: string): boolean => /^(?:core|bots|console|cli)\/|^(?:main|demo)\.ts$/.test(to);
 
@@ -235,6 +257,16 @@ describe('the project', () => {
 // ── each rule can fail ──────────────────────────────────────────────────────────────────────────────────────────────
 
 const broken: readonly [rule: keyof typeof rules, what: string, files: Files][] = [
+  [
+    'no start loads the library of a server or platform that is not configured',
+    'a verb of the command line, by way of a helper',
+    {
+      'cli/main.ts': "import { a } from './verbs/a.ts';",
+      'cli/verbs/a.ts': "import { b } from '../../bots/discord/permissions.ts';",
+      'bots/discord/permissions.ts': "import { isRecord } from './api.ts';",
+      'bots/discord/api.ts': "import { REST } from 'discord.js';",
+    },
+  ],
   [
     'imports point the way the house allows',
     'a path imports a driver',

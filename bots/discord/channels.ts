@@ -1,5 +1,5 @@
 import type { DiscordApi } from './api.ts';
-import { isRecord, textOf } from './api.ts';
+import { isRecord, textOf } from './fields.ts';
 
 /** What must be known of a channel to know where a message stands. */
 export type ChannelKind = {

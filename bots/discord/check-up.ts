@@ -1,7 +1,8 @@
 import type { Connection } from '../../core/domain.ts';
 import type { CheckUpLine } from '../../core/ports/platform.ts';
-import { type DiscordApi, isRecord, refusal, textOf } from './api.ts';
+import { type DiscordApi, refusal } from './api.ts';
 import { missingCommands } from './commands.ts';
+import { isRecord, textOf } from './fields.ts';
 import type { Gateway } from './gateway.ts';
 import { channelPermissions, inviteUrl, isAllowed, needed, neededToSpeak, serverPermissions } from './permissions.ts';
 

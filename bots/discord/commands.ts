@@ -1,6 +1,7 @@
 import type { CommandName } from '../../core/domain.ts';
 import type { DiscordApi } from './api.ts';
-import { isRecord, refusal } from './api.ts';
+import { refusal } from './api.ts';
+import { isRecord } from './fields.ts';
 
 /** Discord's numbers for kinds of commands and options. */
 const slash = 1;

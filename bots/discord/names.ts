@@ -1,5 +1,6 @@
 import type { PlaceNames } from '../../core/ports/platform.ts';
-import { type DiscordApi, isRecord, textOf } from './api.ts';
+import type { DiscordApi } from './api.ts';
+import { isRecord, textOf } from './fields.ts';
 
 /** Two calls, however many channels: the server, and all of its channels. Threads are no channels of the list. */
 export const namesInDiscord = async (api: DiscordApi, guildId: string, signal: AbortSignal): Promise<PlaceNames> => {

@@ -1,4 +1,4 @@
-import { isRecord, textOf } from './api.ts';
+import { isRecord, textOf } from './fields.ts';
 
 /** Discord's bits, those that matter here. https://docs.discord.com/developers/topics/permissions */
 const bits = {

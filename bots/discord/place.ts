@@ -1,8 +1,9 @@
 import type { InboundEvent } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Manner } from '../../core/ports/platform.ts';
-import { codes, type DiscordApi, type DiscordRefusal, type DiscordResult, refusal, textOf } from './api.ts';
+import { codes, type DiscordApi, type DiscordRefusal, type DiscordResult, refusal } from './api.ts';
 import type { Channels } from './channels.ts';
+import { textOf } from './fields.ts';
 import { type Body, payloadOf } from './messages.ts';
 import { discordHandle } from './normalise.ts';
 

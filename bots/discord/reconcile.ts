@@ -1,4 +1,5 @@
-import { type DiscordApi, isRecord, refusal, textOf } from './api.ts';
+import { type DiscordApi, refusal } from './api.ts';
+import { isRecord, textOf } from './fields.ts';
 import { nonceOf } from './messages.ts';
 import { type Place, postedId } from './place.ts';
 

@@ -3,16 +3,8 @@ import { AppError } from '../../core/errors.ts';
 import type { Destination, Earlier } from '../../core/ports/platform.ts';
 import type { Clock } from '../../core/ports/runtime.ts';
 import { renderDiscord } from '../markdown.ts';
-import {
-  codes,
-  type DiscordApi,
-  type DiscordResult,
-  deadToken,
-  isRecord,
-  refusal,
-  textOf,
-  tokenSettlesMs,
-} from './api.ts';
+import { codes, type DiscordApi, type DiscordResult, deadToken, refusal, tokenSettlesMs } from './api.ts';
+import { isRecord, textOf } from './fields.ts';
 import { type Body, homeRows, nonceOf, payloadOf, splitForDiscord } from './messages.ts';
 import { discordHandle } from './normalise.ts';
 import { postedId } from './place.ts';
