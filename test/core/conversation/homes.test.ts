@@ -121,6 +121,27 @@ describe('a direct message of somebody of several tenants', () => {
     expect((await world.hear(direct())).reason).toBe('which-workspace');
   });
 
+  it('what is about an earlier answer stays with its tenant after a switch', async () => {
+    await choose('g_other');
+    const question = await world.hear(direct({ text: 'How much leave?' }));
+    const answerId = question.answerId ?? '';
+    await choose('g_demo');
+    const thumb = { kind: 'feedback', addressed: 'none', text: '', feedback: { rating: 'down', answerId } } as const;
+    expect((await world.hear(direct(thumb))).reason).toBe('feedback-stored');
+    expect((await world.state.receipts.get(other.id, answerId))?.feedback).toMatchObject([{ rating: 'down' }]);
+    const { messageId } = question.event;
+    const gone = {
+      kind: 'delete',
+      addressed: 'none',
+      text: '',
+      messageId,
+      targetMessageId: messageId,
+      orderKey: 'z',
+    } as const;
+    expect(await world.hear(direct(gone))).toMatchObject({ reason: 'question-deleted', tenantId: other.id });
+    expect(world.platform.retracted).toHaveLength(1);
+  });
+
   it('is answered at once where all servers are one tenant’s', async () => {
     await connect(world.tenant, 'g_third');
     const same = [{ workspaceId: 'g_demo' }, { workspaceId: 'g_third' }];
