@@ -354,7 +354,7 @@ export type People = {
   redeem(tenantId: TenantId, code: string, memberId: string): Promise<'linked' | 'own' | 'unknown'>;
   /**
    * By an e-mail address that the member's platform vouches for: linked to the member of the tenant who was found to have
-   * it before, else kept (as a hash, for a month) for the one who comes next.
+   * it before, else kept (as a hash, for a day) for the one who comes next.
    */
   linkByAddress(tenantId: TenantId, memberId: string, address: string): Promise<'linked' | 'noted'>;
   unlink(tenantId: TenantId, memberId: string): Promise<boolean>;

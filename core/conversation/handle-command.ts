@@ -143,7 +143,7 @@ const link = async (parts: Handling, { platform, event, tenant, text, signal }: 
     const byCode = `On the other platform, send me within 15 minutes: \`link ${code}\`. From then on both accounts share one allowance and one history of direct messages. Give the code to nobody.`;
     return address === null
       ? byCode
-      : `${byCode}\nWhere your other account has the same verified e-mail address, \`link\` alone is enough there.`;
+      : `${byCode}\nWhere your other account has the same verified e-mail address, \`link\` alone is enough there, within a day.`;
   }
   const tries = await state.metering.hit(`link:${tenant.id}:${memberId}`, 5, 15 * 60_000, runtime.clock.now());
   if (!tries.ok) return 'That was tried too often. Please wait a quarter of an hour.';

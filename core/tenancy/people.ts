@@ -5,8 +5,8 @@ import type { Runtime } from '../ports/runtime.ts';
 import type { StateStore } from '../ports/state.ts';
 import { codeForMs, hashCode, newCode } from './codes.ts';
 
-/** How long after one account said so the other one may. */
-const addressForMs = 30 * 24 * 3_600_000;
+/** How long after one account said so the other one may: no longer, so that nobody comes by an address later and joins. */
+const addressForMs = 24 * 3_600_000;
 
 export const createPeople = (parts: {
   readonly state: Pick<StateStore, 'people' | 'maintenance' | 'connections'>;
