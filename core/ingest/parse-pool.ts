@@ -44,7 +44,7 @@ type Waiting = {
 };
 type Slot = { readonly worker: Worker; task: Waiting | null; timer: NodeJS.Timeout | undefined };
 
-/** Idle workers go: their readers and vocabularies would otherwise hold a hundred megabytes each. */
+/** Idle workers go: their readers would otherwise hold tens of megabytes each. */
 const idleMs = 20_000;
 
 /**

@@ -159,7 +159,7 @@ const wholePath = async (samples: readonly Sample[]): Promise<Spent> => {
     }
   };
   ingest.start();
-  // Threads and vocabularies are loaded, and code is compiled, by first documents that are not counted; so for the bare parser.
+  // Threads are started, and code is compiled, by first documents that are not counted; so for the bare parser.
   queue = samples.slice(0, warmUp).map((sample, at) => ({ ...sample, name: `warm-${at}` }));
   await sync();
   queue = samples;
