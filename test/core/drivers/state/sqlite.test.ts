@@ -176,6 +176,12 @@ describe('the file', () => {
         .map((statement) => statement.trim())
         .filter((statement) => statement !== '');
       for (const statement of statements) {
+        const [, replaced] = /^DROP TRIGGER (\w+)$/.exec(statement) ?? [];
+        // Another trigger in its place does for an older version what it does for this one.
+        if (replaced !== undefined) {
+          expect(sql, `step ${step}`).toMatch(new RegExp(`^CREATE TRIGGER ${replaced} `, 'm'));
+          continue;
+        }
         expect(statement, `step ${step}`).toMatch(adds);
         // What an older version leaves out must have a value, and what it writes must not be refused.
         if (/ADD COLUMN/.test(statement) && /NOT NULL/.test(statement))
