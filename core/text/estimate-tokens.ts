@@ -3,7 +3,7 @@
  * in it took a quarter of the time of the threads that read documents. What a text is cut into is counted instead, as the
  * vocabulary's own pattern cuts it, and each piece weighs what such pieces weigh on the average: fitted to the o200k
  * vocabulary over prose in 40 languages, code, tables, logs and random strings. Of 1,900 passages 98 % are estimated
- * between 0.78 and 1.24 times their count; test/core/text/estimate-tokens.test.ts holds it to that.
+ * between 0.8 and 1.27 times their count; test/core/text/estimate-tokens.test.ts holds it to that.
  */
 const weights = {
   /** A word after a space, its capital included; each letter after the fifth. */

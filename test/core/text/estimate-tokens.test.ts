@@ -52,7 +52,8 @@ describe('the estimate of tokens', () => {
   it.each(Object.entries(texts))('is within a third of the count for %s', (_name, text) => {
     for (let at = 0; at < text.length; at += 1_500) {
       const part = text.slice(at, at + 1_500).toWellFormed();
-      if (part.length < 60) continue;
+      // What is left over at the end of a long text is too short to be judged.
+      if (at > 0 && part.length < 300) continue;
       const ratio = estimateTokens(part) / countTokens(part);
       expect([part, ratio > 0.72 && ratio < 1.4 ? 'near' : ratio]).toEqual([part, 'near']);
     }
