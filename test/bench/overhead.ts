@@ -128,7 +128,11 @@ const measure = async (place: Place): Promise<BenchResult> => {
 
 export const run = async (): Promise<BenchResult[]> => {
   const results: BenchResult[] = [];
-  for (const place of places) results.push(await measure(place));
+  for (const place of places) {
+    const result = await measure(place);
+    console.error(`… ${result.item}: ${result.value} ms`);
+    results.push(result);
+  }
   return results;
 };
 

@@ -38,6 +38,8 @@ serveLoad({ apiUrl: fake.url, workspaces } satisfies SlackHello, (command) =>
     const payload = payloadsOf[workspace]?.appMention({
       text: `<@${fake.botUserId}> ${question}`,
       ts,
+      // A channel's id is its own everywhere; ours are paced by it.
+      channel: `C0GENERAL${workspace}`,
       user: `U0ASKER${workspace}X${person}`,
     });
     // Each workspace counts its own events; what tells them apart for us is the time.
