@@ -98,7 +98,7 @@ export const workThread = (
     while (!whole.signal.aborted) {
       await clock.sleep(settings.leaseForMs / 3, whole.signal);
       // Only now, because most threads are done before; this much of the first lease is over at least.
-      ending ??= endAfter(Math.min(ourUntil - clock.now(), (settings.leaseForMs * 2) / 3));
+      ending ??= endAfter(Math.max(0, Math.min(ourUntil - clock.now(), (settings.leaseForMs * 2) / 3)));
       try {
         await extendLease();
         await Promise.all([lookForDeletion(), lookForStop()]);
