@@ -36,12 +36,12 @@ export const run = async (): Promise<BenchResult[]> => {
     const at = (n: number) => now - Math.floor((n / answers) * 90 * 86_400_000);
     await inParallel(tenants - 1, (n) => state.tenants.create(aTenant({ slug: `tenant-${n}`, name: `Tenant ${n}` })));
     await inParallel(documents / 100, (n) =>
-      state.documents.putMany(
-        tenantId,
-        Array.from({ length: 100 }, (_, m) =>
+      state.documents.write(tenantId, acme.push.id, {
+        contents: [],
+        rows: Array.from({ length: 100 }, (_, m) =>
           aDocument(tenantId, acme.push.id, { externalId: `docs/${n}-${m}.md`, title: `Document ${n}-${m}` }),
         ),
-      ),
+      }),
     );
     await inParallel(answers, async (n) => {
       const isFound = n % 5 !== 0;
@@ -69,7 +69,7 @@ export const run = async (): Promise<BenchResult[]> => {
 
     const cookie = await real.signIn('operator', null);
     const pages = [
-      ...(await pagesOf(real.app, real.core, acme)),
+      ...(await pagesOf(real, acme)),
       { route: 'answers, searched', path: '/console/acme/answers?q=battery%20frame' },
       { route: 'answers, one outcome', path: '/console/acme/answers?outcome=not-found' },
       { route: 'usage by member', path: '/console/acme/usage?by=member' },

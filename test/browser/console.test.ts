@@ -3,7 +3,6 @@ import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playw
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AppError } from '../../core/errors.ts';
 import { createHarness, type Harness } from '../console/harness.ts';
-import { fill, idsOf } from '../console/routes.ts';
 import { launch, listen, openPage } from './browser.ts';
 import { payloads } from './payloads.ts';
 
@@ -31,29 +30,13 @@ afterAll(async () => {
   harness?.auth.close();
 });
 
-const faultsOn = async (page: Page, what: string): Promise<readonly string[]> => {
+const audit = async (page: Page, what: string): Promise<void> => {
   const { violations } = await new AxeBuilder({ page }).analyze();
-  return violations.map(
-    ({ id, nodes }) => `${what}: ${id} at ${nodes.map(({ target }) => target.join(' ')).join(', ')}`,
-  );
+  expect(
+    violations.map(({ id, nodes }) => `${what}: ${id} at ${nodes.map(({ target }) => target.join(' ')).join(', ')}`),
+  ).toEqual([]);
 };
-const audit = async (page: Page, what: string): Promise<void> => expect(await faultsOn(page, what)).toEqual([]);
 const fits = (page: Page): Promise<boolean> => page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
-
-/** Whatever GET leads to a page of the console, with the ids of one tenant; and what is no page of anybody. */
-const everyPage = async (): Promise<readonly string[]> => {
-  const cookie = state.cookies.map(({ name, value }) => `${name}=${value}`).join('; ');
-  const paths = ['/console/nobody/answers'];
-  for (const { method, path } of harness.app.declaredRoutes) {
-    if (method !== 'GET' || !path.startsWith('/console')) continue;
-    const filled = fill(path, idsOf(harness.a));
-    const response = await harness.app.request(filled, { headers: { cookie } });
-    await response.body?.cancel();
-    if (response.headers.get('content-type')?.startsWith('text/html')) paths.push(filled);
-  }
-  expect(paths.length).toBeGreaterThan(30);
-  return paths;
-};
 
 const ask = async (page: Page, question: string): Promise<void> => {
   const before = await page.locator('.turn-answer .receipt-link').count();
@@ -109,24 +92,6 @@ describe.each(Object.entries(forms))('in %s', (_name, options) => {
 
     await context.close();
   });
-});
-
-/** Both widths and both colour schemes are in them. */
-test.each(['light, desktop', 'dark, phone'])('every page in %s is without fault, wherever it leads', async (form) => {
-  const context = await browser.newContext({ ...forms[form], storageState: state });
-  const { page, complaints } = await openPage(context);
-  // A job of the fake never gets on, and a page about it would fetch itself for ever.
-  await page.route('**/progress', (route) => route.fulfill({ contentType: 'text/event-stream', body: '' }));
-  const faults: string[] = [];
-  for (const path of await everyPage()) {
-    await page.goto(server.url + path);
-    faults.push(...(await faultsOn(page, path)));
-    if (!(await fits(page))) faults.push(`${path}: wider than the window`);
-  }
-  // Some answer 4xx on purpose, which the browser reports as a console error.
-  faults.push(...complaints.filter((complaint) => !/ status of 4\d\d /.test(complaint)));
-  expect(faults).toEqual([]);
-  await context.close();
 });
 
 describe('asking', () => {

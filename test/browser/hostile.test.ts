@@ -65,7 +65,7 @@ test(`${all.length} texts in every field run nowhere on any page`, { timeout: 90
       const word = () => texts[(at + field++) % texts.length] ?? '';
       await liveIn(real.core, furnished, word);
     }
-    for (const { route, path } of await pagesOf(real.app, real.core, furnished)) {
+    for (const { route, path } of await pagesOf(real, furnished)) {
       const response = await page.goto(server.url + path);
       if ((response?.status() ?? 500) >= 500) faults.push(`${route}: ${response?.status()}`);
       const foreign = await page

@@ -1,6 +1,6 @@
-import type { HttpApp } from '../../console/app.tsx';
 import type { Core } from '../../core/core.ts';
 import { isAppError } from '../../core/errors.ts';
+import type { Real } from '../console/real.ts';
 import { fill, idsOf } from '../console/routes.ts';
 import type { Furnished } from '../fakes/core.ts';
 
@@ -89,14 +89,15 @@ export const liveIn = async (
 
 /** Addresses of every page that is looked at with GET, filled with what the tenant has, and who may open it. */
 export const pagesOf = async (
-  { declaredRoutes }: HttpApp,
-  core: Core,
+  { app, auth, core }: Real,
   furnished: Furnished,
 ): Promise<readonly { readonly route: string; readonly path: string; readonly policy: string }[]> => {
   const id = furnished.tenant.id;
   const { groups } = await core.gaps.list(id, 0);
-  const ids = { ...idsOf(furnished), gap: groups[0]?.id ?? 'x' };
-  return declaredRoutes
+  const { userId } = await auth.issueSignInLink('grace@example.com');
+  await core.members.put(userId, id, 'viewer');
+  const ids = { ...idsOf(furnished), gap: groups[0]?.id ?? 'x', user: userId };
+  return app.declaredRoutes
     .filter(({ method, path, policy }) => method === 'GET' && policy.startsWith('session:') && !notPages.has(path))
     .map(({ path, policy }) => ({ route: path, policy, path: fill(path, ids) }));
 };

@@ -21,7 +21,6 @@ const plain: Readonly<Record<string, string>> = {
   source: 'Handbook',
   'document address': 'https://handbook.example/canteen',
   'channel id': 'C-lunch',
-  model: 'house-model',
 };
 
 beforeAll(async () => {
@@ -30,7 +29,7 @@ beforeAll(async () => {
   await liveIn(real.core, acme, (field) => plain[field] ?? `A ${field} of the house`);
   server = await listen(real.app);
   browser = await launch();
-  pages = await pagesOf(real.app, real.core, acme);
+  pages = await pagesOf(real, acme);
 }, 120_000);
 afterAll(async () => {
   await browser?.close();
@@ -131,4 +130,21 @@ describe.each(['admin', 'billing', 'viewer', 'operator'] as const)('as %s', (rol
     expect(seen.opened).toBeGreaterThan(5);
     if (role !== 'operator') expect(seen.refused).toBeGreaterThan(5);
   });
+});
+
+test('what is nobody’s is a page as well', async () => {
+  const context = await browser.newContext(forms[3]);
+  const { page } = await openPage(context);
+  const faults: string[] = [];
+  for (const path of [
+    '/console/sign-in',
+    '/console/sign-in/forgot',
+    '/console/sign-in/0000',
+    '/console/invitations/x',
+  ]) {
+    await page.goto(server.url + path);
+    for (const fault of await faultsOf(page)) faults.push(`${path}: ${fault}`);
+  }
+  await context.close();
+  expect(faults).toEqual([]);
 });

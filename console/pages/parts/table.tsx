@@ -21,7 +21,8 @@ export const Table = <T,>({
   rows: readonly T[];
   foot?: Child;
 }) => (
-  <div class="table">
+  // Wider than the window it scrolls, for the keyboard as well.
+  <section class="table" aria-label={caption} tabindex={0}>
     <table>
       <caption class="visually-hidden">{caption}</caption>
       <thead>
@@ -46,7 +47,7 @@ export const Table = <T,>({
       </tbody>
       {foot !== undefined && <tfoot>{foot}</tfoot>}
     </table>
-  </div>
+  </section>
 );
 
 /** To the next page of a list. */
