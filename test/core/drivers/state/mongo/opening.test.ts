@@ -282,7 +282,9 @@ if (server === undefined) {
       const unique = indexes.filter((index) => index.unique === true).map((index) => index.name);
       expect(unique).toContain('keys');
       expect(indexes.map((index) => index.name)).toContain('ttl');
-      expect(await client.db(databaseOf(uri)).collection('meta').findOne({ step: newestStep })).toMatchObject({ oldest: 1 });
+      expect(await client.db(databaseOf(uri)).collection('meta').findOne({ step: newestStep })).toMatchObject({
+        oldest: 1,
+      });
       const { setName } = (await client.db('admin').command({ hello: 1 })) as { setName?: string };
       expect(logged.some((line) => line.event === 'state.standalone')).toBe(setName === undefined);
     });
