@@ -228,8 +228,8 @@ export const UsagePage = ({
   );
 };
 
-const compact = (value: number): string =>
-  new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 }).format(value);
+const inShort = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
+const compact = (value: number): string => inShort.format(value);
 
 export const LedgerPage = ({
   shell,

@@ -1408,6 +1408,86 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         ]);
       });
 
+      test('what a store sums up by itself equals its lines, over any range, also after somebody was forgotten', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const fields = ['memberId', 'channelId', 'platform', 'model', 'sourceId'] as const;
+        const groups: readonly UsageGroup[] = ['member', 'channel', 'platform', 'model', 'source'];
+        const month = (n: number) => Date.UTC(2026, 7 + n, 1);
+        const times = [month(0), month(1) - 1, month(1), month(1) + 9 * day + 5, month(2), month(2) + day, month(3)];
+        const lineOf = (at: number, n: number): LedgerEntry => {
+          const {
+            costNanos: _,
+            currency: __,
+            model: ___,
+            ...bare
+          } = aLine(tenant.id, { at, memberId: `slack:U${n % 3}` });
+          if (n % 3 === 0) return { ...bare, kind: 'question', promptTokens: 0, completionTokens: 0 };
+          if (n % 3 === 1) return { ...bare, model: 'm', sourceId: `s_${n % 2}`, platform: 'teams' };
+          return {
+            ...bare,
+            model: `m${n % 2}`,
+            costNanos: n,
+            currency: n % 4 === 0 ? 'EUR' : 'USD',
+            channelId: 'slack:C2',
+          };
+        };
+        const lines = times.flatMap((at) => Array.from({ length: 12 }, (_, n) => lineOf(at, n)));
+        await state.ledger.append(tenant.id, lines);
+        await state.ledger.append(tenant.id, lines);
+        await state.ledger.append(other.id, [aLine(other.id, { at: month(1) })]);
+        const ranges = [
+          [0, Number.MAX_SAFE_INTEGER],
+          [month(0), month(3)],
+          [month(1), month(2)],
+          [month(1) - 1, month(2) + 1],
+          [month(1) + 1, month(1) + 10 * day],
+          [month(1) + day, month(3) + 5 * day],
+          [month(2), month(2) + 3 * day],
+          [month(2), month(2) + day],
+          [month(3), month(2)],
+        ] as const;
+        const sameAsLines = async () => {
+          for (const [from, to] of ranges) {
+            const { items } = await state.ledger.list(tenant.id, { from, to }, { limit: 1_000 });
+            for (const [n, field] of fields.entries()) {
+              const rows = await state.ledger.usage(tenant.id, { from, to }, groups[n] ?? 'day');
+              const told = `${field} from ${from} to ${to}`;
+              const keys = new Set(items.map((line) => line[field] ?? ''));
+              expect(new Set(rows.map(({ key }) => key)), told).toEqual(keys);
+              for (const key of keys) {
+                const own = items.filter((line) => (line[field] ?? '') === key);
+                const its = rows.filter((row) => row.key === key);
+                const sum = <T>(all: readonly T[], of: (one: T) => number) => all.reduce((s, one) => s + of(one), 0);
+                expect(
+                  [
+                    sum(its, ({ questions }) => questions),
+                    sum(its, ({ promptTokens }) => promptTokens),
+                    sum(its, ({ completionTokens }) => completionTokens),
+                    its.some(({ costUnknown }) => costUnknown),
+                    ...['EUR', 'USD'].map((currency) =>
+                      sum(its, (row) => (row.currency === currency ? row.costNanos : 0)),
+                    ),
+                  ],
+                  `${told}: ${key}`,
+                ).toEqual([
+                  sum(own, ({ kind }) => (kind === 'question' ? 1 : 0)),
+                  sum(own, ({ promptTokens }) => promptTokens),
+                  sum(own, ({ completionTokens }) => completionTokens),
+                  own.some(({ costNanos, promptTokens }) => costNanos === undefined && promptTokens > 0),
+                  ...['EUR', 'USD'].map((currency) =>
+                    sum(own, (line) => (line.currency === currency ? (line.costNanos ?? 0) : 0)),
+                  ),
+                ]);
+              }
+            }
+          }
+        };
+        await sameAsLines();
+        await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-1');
+        await state.maintenance.forgetMember(tenant.id, 'slack:U2', 'slack:U0');
+        await sameAsLines();
+      });
+
       test('a closed period reads the same, line by line, however often', async () => {
         const tenant = await newTenant();
         const lines = Array.from({ length: 25 }, (_, n) => aLine(tenant.id, { at: now + (n % 3) }));

@@ -1,5 +1,5 @@
 import type { Child } from 'hono/jsx';
-import { texts } from '../../texts.ts';
+import { number, texts } from '../../texts.ts';
 
 export type Column<T> = {
   readonly head: string;
@@ -63,7 +63,7 @@ export const More = ({ href }: { href: string | undefined }) =>
 /** A number in the reader's own notation: written by the server in English, rewritten by the script. */
 export const Num = ({ value }: { value: number }) => (
   <data class="number" value={String(value)}>
-    {new Intl.NumberFormat('en').format(value)}
+    {number(value)}
   </data>
 );
 

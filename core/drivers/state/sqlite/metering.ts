@@ -154,8 +154,7 @@ export const meteringVerbs = (sql: Sql): SyncGroup<MeteringStore> => {
   };
 };
 
-const keyOf: Readonly<Record<UsageGroup, string>> = {
-  day: `strftime('%Y-%m-%d', at / 1000, 'unixepoch')`,
+const columnOf: Readonly<Record<Exclude<UsageGroup, 'day'>, string>> = {
   member: 'member_id',
   channel: 'channel_id',
   platform: 'platform',
@@ -225,26 +224,83 @@ export const ledgerVerbs = (sql: Sql): SyncGroup<LedgerStore> => ({
     ),
   usage: (tenantId, range, group) =>
     usageRows(
-      group === 'day' && isOfWholeDays(range)
-        ? sql.all<SumRow>(
-            `SELECT strftime('%Y-%m-%d', day * 86400, 'unixepoch') AS key, currency, questions, prompt, completion, embedding,
-               cost, unpriced AS unknown
-             FROM ledger_days WHERE tenant_id = ? AND day >= ? AND day < ? ORDER BY day, currency DESC`,
-            tenantId,
-            range.from / day,
-            range.to / day,
-          )
-        : sql.all<SumRow>(
-            `SELECT coalesce(${keyOf[group]}, '') AS key, coalesce(currency, '') AS currency,
-               sum(kind = 'question') AS questions, sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion,
-               sum(embedding_tokens) AS embedding, coalesce(sum(cost_nanos), 0) AS cost, max(unpriced) AS unknown
-             FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ? GROUP BY 1, 2 ORDER BY 1, 2 DESC`,
-            tenantId,
-            range.from,
-            range.to,
-          ),
+      group !== 'day'
+        ? sumsByKey(sql, tenantId, range, group)
+        : isOfWholeDays(range)
+          ? sql.all<SumRow>(
+              `SELECT strftime('%Y-%m-%d', day * 86400, 'unixepoch') AS key, currency, questions, prompt, completion,
+                 embedding, cost, unpriced AS unknown
+               FROM ledger_days WHERE tenant_id = ? AND day >= ? AND day < ? ORDER BY day, currency DESC`,
+              tenantId,
+              range.from / day,
+              range.to / day,
+            )
+          : sql.all<SumRow>(
+              `${sumsOfLines("strftime('%Y-%m-%d', at / 1000, 'unixepoch')")} GROUP BY 1, 2 ORDER BY 1, 2 DESC`,
+              tenantId,
+              range.from,
+              range.to,
+            ),
     ),
 });
+
+const sumsOfLines = (key: string): string =>
+  `SELECT coalesce(${key}, '') AS key, coalesce(currency, '') AS currency, sum(kind = 'question') AS questions,
+     sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion, sum(embedding_tokens) AS embedding,
+     coalesce(sum(cost_nanos), 0) AS cost, max(unpriced) AS unknown
+   FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ?`;
+
+/** Whole months from the sums that the ledger keeps of them, what lies before and after them line by line. */
+const sumsByKey = (sql: Sql, tenantId: string, range: Range, group: Exclude<UsageGroup, 'day'>): readonly SumRow[] => {
+  const hasLines = (from: number, to: number): boolean =>
+    sql.one('SELECT 1 FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ? LIMIT 1', tenantId, from, to) !==
+    undefined;
+  // Beyond these times there are no lines, and not everything beyond is a date.
+  const { from, to } = { from: Math.max(range.from, 0), to: Math.min(range.to, Date.UTC(9999, 11, 1)) };
+  const { first, last } = wholeMonths({ from, to }, hasLines);
+  const lines = `${sumsOfLines(columnOf[group])} GROUP BY 1, 2`;
+  return sql.all<SumRow>(
+    `SELECT key, currency, sum(questions) AS questions, sum(prompt) AS prompt, sum(completion) AS completion,
+       sum(embedding) AS embedding, sum(cost) AS cost, max(unknown) AS unknown
+     FROM (
+       SELECT key, currency, questions, prompt, completion, embedding, cost, unpriced > 0 AS unknown
+       FROM ledger_months WHERE tenant_id = ? AND field = ? AND month >= ? AND month < ?
+       UNION ALL ${lines} UNION ALL ${lines}
+     ) GROUP BY key, currency ORDER BY key, currency DESC`,
+    tenantId,
+    group,
+    monthOf(first),
+    monthOf(last),
+    tenantId,
+    from,
+    first,
+    tenantId,
+    last,
+    to,
+  );
+};
+
+/**
+ * The part of a range that is whole months, from the beginning of one up to the beginning of another. A month that lies
+ * only partly in the range is whole as well when the ledger has no lines in its rest, such as the days to come. None: both
+ * are the range's end, and all of it lies before.
+ */
+const wholeMonths = (
+  { from, to }: Range,
+  hasLines: (from: number, to: number) => boolean,
+): { readonly first: number; readonly last: number } => {
+  const [begun, ended] = [monthFrom(from, 0), monthFrom(to, 0)];
+  const first = begun === from || !hasLines(begun, from) ? begun : monthFrom(from, 1);
+  const last = ended === to || hasLines(to, monthFrom(to, 1)) ? ended : monthFrom(to, 1);
+  return first < last ? { first, last } : { first: to, last: to };
+};
+
+/** The beginning of the month that a time lies in, or of one `months` later. */
+const monthFrom = (at: number, months: number): number => {
+  const date = new Date(at);
+  return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months, 1);
+};
+const monthOf = (at: number): string => new Date(at).toISOString().slice(0, 7);
 
 /**
  * One row a key; amounts of different currencies are never added up, so a key that was paid in two has two rows. What has

@@ -13,6 +13,17 @@ export type Migration = {
   readonly oldest?: number;
 };
 
+/** Adds lines to the sums of step 13, or takes them out. The columns are named: a newer version may have added one. */
+const sumUp = (sign: '+' | '-', where: string): string => `
+  INSERT INTO ledger_months (tenant_id, field, month, key, currency, lines, questions, prompt, completion, embedding, cost, unpriced)
+    SELECT tenant_id, field, month, key, currency, ${sign}1, ${sign}questions, ${sign}prompt, ${sign}completion, ${sign}embedding,
+      ${sign}cost, ${sign}unpriced
+    FROM ledger_parts WHERE ${where}
+  ON CONFLICT DO UPDATE SET
+    lines = lines + excluded.lines, questions = questions + excluded.questions, prompt = prompt + excluded.prompt,
+    completion = completion + excluded.completion, embedding = embedding + excluded.embedding, cost = cost + excluded.cost,
+    unpriced = unpriced + excluded.unpriced;`;
+
 export const migrations: readonly Migration[] = [
   {
     step: 1,
@@ -322,6 +333,47 @@ CREATE TRIGGER ledger_inserted AFTER INSERT ON ledger BEGIN
     embedding = embedding + excluded.embedding, cost = cost + excluded.cost, unpriced = max(unpriced, excluded.unpriced);
 END;
 DROP INDEX ledger_sums;
+`,
+  },
+  {
+    step: 13,
+    name: 'sums of months by member, channel, platform, model and source',
+    // As above, for the other tables of the usage. What a line adds is taken back when the line goes over to a pseudonym, and
+    // a sum of no lines goes with its key: nobody who was forgotten stays in it.
+    sql: `
+CREATE TABLE ledger_months (
+  tenant_id TEXT NOT NULL, field TEXT NOT NULL, month TEXT NOT NULL, key TEXT NOT NULL, currency TEXT NOT NULL,
+  lines INTEGER NOT NULL, questions INTEGER NOT NULL, prompt INTEGER NOT NULL, completion INTEGER NOT NULL,
+  embedding INTEGER NOT NULL, cost INTEGER NOT NULL, unpriced INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, field, month, key, currency)
+) STRICT, WITHOUT ROWID;
+-- What each line adds, once for every field that it is counted by.
+CREATE VIEW ledger_parts (line, tenant_id, field, month, key, currency, questions, prompt, completion, embedding, cost, unpriced) AS
+  SELECT seq, tenant_id, field, strftime('%Y-%m', at / 1000, 'unixepoch'),
+    coalesce(CASE field WHEN 'member' THEN member_id WHEN 'channel' THEN channel_id WHEN 'platform' THEN platform
+      WHEN 'model' THEN model ELSE source_id END, ''),
+    coalesce(currency, ''), kind = 'question', prompt_tokens, completion_tokens, embedding_tokens, coalesce(cost_nanos, 0),
+    cost_nanos IS NULL AND prompt_tokens + completion_tokens + embedding_tokens > 0
+  FROM ledger CROSS JOIN (
+    SELECT 'member' AS field UNION ALL SELECT 'channel' UNION ALL SELECT 'platform' UNION ALL SELECT 'model' UNION ALL SELECT 'source'
+  );
+INSERT INTO ledger_months (tenant_id, field, month, key, currency, lines, questions, prompt, completion, embedding, cost, unpriced)
+  SELECT tenant_id, field, month, key, currency, count(*), sum(questions), sum(prompt), sum(completion), sum(embedding), sum(cost),
+    sum(unpriced)
+  FROM ledger_parts GROUP BY 1, 2, 3, 4, 5;
+CREATE TRIGGER ledger_line_added AFTER INSERT ON ledger BEGIN ${sumUp('+', 'line = new.seq')} END;
+CREATE TRIGGER ledger_leaves_member BEFORE UPDATE OF member_id ON ledger WHEN old.member_id IS NOT new.member_id BEGIN
+  ${sumUp('-', "line = old.seq AND field = 'member'")}
+  DELETE FROM ledger_months
+  WHERE tenant_id = old.tenant_id AND field = 'member' AND month = strftime('%Y-%m', old.at / 1000, 'unixepoch')
+    AND key = coalesce(old.member_id, '') AND lines = 0;
+END;
+CREATE TRIGGER ledger_joins_member AFTER UPDATE OF member_id ON ledger WHEN old.member_id IS NOT new.member_id BEGIN
+  ${sumUp('+', "line = new.seq AND field = 'member'")}
+END;
+-- With the time, a page of one person's answers is read in its order and sorts nothing.
+DROP INDEX receipts_member;
+CREATE INDEX receipts_member ON receipts (tenant_id, member_id, at, answer_id) WHERE member_id IS NOT NULL;
 `,
   },
 ];
