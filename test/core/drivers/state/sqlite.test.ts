@@ -12,7 +12,7 @@ import { openSqliteState, type SqliteStateOptions } from '../../../../core/drive
 import { createSyncStore } from '../../../../core/drivers/state/sqlite/store.ts';
 import type { Call } from '../../../../core/drivers/state/sqlite/sync.ts';
 import type { StateStore } from '../../../../core/ports/state.ts';
-import { aDocument, aLine, anEvent, anInboxRow, aTenant } from '../../../contracts/rows.ts';
+import { aDocument, aLine, anEvent, anInboxRow, aReceipt, aTenant } from '../../../contracts/rows.ts';
 import { createTestRuntime, testStart as now } from '../../../fakes/clock.ts';
 import { startProcess } from './processes.ts';
 
@@ -59,6 +59,57 @@ const commitsInLog = async (): Promise<number> => {
   }
   return commits;
 };
+
+describe('a search', () => {
+  test('finds the same answers in the same order, whether its words are rare or common', async () => {
+    await (await start()).maintenance.close();
+    const database = openDatabase(file(), false);
+    const { receipts, maintenance } = createSyncStore(createSql(database));
+    // More than are tried first; many at one time, and written in another order than they were asked in.
+    const all = Array.from({ length: 9_000 }, (_, n) =>
+      aReceipt(n % 3 === 0 ? 't_other' : 't_1', {
+        at: now + Math.floor(((n * 7) % 9_000) / 5),
+        question: `How to handle case ${n}?${n % 2 === 0 ? ' Battery.' : ''}${n > 8_900 ? ' Old frame.' : ''}`,
+        kind: n % 10 === 1 ? 'refused' : 'answered',
+      }),
+    );
+    database.exec('BEGIN');
+    for (const receipt of all) receipts.put(receipt);
+    while (maintenance.indexReceipts() !== undefined);
+    database.exec('COMMIT');
+    const own = all
+      .filter(({ tenantId }) => tenantId === 't_1')
+      .sort((a, b) => b.at - a.at || (a.answerId < b.answerId ? 1 : -1));
+    const searches: readonly (readonly [q: string, kind?: string])[] = [
+      ['handle'],
+      ['battery'],
+      ['battery', 'refused'],
+      ['handle frame'],
+      ['handle 89'],
+      ['case 8901'],
+      ['battery zebra'],
+    ];
+    for (const [q, outcome] of searches) {
+      const filter = { q, ...(outcome === undefined ? {} : { outcome }), from: now + 100 };
+      const found: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = receipts.list('t_1', filter, { limit: 900, ...(cursor === undefined ? {} : { cursor }) });
+        if (typeof page === 'symbol') throw new Error('a search is done at once');
+        found.push(...page.items.map(({ answerId }) => answerId));
+        cursor = page.nextCursor;
+      } while (cursor !== undefined);
+      const expected = own.filter(
+        ({ question, kind, at }) =>
+          at >= now + 100 &&
+          (outcome === undefined || kind === outcome) &&
+          q.split(' ').every((word) => question.toLowerCase().includes(word)),
+      );
+      expect(found, q).toEqual(expected.map(({ answerId }) => answerId));
+    }
+    database.close();
+  });
+});
 
 describe('the file', () => {
   test('is nobody else’s to read', async () => {
