@@ -72,7 +72,7 @@ export const run = async (): Promise<BenchResult[]> => {
       ...(await pagesOf(real, acme)),
       { route: 'answers, searched', path: '/console/acme/answers?q=battery%20frame' },
       { route: 'answers, one outcome', path: '/console/acme/answers?outcome=not-found' },
-      { route: 'usage by member', path: '/console/acme/usage?by=member' },
+      { route: 'usage by member', path: '/console/acme/usage?group=member' },
     ];
     const measured: { readonly route: string; readonly p95: number; readonly kB: number }[] = [];
     for (const { route, path } of pages) {
