@@ -243,7 +243,15 @@ export const startFakeDiscord = async (options: FakeOptions = {}): Promise<FakeD
     }
     if (result.status >= 300) return result;
     if (call.path === '/api/v10/gateway/bot' && options.shards !== undefined)
-      return { status: 200, text: JSON.stringify({ ...JSON.parse(result.text), shards: options.shards }) };
+      return {
+        status: 200,
+        text: JSON.stringify({
+          ...JSON.parse(result.text),
+          shards: options.shards,
+          // All of them may identify at once; by one at a time each waits five seconds for the one before.
+          session_start_limit: { total: 1_000, remaining: 999, reset_after: 0, max_concurrency: options.shards },
+        }),
+      };
     if (call.name === 'history') {
       const list = JSON.parse(result.text) as { nonce?: string }[];
       // Discord tells a nonce to who sent it, and when it is sent; not afterwards.

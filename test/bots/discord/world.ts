@@ -131,7 +131,7 @@ export const createWorld = async (options: FakeOptions = {}): Promise<World> => 
       runtime: own,
       url: http.url,
       ready: async () => {
-        for (let wait = 0; wait < 1000; wait += 1) {
+        for (const until = Date.now() + 30_000; Date.now() < until; ) {
           if (own.logged.some((line) => line.event === 'discord-ready')) return;
           await new Promise((resolve) => setTimeout(resolve, 10));
         }
