@@ -6,9 +6,10 @@ import { both, type Condition, countWhere, handleOf, lengths, type ReadingParts 
 
 /**
  * What BM25 needs to know about a whole index, counted by the server and remembered. Our own writes show at once, other
- * instances' within 15 seconds: then chunks and their length in all are counted anew. As long as those two are as they were, words
- * and languages are not counted again, because each is a call, and a question has several. Chunks of a revision that does
- * not count yet, or no longer, are included: between two steps of a write the numbers are off by that document.
+ * instances' within 15 seconds: then chunks and their length in all are counted anew. As long as those two are as they were,
+ * words and languages are not counted again: a question has several, and for each the server (1.39) reads every object
+ * that holds it, though only their number is asked for. Chunks of a revision that does not count yet, or no longer, are
+ * included: between two steps of a write the numbers are off by that document.
  */
 export type Facts = {
   totals(place: Place, signal: AbortSignal): Promise<{ readonly chunks: number; readonly averageLength: number }>;
