@@ -148,11 +148,9 @@ if (WEAVIATE_BIN === undefined) {
   process.exitCode = 2;
 } else {
   const asked = process.argv.slice(2);
-  const ports: number[] = [];
-  while (ports.length < 6) {
-    const port = await freePort();
-    if (!ports.includes(port)) ports.push(port);
-  }
+  // Neighbours: the server takes its ports for data and for calls between nodes only beside those for gossip and Raft.
+  const first = await freePort();
+  const ports = Array.from({ length: 6 }, (_, n) => (first < 60_000 ? first : first - 10) + n);
   const results: BenchResult[] = [];
   const within = async (work: (folder: string) => Promise<void>): Promise<void> => {
     const folder = await mkdtemp(join(tmpdir(), 'footnote-bench-weaviate-'));
