@@ -7,7 +7,7 @@ import { Layout, type Shell, Time } from './layout.tsx';
 import { membersPath } from './members.tsx';
 import { ActionButton, FormBox, type FormState, TextField } from './parts/form.tsx';
 import { type MadeLink, MadeLinkNotice } from './parts/made-link.tsx';
-import { Chip, Facts, More, Table } from './parts/table.tsx';
+import { Chip, Facts, More, Search, Table } from './parts/table.tsx';
 
 const words = texts.operator.people;
 const roles = texts.people.members.short;
@@ -36,17 +36,7 @@ export const OperatorPeoplePage = ({
   <Layout shell={shell} title={words.title} wide>
     <h1>{words.title}</h1>
     <p class="lead">{words.lead}</p>
-    <form class="filter" method="get" action={operatorPeoplePath}>
-      <input
-        type="search"
-        name="q"
-        value={q ?? ''}
-        aria-label={words.searchHint}
-        placeholder={words.searchHint}
-        maxlength={200}
-      />
-      <button type="submit">{words.search}</button>
-    </form>
+    <Search action={operatorPeoplePath} q={q} hint={words.searchHint} button={words.search} />
     {page.items.length === 0 ? (
       <p class="part muted">{q === undefined ? words.empty : words.none}</p>
     ) : (

@@ -5,7 +5,7 @@ import { decimalOf } from '../../core/text/decimal.ts';
 import { bytesInWords, texts } from '../texts.ts';
 import { Empty, Layout, type Shell } from './layout.tsx';
 import { FormBox, type FormState, TextField } from './parts/form.tsx';
-import { More, Num, Table } from './parts/table.tsx';
+import { More, Num, Search, Table } from './parts/table.tsx';
 
 const words = texts.operator.tenants;
 
@@ -52,17 +52,7 @@ export const OperatorTenantsPage = ({
         {create}
       </div>
       <p class="lead">{words.lead}</p>
-      <form class="filter" method="get" action={operatorTenantsPath}>
-        <input
-          type="search"
-          name="q"
-          value={q ?? ''}
-          aria-label={words.searchHint}
-          placeholder={words.searchHint}
-          maxlength={200}
-        />
-        <button type="submit">{words.search}</button>
-      </form>
+      <Search action={operatorTenantsPath} q={q} hint={words.searchHint} button={words.search} />
       {page.items.length === 0 ? <p class="part muted">{words.none}</p> : <TenantTable rows={page.items} />}
       <More
         href={

@@ -1,28 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { run } from '../../cli/main.ts';
+import { runStoreless } from './storeless.ts';
 
-const verb = async (args: readonly string[], env: Readonly<Record<string, string>> = {}) => {
-  const said = { out: '', err: '' };
-  const code = await run(['discord-invite', ...args], {
-    terminal: {
-      out: (text) => {
-        said.out += text;
-      },
-      err: (text) => {
-        said.err += text;
-      },
-      isTerminal: false,
-      columns: 100,
-      input: process.stdin,
-      signal: new AbortController().signal,
-    },
-    env,
-    openDoor: async () => {
-      throw new Error('an address needs no stores');
-    },
-  });
-  return { code, ...said };
-};
+const verb = (args: readonly string[], env?: Readonly<Record<string, string>>) =>
+  runStoreless(['discord-invite', ...args], env);
 
 const application = '123456789012345678';
 const token = `${Buffer.from(application).toString('base64url')}.x.y`;

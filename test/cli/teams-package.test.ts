@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32, inflateSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { run } from '../../cli/main.ts';
+import { runStoreless } from './storeless.ts';
 
 const appId = '11111111-2222-3333-4444-555555555555';
 let folder = '';
@@ -12,31 +12,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-type Ran = { readonly code: number; readonly out: string; readonly err: string };
-const verb = async (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> => {
-  const said = { out: '', err: '' };
-  const code = await run(['teams-package', ...args], {
-    terminal: {
-      out: (text) => {
-        said.out += text;
-      },
-      err: (text) => {
-        said.err += text;
-      },
-      isTerminal: false,
-      columns: 100,
-      input: process.stdin,
-      signal: new AbortController().signal,
-    },
-    env: { PUBLIC_URL: 'https://footnote.example.com', ...env },
-    openDoor: async () => {
-      throw new Error('a package needs no stores');
-    },
-  });
-  return { code, ...said };
-};
+const verb = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+  runStoreless(['teams-package', ...args], { PUBLIC_URL: 'https://footnote.example.com', ...env });
 
-/** The files of a zip whose files are stored, read by its directory as any program does. */
+/** The files of a zip that compresses none of them, read by its directory as any program does. */
 const unzip = (zip: Buffer): ReadonlyMap<string, Buffer> => {
   const end = zip.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
   const files = new Map<string, Buffer>();

@@ -50,6 +50,24 @@ export const Table = <T,>({
   </section>
 );
 
+/** Words that a list is looked through for. */
+export const Search = ({
+  action,
+  q,
+  hint,
+  button,
+}: {
+  action: string;
+  q: string | undefined;
+  hint: string;
+  button: string;
+}) => (
+  <form class="filter" method="get" action={action}>
+    <input type="search" name="q" value={q ?? ''} aria-label={hint} placeholder={hint} maxlength={200} />
+    <button type="submit">{button}</button>
+  </form>
+);
+
 /** To the next page of a list. */
 export const More = ({ href }: { href: string | undefined }) =>
   href === undefined ? null : (
