@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { runStoreless } from './storeless.ts';
+import { footnote } from './surroundings.ts';
 
 const verb = (args: readonly string[], env?: Readonly<Record<string, string>>) =>
-  runStoreless(['discord-invite', ...args], env);
+  footnote(['discord-invite', ...args], { storeless: true, ...(env && { env }) });
 
 const application = '123456789012345678';
 const token = `${Buffer.from(application).toString('base64url')}.x.y`;

@@ -218,6 +218,8 @@ type Options = {
   readonly isTerminal?: boolean;
   readonly backup?: Door['backup'];
   readonly fillDemo?: Door['fillDemo'];
+  /** A verb that needs no stores: asking for them fails. */
+  readonly storeless?: true;
 };
 
 /** Runs one command line as a person would, and tells what was printed. */
@@ -239,14 +241,17 @@ export const footnote = async (line: readonly string[], options: Options = {}) =
       signal: new AbortController().signal,
     },
     env,
-    openDoor: async () => ({
-      core: options.core ?? createFakeCore().core,
-      config: parseConfig(env),
-      backup: options.backup ?? (async () => {}),
-      signInUrl: async (guest) =>
-        `http://localhost:3000/console/sign-in/${guest === undefined ? 'token' : JSON.stringify(guest)}`,
-      fillDemo: options.fillDemo ?? (async () => {}),
-    }),
+    openDoor: async () => {
+      if (options.storeless) throw new Error(`footnote ${line[0]} needs no stores`);
+      return {
+        core: options.core ?? createFakeCore().core,
+        config: parseConfig(env),
+        backup: options.backup ?? (async () => {}),
+        signInUrl: async (guest) =>
+          `http://localhost:3000/console/sign-in/${guest === undefined ? 'token' : JSON.stringify(guest)}`,
+        fillDemo: options.fillDemo ?? (async () => {}),
+      };
+    },
   });
   return { code, out, err };
 };

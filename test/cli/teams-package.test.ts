@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32, inflateSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { runStoreless } from './storeless.ts';
+import { footnote } from './surroundings.ts';
 
 const appId = '11111111-2222-3333-4444-555555555555';
 let folder = '';
@@ -13,7 +13,10 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const verb = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-  runStoreless(['teams-package', ...args], { PUBLIC_URL: 'https://footnote.example.com', ...env });
+  footnote(['teams-package', ...args], {
+    storeless: true,
+    env: { PUBLIC_URL: 'https://footnote.example.com', ...env },
+  });
 
 /** The files of a zip that compresses none of them, read by its directory as any program does. */
 const unzip = (zip: Buffer): ReadonlyMap<string, Buffer> => {
