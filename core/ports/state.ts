@@ -523,7 +523,10 @@ export type MeteringStore = {
   putLimits(tenantId: TenantId, limits: readonly QuotaLimit[], expected?: readonly QuotaLimit[]): Promise<boolean>;
   /** At least so much is used on this counter from now on: what the ledger knew of before there was a limit. */
   raise(tenantId: TenantId, counter: Pick<Counter, 'id' | 'expiresAt'>, atLeast: number): Promise<void>;
-  /** Fixed window: counts one and tells whether it was within the limit. Shared by all instances. */
+  /**
+   * Counts one and tells whether it was within the limit of its window, which begins with a caller's first hit: windows cut
+   * by the clock would let twice the limit through around each cut. Shared by all instances.
+   */
   hit(
     key: string,
     limit: number,

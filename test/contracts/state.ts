@@ -1318,13 +1318,16 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await read('t_other')).toMatchObject({ used: 0 });
       });
 
-      test('a window counts to its limit and begins anew', async () => {
+      test('a window begins with its first hit, wherever the clock stands, counts to its limit and begins anew', async () => {
         const key = fresh('ip');
-        const start = Math.floor(now / 60_000) * 60_000;
-        const hits = await Promise.all(Array.from({ length: 8 }, () => state.metering.hit(key, 5, 60_000, start + 10)));
+        const start = Math.floor(now / 60_000) * 60_000 + 59_990;
+        const hits = await Promise.all(Array.from({ length: 8 }, () => state.metering.hit(key, 5, 60_000, start)));
         expect(hits.filter(({ ok }) => ok)).toHaveLength(5);
-        expect(hits[0]?.resetsAt).toBe(start + 60_000);
-        expect(await state.metering.hit(key, 5, 60_000, start + 60_000)).toMatchObject({ ok: true });
+        expect(hits.map(({ resetsAt }) => resetsAt)).toEqual(hits.map(() => start + 60_000));
+        expect(await state.metering.hit(key, 5, 60_000, start + 59_999)).toMatchObject({ ok: false });
+        const anew = await state.metering.hit(key, 1, 60_000, start + 60_000);
+        expect(anew).toEqual({ ok: true, resetsAt: start + 120_000 });
+        expect(await state.metering.hit(key, 1, 60_000, start + 60_001)).toMatchObject({ ok: false });
       });
     });
 

@@ -224,16 +224,22 @@ export const meteringVerbs = (collections: Collections, clock: Clock): MeteringS
       throw new Error('a counter changed under every look');
     },
     hit: async (key, limit, windowMs, now) => {
-      const start = Math.floor(now / windowMs) * windowMs;
-      const resetsAt = start + windowMs;
-      const doc = await twice(() =>
-        windows.findOneAndUpdate(
-          { _id: keyOf(key, String(start)) },
-          { $inc: { hits: 1 }, $setOnInsert: { expiresAt: resetsAt, expireAt: new Date(resetsAt) } },
-          { upsert: true, returnDocument: 'after' },
-        ),
+      const _id = keyOf(key);
+      // Two that find no window at once both begin one; the second finds the first's when it tries again.
+      const doc = await twice(
+        async () =>
+          (await windows.findOneAndUpdate(
+            { _id, expiresAt: { $gt: now } },
+            { $inc: { hits: 1 } },
+            { returnDocument: 'after' },
+          )) ??
+          (await windows.findOneAndUpdate(
+            { _id, expiresAt: { $lte: now } },
+            { $set: { hits: 1, expiresAt: now + windowMs, expireAt: new Date(now + windowMs) } },
+            { upsert: true, returnDocument: 'after' },
+          )),
       );
-      return { ok: (doc?.hits ?? 0) <= limit, resetsAt };
+      return { ok: (doc?.hits ?? 0) <= limit, resetsAt: doc?.expiresAt ?? now + windowMs };
     },
   };
 };

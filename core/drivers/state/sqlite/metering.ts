@@ -141,15 +141,14 @@ export const meteringVerbs = (sql: Sql): SyncGroup<MeteringStore> => {
       );
     },
     hit: (key, limit, windowMs, now) => {
-      const start = Math.floor(now / windowMs) * windowMs;
-      const resetsAt = start + windowMs;
-      const row = sql.one<{ readonly hits: number }>(
-        'INSERT INTO windows (key, start, hits, expires_at) VALUES (?, ?, 1, ?) ON CONFLICT DO UPDATE SET hits = hits + 1 RETURNING hits',
+      const underWay = sql.one<{ readonly hits: number; readonly expires_at: number }>(
+        'UPDATE windows SET hits = hits + 1 WHERE key = ? AND expires_at > ? RETURNING hits, expires_at',
         key,
-        start,
-        resetsAt,
+        now,
       );
-      return { ok: (row?.hits ?? 0) <= limit, resetsAt };
+      if (underWay !== undefined) return { ok: underWay.hits <= limit, resetsAt: underWay.expires_at };
+      sql.run('INSERT INTO windows (key, start, hits, expires_at) VALUES (?, ?, 1, ?)', key, now, now + windowMs);
+      return { ok: limit >= 1, resetsAt: now + windowMs };
     },
   };
 };
