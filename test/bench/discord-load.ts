@@ -19,8 +19,11 @@ const data = workerData as DiscordLoadData;
 const guilds = Array.from({ length: data.workspaces }, (_, at) => String(300_000_000_000_000_001n + BigInt(at)));
 /** One in each server. */
 const parents = guilds.map((_, at) => String(500_000_000_000_000_001n + BigInt(at)));
-/** In each server; where there is one only, enough that no answer waits for another one's route. */
-const threadsEach = guilds.length === 1 ? 64 : 10;
+/**
+ * In each server; where there is one only, enough that no answer waits for another one's route. Where there are many, each
+ * person has a thread for the warm-up and another for what is measured, so that no question there is a follow-up.
+ */
+const threadsEach = guilds.length === 1 ? 64 : 20;
 const threadOf = (guild: number, at: number): string =>
   String(600_000_000_000_000_000n + BigInt(guild * 1000 + (at % threadsEach)));
 const askerOf = (person: number) => ({ id: String(200_000_000_000_000_001n + BigInt(person)), username: 'asker' });
@@ -78,7 +81,7 @@ const agent = new Agent({ connections: 64 });
 const mention = (id: string, guild: number, person: number, question: string): void =>
   gateway.dispatch('MESSAGE_CREATE', {
     id,
-    channel_id: threadOf(guild, guilds.length === 1 ? next() : person),
+    channel_id: threadOf(guild, guilds.length === 1 ? next() : (rounds - 1) * 10 + person),
     guild_id: guilds[guild],
     type: 0,
     author: askerOf(guild * 10 + person),
@@ -90,6 +93,7 @@ const mention = (id: string, guild: number, person: number, question: string): v
     embeds: [],
     timestamp: new Date().toISOString(),
   });
+let rounds = 0;
 let count = 0;
 const next = (): number => {
   count += 1;
@@ -161,12 +165,13 @@ const hello: DiscordHello = {
   apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/api`,
   workspaces: guilds,
 };
-serveLoad(hello, (work) =>
-  runLoad(work, ({ question, workspace, person }) => {
+serveLoad(hello, (work) => {
+  rounds += 1;
+  return runLoad(work, ({ question, workspace, person }) => {
     if (work.kind === 'acknowledge') return { asked: command(work.url, question), answered: Promise.resolve() };
     const id = newId();
     const answered = answers.of(id);
     mention(id, workspace, person, question);
     return { asked: Promise.resolve(), answered };
-  }),
-);
+  });
+});
