@@ -1,7 +1,8 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import type { Doors, Env } from '../guard.ts';
 import type { DeclaredRoute } from '../policy.ts';
-import { addChannels, addConnections } from './connections.ts';
+import { addChannels } from './channels.ts';
+import { addConnections } from './connections.ts';
 import { addDocuments } from './documents.ts';
 import { addQuotas, addUsage } from './metering.ts';
 import { createOperations } from './operation.ts';

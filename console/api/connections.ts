@@ -1,11 +1,10 @@
-import type { EffectiveRules } from '../../core/core.ts';
-import type { ChannelRules } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import { checkUpOf } from '../check-up.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { found, renderConnection } from './render.ts';
-import * as schemas from './schemas.ts';
+import * as schemas from './schemas/connections.ts';
+import { tenantPath } from './schemas/fields.ts';
 import { defined } from './tenants.ts';
 
 const base = '/api/v1/tenants/{slug}';
@@ -22,7 +21,7 @@ export const addConnections = ({ add }: Operations, { core, platforms }: HttpPar
       audit: 'connection.create',
       description:
         'By the operator with the workspace and, where it has its own app, its credentials; by a tenant with the one-time code that the bot shows inside that workspace.',
-      params: schemas.tenantPath,
+      params: tenantPath,
       body: schemas.connectionInput,
       answers: { 201: schemas.connection },
     },
@@ -54,7 +53,7 @@ export const addConnections = ({ add }: Operations, { core, platforms }: HttpPar
       policy: 'key:admin',
       tag,
       summary: 'List connections',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 200: schemas.connections },
     },
     async ({ c }) =>
@@ -100,44 +99,3 @@ export const addConnections = ({ add }: Operations, { core, platforms }: HttpPar
     },
   );
 };
-
-export const addChannels = ({ add }: Operations, { core }: HttpParts): void => {
-  const path = `${base}/channels/{platform}/{channel}`;
-  add(
-    {
-      method: 'get',
-      path,
-      policy: 'key:admin',
-      tag: 'Channels',
-      summary: 'Read the rules of a channel, each value with its origin',
-      params: schemas.channelPath,
-      answers: { 200: schemas.rules },
-    },
-    async ({ c, params }) =>
-      c.json(renderRules(await core.channels.rules(c.get('tenant').id, params.platform, params.channel))),
-  );
-  add(
-    {
-      method: 'put',
-      path,
-      policy: 'key:admin',
-      tag: 'Channels',
-      summary: 'Set the rules of a channel',
-      audit: 'channel.rules',
-      description: 'Values that are left out are inherited from the tenant.',
-      params: schemas.channelPath,
-      body: schemas.rulesInput,
-      answers: { 200: schemas.rules },
-    },
-    async ({ c, params, body }) => {
-      const tenantId = c.get('tenant').id;
-      const rules: ChannelRules = defined(body);
-      return c.json(renderRules(await core.channels.put(tenantId, params.platform, params.channel, rules)));
-    },
-  );
-};
-
-const renderRules = (rules: EffectiveRules) =>
-  Object.fromEntries(
-    Object.entries(rules).map(([name, { value, origin }]) => [name, { value: value ?? null, origin }]),
-  );

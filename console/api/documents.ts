@@ -8,7 +8,9 @@ import { type HttpParts, isTooDeep, limits } from '../guard.ts';
 import { sentenceOf } from '../problem.ts';
 import type { Operations } from './operation.ts';
 import { found, renderDocument } from './render.ts';
-import * as schemas from './schemas.ts';
+import * as schemas from './schemas/documents.ts';
+import { pageQuery, tenantPath } from './schemas/fields.ts';
+import { ofSourceQuery, sourcePath } from './schemas/sources.ts';
 import { defined, pageOf } from './tenants.ts';
 
 const base = '/api/v1/tenants/{slug}';
@@ -49,7 +51,7 @@ export const addDocuments = ({ add }: Operations, { core }: HttpParts): void => 
       tag,
       summary: 'Put many documents',
       description: `One JSON document per line, at most ${maxLines} lines and 16 MB; searchable when it returns. A broken line is reported, never the end of the batch.`,
-      params: schemas.sourcePath,
+      params: sourcePath,
       rawBody: { mediaType: 'application/x-ndjson', schema: { type: 'string' } },
       maxBytes: limits.batch,
       answers: { 200: schemas.batchResult },
@@ -78,7 +80,7 @@ export const addDocuments = ({ add }: Operations, { core }: HttpParts): void => 
       tag,
       summary: 'Upload files',
       description: `For sources of the kind \`upload\`: multipart/form-data, every part with a file name is one document, at most ${maxFiles} files and 50 MB. The type is decided by content.`,
-      params: schemas.sourcePath,
+      params: sourcePath,
       maxBytes: limits.files,
       answers: { 200: schemas.batchResult },
       rawBody: {
@@ -103,8 +105,8 @@ export const addDocuments = ({ add }: Operations, { core }: HttpParts): void => 
       policy: 'key:ingest',
       tag,
       summary: 'List documents',
-      params: schemas.tenantPath,
-      query: schemas.documentsQuery,
+      params: tenantPath,
+      query: ofSourceQuery,
       answers: { 200: schemas.documents },
     },
     async ({ c, query }) => {
@@ -123,8 +125,8 @@ export const addDocuments = ({ add }: Operations, { core }: HttpParts): void => 
       policy: 'key:ingest',
       tag,
       summary: "List a source's documents",
-      params: schemas.sourcePath,
-      query: schemas.pageQuery,
+      params: sourcePath,
+      query: pageQuery,
       answers: { 200: schemas.documents },
     },
     async ({ c, params, query }) => {

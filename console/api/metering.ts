@@ -7,7 +7,8 @@ import { asDownload, ledgerText, rangeOf, renderFigures, renderUsageCsv, streamO
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { iso } from './render.ts';
-import * as schemas from './schemas.ts';
+import { tenantPath } from './schemas/fields.ts';
+import * as schemas from './schemas/metering.ts';
 import { defined } from './tenants.ts';
 
 const base = '/api/v1/tenants/{slug}';
@@ -20,7 +21,7 @@ export const addQuotas = ({ add }: Operations, { core }: HttpParts): void => {
       policy: 'key:billing',
       tag: 'Quotas',
       summary: 'Read limits and what is used',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 200: schemas.quotas },
     },
     async ({ c }) => c.json(renderQuotas(c.get('tenant'), await core.quotas.get(c.get('tenant').id))),
@@ -35,7 +36,7 @@ export const addQuotas = ({ add }: Operations, { core }: HttpParts): void => {
       audit: 'quotas.put',
       description:
         'Questions that are not in the documents and cached answers count as questions and cost no tokens. Money is a decimal number as text in the currency of the tenant.',
-      params: schemas.tenantPath,
+      params: tenantPath,
       body: schemas.quotaInput,
       answers: { 200: schemas.quotas },
     },
@@ -73,7 +74,7 @@ export const addUsage = ({ add }: Operations, { core, runtime }: HttpParts): voi
       tag: 'Usage',
       summary: 'Report usage from the append-only ledger',
       description: 'The same call twice is byte-identical for a period that is closed.',
-      params: schemas.tenantPath,
+      params: tenantPath,
       query: schemas.usageQuery,
       answers: { 200: schemas.usage },
       also: ['text/csv'],
@@ -103,7 +104,7 @@ export const addUsage = ({ add }: Operations, { core, runtime }: HttpParts): voi
       summary: 'Export the append-only ledger',
       description:
         'Every model and embedding call with the price that was used, in order of time. The same call twice is byte-identical for a period that is closed.',
-      params: schemas.tenantPath,
+      params: tenantPath,
       query: schemas.ledgerQuery,
       answers: { 200: schemas.ledger },
       also: ['text/csv'],

@@ -3,7 +3,8 @@ import { streamAnswer } from '../answer-stream.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { found, renderAnswer, renderCitation, renderPassage, renderReceipt, serverTiming } from './render.ts';
-import * as schemas from './schemas.ts';
+import { tenantPath } from './schemas/fields.ts';
+import * as schemas from './schemas/questions.ts';
 import { wantsEvents } from './sources.ts';
 import { defined, pageOf } from './tenants.ts';
 
@@ -18,7 +19,7 @@ export const addQuestions = ({ add }: Operations, parts: HttpParts): void => {
       policy: 'key:ask',
       tag: 'Questions',
       summary: 'Search passages',
-      params: schemas.tenantPath,
+      params: tenantPath,
       body: schemas.searchInput,
       answers: { 200: schemas.searchResult },
     },
@@ -42,7 +43,7 @@ export const addQuestions = ({ add }: Operations, parts: HttpParts): void => {
       summary: 'Ask a question',
       description:
         'With `Accept: text/event-stream`: events `status {text}`, `delta {text}`, `citations`, `done` (the full body), or `error` (a problem). A used-up quota answers 200 with `kind: "refused", reason: "quota"`.',
-      params: schemas.tenantPath,
+      params: tenantPath,
       body: schemas.askInput,
       answers: { 200: schemas.answer },
       also: ['text/event-stream'],
@@ -76,7 +77,7 @@ export const addQuestions = ({ add }: Operations, parts: HttpParts): void => {
       policy: 'key:ask',
       tag: 'Questions',
       summary: 'Summarise documents, sources or texts',
-      params: schemas.tenantPath,
+      params: tenantPath,
       body: schemas.summarizeInput,
       maxBytes: 16 * 1024 * 1024,
       answers: { 200: schemas.summary },
@@ -98,7 +99,7 @@ export const addAnswers = ({ add }: Operations, { core }: HttpParts): void => {
       policy: 'key:admin',
       tag,
       summary: 'List receipts, newest first',
-      params: schemas.tenantPath,
+      params: tenantPath,
       query: schemas.answersQuery,
       answers: { 200: schemas.answers },
     },

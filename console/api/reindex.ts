@@ -1,7 +1,8 @@
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { renderGeneration } from './render.ts';
-import * as schemas from './schemas.ts';
+import { tenantPath } from './schemas/fields.ts';
+import * as schemas from './schemas/sources.ts';
 
 const base = '/api/v1/tenants/{slug}';
 
@@ -17,7 +18,7 @@ export const addReindex = ({ add }: Operations, { core }: HttpParts): void => {
       audit: 'index.rebuild',
       description:
         'A new generation is built from the kept texts beside the one that answers, compared with it, and takes its place. 409 while another re-index is under way.',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 202: schemas.jobStarted },
     },
     async ({ c }) => c.json({ job: { id: (await core.reindex.start(c.get('tenant').id)).id } }, 202),
@@ -29,7 +30,7 @@ export const addReindex = ({ add }: Operations, { core }: HttpParts): void => {
       policy: 'key:admin',
       tag,
       summary: 'List the generations of the index',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 200: schemas.generations },
     },
     async ({ c }) =>

@@ -2,7 +2,8 @@ import { openEvents } from '../events.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { found, renderJob, renderSource } from './render.ts';
-import * as schemas from './schemas.ts';
+import { tenantPath } from './schemas/fields.ts';
+import * as schemas from './schemas/sources.ts';
 import { defined, pageOf } from './tenants.ts';
 
 const base = '/api/v1/tenants/{slug}';
@@ -18,7 +19,7 @@ export const addSources = ({ add }: Operations, { core }: HttpParts): void => {
       summary: 'Create a source',
       audit: 'source.create',
       description: `Kinds here: ${core.sources.kinds.map(({ kind }) => kind).join(', ')}. A schedule is a cron expression in UTC.`,
-      params: schemas.tenantPath,
+      params: tenantPath,
       body: schemas.sourceInput,
       answers: { 201: schemas.source },
     },
@@ -41,7 +42,7 @@ export const addSources = ({ add }: Operations, { core }: HttpParts): void => {
       policy: 'key:ingest',
       tag,
       summary: 'List sources',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 200: schemas.sources },
     },
     async ({ c }) =>
@@ -124,8 +125,8 @@ export const addJobs = ({ add }: Operations, { core, runtime }: HttpParts): void
       policy: 'key:ingest',
       tag,
       summary: 'List jobs',
-      params: schemas.tenantPath,
-      query: schemas.documentsQuery,
+      params: tenantPath,
+      query: schemas.ofSourceQuery,
       answers: { 200: schemas.jobs },
     },
     async ({ c, query }) => {

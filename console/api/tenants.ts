@@ -3,7 +3,8 @@ import { reservedSlugs } from '../../core/text/slug.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { found, renderKey, renderTenant } from './render.ts';
-import * as schemas from './schemas.ts';
+import { pageQuery, tenantPath } from './schemas/fields.ts';
+import * as schemas from './schemas/tenants.ts';
 
 const base = '/api/v1/tenants';
 
@@ -29,7 +30,7 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
       policy: 'operator',
       tag: 'Tenants',
       summary: 'List tenants',
-      query: schemas.pageQuery,
+      query: pageQuery,
       answers: { 200: schemas.tenants },
     },
     async ({ c, query }) => {
@@ -44,7 +45,7 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
       policy: 'key:any',
       tag: 'Tenants',
       summary: 'Read a tenant',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 200: schemas.tenant },
     },
     async ({ c }) => c.json(renderTenant(c.get('tenant'))),
@@ -57,7 +58,7 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
       tag: 'Tenants',
       summary: 'Change name or settings',
       audit: 'tenant.update',
-      params: schemas.tenantPath,
+      params: tenantPath,
       body: schemas.tenantPatch,
       answers: { 200: schemas.tenant },
     },
@@ -97,7 +98,7 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
       audit: 'tenant.delete',
       description:
         'Removes documents, chunks, conversations and credentials and revokes its keys at once. The ledger stays under the id.',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 204: null },
     },
     async ({ c }) => {
@@ -114,7 +115,7 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
       summary: 'Create a key',
       audit: 'key.create',
       description: 'The key is shown this once. Scopes: ask, ingest, billing, admin (all of the tenant).',
-      params: schemas.tenantPath,
+      params: tenantPath,
       body: schemas.keyInput,
       answers: { 201: schemas.newKey },
     },
@@ -133,7 +134,7 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
       policy: 'key:admin',
       tag: 'Keys',
       summary: 'List keys',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 200: schemas.keys },
     },
     async ({ c }) => c.json({ keys: (await core.keys.list(c.get('tenant').id)).map(renderKey), nextCursor: null }),

@@ -2,7 +2,8 @@ import type { Notice, Webhook } from '../../core/domain.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
 import { found, iso, isoOrNull } from './render.ts';
-import * as schemas from './schemas.ts';
+import { pageQuery, tenantPath } from './schemas/fields.ts';
+import * as schemas from './schemas/webhooks.ts';
 import { defined, pageOf } from './tenants.ts';
 
 const base = '/api/v1/tenants/{slug}';
@@ -19,7 +20,7 @@ export const addWebhooks = ({ add }: Operations, { core }: HttpParts): void => {
       audit: 'webhook.create',
       description:
         'Messages are signed by the Standard Webhooks specification (HMAC-SHA256 over id, timestamp and body). They come at least once; the id stays the same over all tries.',
-      params: schemas.tenantPath,
+      params: tenantPath,
       body: schemas.webhookInput,
       answers: { 201: schemas.newWebhook },
     },
@@ -35,7 +36,7 @@ export const addWebhooks = ({ add }: Operations, { core }: HttpParts): void => {
       policy: 'key:admin',
       tag,
       summary: 'List webhooks',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 200: schemas.webhooks },
     },
     async ({ c }) =>
@@ -139,7 +140,7 @@ export const addWebhooks = ({ add }: Operations, { core }: HttpParts): void => {
       summary: 'List what was sent, newest first',
       description: 'Kept for 35 days, without what was in the messages.',
       params: schemas.webhookPath,
-      query: schemas.pageQuery,
+      query: pageQuery,
       answers: { 200: schemas.deliveries },
     },
     async ({ c, params, query }) => {
@@ -156,7 +157,7 @@ export const addWebhooks = ({ add }: Operations, { core }: HttpParts): void => {
       policy: 'key:admin',
       tag: 'Tenants',
       summary: 'Read what retention removed',
-      params: schemas.tenantPath,
+      params: tenantPath,
       answers: { 200: schemas.retention },
     },
     async ({ c }) => {

@@ -1,0 +1,49 @@
+import type { EffectiveRules } from '../../core/core.ts';
+import type { ChannelRules } from '../../core/domain.ts';
+import type { HttpParts } from '../guard.ts';
+import type { Operations } from './operation.ts';
+import * as schemas from './schemas/channels.ts';
+import { defined } from './tenants.ts';
+
+const base = '/api/v1/tenants/{slug}';
+
+export const addChannels = ({ add }: Operations, { core }: HttpParts): void => {
+  const path = `${base}/channels/{platform}/{channel}`;
+  add(
+    {
+      method: 'get',
+      path,
+      policy: 'key:admin',
+      tag: 'Channels',
+      summary: 'Read the rules of a channel, each value with its origin',
+      params: schemas.channelPath,
+      answers: { 200: schemas.rules },
+    },
+    async ({ c, params }) =>
+      c.json(renderRules(await core.channels.rules(c.get('tenant').id, params.platform, params.channel))),
+  );
+  add(
+    {
+      method: 'put',
+      path,
+      policy: 'key:admin',
+      tag: 'Channels',
+      summary: 'Set the rules of a channel',
+      audit: 'channel.rules',
+      description: 'Values that are left out are inherited from the tenant.',
+      params: schemas.channelPath,
+      body: schemas.rulesInput,
+      answers: { 200: schemas.rules },
+    },
+    async ({ c, params, body }) => {
+      const tenantId = c.get('tenant').id;
+      const rules: ChannelRules = defined(body);
+      return c.json(renderRules(await core.channels.put(tenantId, params.platform, params.channel, rules)));
+    },
+  );
+};
+
+const renderRules = (rules: EffectiveRules) =>
+  Object.fromEntries(
+    Object.entries(rules).map(([name, { value, origin }]) => [name, { value: value ?? null, origin }]),
+  );
