@@ -251,14 +251,26 @@ const plainText = (node: Nodes): string => {
   return 'children' in node ? node.children.map((child) => plainText(child as Nodes)).join('') : '';
 };
 
-/**
- * Markdown with its tables in fixed width inside fences, for dialects that have none; everything else stays as it is
- * written. What is rendered of a beginning is a beginning of what is rendered of the whole, if no table is cut in it.
- */
-export const fenceTables = (markdown: string): string =>
-  markdown.includes('|') ? blocksOf(markdown).map(fenceTable).join('\n\n') : markdown;
+/** A table in its cells, each on one line: plain words, with bold ones and links still marked as such. */
+export type TableCells = {
+  /** The first row is the head. */
+  readonly rows: readonly (readonly string[])[];
+  readonly align: readonly ('left' | 'center' | 'right' | null)[];
+};
 
-const fenceTable = (block: string): string => {
+/**
+ * Markdown with its tables in fixed width inside fences, for dialects that have none, or whatever `instead` writes for one
+ * of them; everything else stays as it is written. What is rendered of a beginning is a beginning of what is rendered of
+ * the whole, if no table is cut in it.
+ */
+export const fenceTables = (markdown: string, instead: (table: TableCells) => string | null = () => null): string =>
+  markdown.includes('|')
+    ? blocksOf(markdown)
+        .map((block) => fenceTable(block, instead))
+        .join('\n\n')
+    : markdown;
+
+const fenceTable = (block: string, instead: (table: TableCells) => string | null): string => {
   const lines = block.split('\n');
   if (fenceStart.test(lines[0] ?? '')) return block;
   const head = lines.findIndex((_, index) => isTableHead(lines.slice(index, index + 2)));
@@ -268,8 +280,19 @@ const fenceTable = (block: string): string => {
   const [table, ...rest] = tree.children;
   if (table?.type !== 'table') return block;
   const after = lines.slice(head + (table.position?.end.line ?? lines.length)).join('\n');
-  const fenced = `\`\`\`\n${tableText(table).replaceAll('```', '`\u200b``')}\n\`\`\``;
-  return [before, fenced, rest.length === 0 ? '' : after].filter((piece) => piece !== '').join('\n\n');
+  const written = instead(cellsOf(table)) ?? `\`\`\`\n${tableText(table).replaceAll('```', '`\u200b``')}\n\`\`\``;
+  return [before, written, rest.length === 0 ? '' : after].filter((piece) => piece !== '').join('\n\n');
+};
+
+const cellsOf = ({ children, align }: Table): TableCells => ({
+  rows: children.map((row) => row.children.map((cell) => oneLine(cell.children.map(cellPhrase).join('')))),
+  align: align ?? [],
+});
+
+const cellPhrase = (node: PhrasingContent): string => {
+  if (node.type === 'strong') return `**${oneLine(plainText(node))}**`;
+  const url = node.type === 'link' ? linkTarget(node.url) : null;
+  return url === null ? plainText(node) : `[${plainText(node).replace(/[[\]]/g, '')}](${url})`;
 };
 
 /** The text up to where something begins that is, or may yet become, a table that is not finished. */

@@ -2,6 +2,7 @@ import type { Citation } from '../../core/domain.ts';
 import type { Offer } from '../../core/ports/platform.ts';
 import { fenceTables, linkTarget, renderFootnotes, splitMarkdown, withoutOpenTable } from '../markdown.ts';
 import type { OutgoingActivity } from './connector/connector.ts';
+import { type CardTable, takeTables, withTables } from './tables.ts';
 
 /** Teams takes about 100 KB of a message, in UTF-16 and with everything around the text. */
 export const textLimit = 20_000;
@@ -15,13 +16,14 @@ const maxInformative = 1000;
 // ── text ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * Canonical Markdown as Teams shows it: without tables, which its text messages do not have, and without tags, which it
- * would read. Nothing is added that only stands at the end, so that a stream may be cut anywhere.
+ * Canonical Markdown as Teams shows it in a message without a card: tables in fixed width, and no tags, which it would
+ * read. Nothing is added that only stands at the end, so that a stream may be cut anywhere.
  */
 export const renderTeamsText = (markdown: string): string => withoutTags(fenceTables(markdown));
 
-/** As much of an unfinished answer as will stay a beginning of the finished one. */
-export const renderTeamsStream = (markdown: string): string => renderTeamsText(withoutOpenTable(markdown)).trimEnd();
+/** As much of an unfinished answer as will stay a beginning of the finished one; its tables come with its end. */
+export const renderTeamsStream = (markdown: string): string =>
+  withoutTags(takeTables(withoutOpenTable(markdown)).text).trimEnd();
 
 /** `<at>` and other tags become words outside of code blocks; addresses in angle brackets stay links. */
 const withoutTags = (markdown: string): string =>
@@ -30,25 +32,33 @@ const withoutTags = (markdown: string): string =>
     .map((piece, index) => (index % 2 === 1 ? piece : piece.replace(/<(?=[a-z/!?])(?!https?:)/gi, '<\u200b')))
     .join('');
 
-/** An answer in messages of at most the limit, each with the citations that its text names. */
-export type Part = { readonly text: string; readonly citations: readonly Citation[] };
+/** An answer in messages of at most the limit, each with the citations and tables that its text names. */
+export type Part = {
+  readonly text: string;
+  readonly citations: readonly Citation[];
+  readonly tables: readonly CardTable[];
+};
 
-/** Native citations are chips in the text; past what a message takes, and where Teams refuses them, they are a list below. */
-export const partsOf = (
-  markdown: string,
-  citations: readonly Citation[],
-  how: { readonly native: boolean; readonly limit?: number },
-): readonly Part[] => {
+/** How much of an answer Teams is asked to show by its own means: what it refuses is written into the text. */
+export type PartsManner = { readonly native: boolean; readonly tables: boolean; readonly limit?: number };
+
+/**
+ * Native citations are chips in the text; past what a message takes, and where Teams refuses them, they are a list below.
+ * Tables stand in a card under the text, or in it in fixed width.
+ */
+export const partsOf = (markdown: string, citations: readonly Citation[], how: PartsManner): readonly Part[] => {
   const limit = how.limit ?? textLimit;
   const native = how.native && citations.length <= maxCitations;
   const whole =
     native || citations.length === 0
       ? markdown
       : `${markdown.trimEnd()}\n\n**Sources**\n\n${renderFootnotes(citations)}`;
-  const texts = splitMarkdown(renderTeamsText(whole), limit);
+  const { text: lined, tables } = takeTables(whole, !how.tables);
+  const texts = splitMarkdown(withoutTags(lined), limit);
   return (texts.length === 0 ? ['…'] : texts).map((text) => ({
     text,
     citations: native ? citations.filter(({ n }) => text.includes(`[${n}]`)) : [],
+    tables: tables.filter(({ line }) => text.includes(line)),
   }));
 };
 
@@ -98,6 +108,7 @@ export type MessageParts = {
   /** Thumbs below it. */
   readonly feedback?: boolean;
   readonly card?: OutgoingActivity;
+  readonly tables?: readonly CardTable[];
   /** The stream that this message ends. */
   readonly streamId?: string;
 };
@@ -108,12 +119,14 @@ export const messageActivity = (parts: MessageParts): OutgoingActivity => {
     ...(stream === null ? [] : [{ type: 'streaminfo', ...stream }]),
     ...(parts.citations === undefined ? [] : [messageEntity(parts.citations)]),
   ];
+  const tables = parts.tables ?? [];
+  const card = tables.length === 0 ? parts.card : withTables(parts.card ?? adaptiveCard([], []), tables);
   return {
     type: 'message',
     text: parts.text,
     textFormat: 'markdown',
     ...(entities.length === 0 ? {} : { entities }),
-    ...(parts.card === undefined ? {} : { attachments: [attachmentOf(parts.card)] }),
+    ...(card === undefined ? {} : { attachments: [attachmentOf(card)] }),
     channelData: { ...stream, ...(parts.feedback ? { feedbackLoop: { type: 'custom' } } : {}) },
   };
 };

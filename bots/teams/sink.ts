@@ -191,8 +191,8 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
 
   const writeAll = async (
     list: readonly Part[],
-    more: Omit<MessageParts, 'text' | 'citations'> & { readonly plain: boolean },
-  ): Promise<'done' | 'citations-refused'> => {
+    more: Omit<MessageParts, 'text' | 'citations' | 'tables'> & { readonly plain: boolean },
+  ): Promise<'done' | 'tables-refused' | 'citations-refused'> => {
     const { plain, ...last } = more;
     let queue = list;
     for (let index = 0; index < queue.length; ) {
@@ -202,6 +202,7 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
         {
           text: part.text,
           ...(plain ? {} : { citations: part.citations }),
+          tables: part.tables,
           ...(index === queue.length - 1 ? last : {}),
         },
         index,
@@ -209,8 +210,10 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
       if (result.ok) {
         if (result.id !== null && posted[index] !== result.id) await keep(result.id, index, index === queue.length - 1);
         index += 1;
-      } else if (isTooLarge(result) && part.text.length > 1000) {
-        const halves = partsOf(part.text, part.citations, { native: true, limit: Math.ceil(part.text.length / 2) });
+      } else if (part.tables.length > 0 && (result.status === 400 || isTooLarge(result))) return 'tables-refused';
+      else if (isTooLarge(result) && part.text.length > 1000) {
+        const limit = Math.ceil(part.text.length / 2);
+        const halves = partsOf(part.text, part.citations, { native: true, tables: false, limit });
         queue = [...queue.slice(0, index), ...halves, ...queue.slice(index + 1)];
       } else if (result.status === 400 && !plain && part.citations.length > 0) return 'citations-refused';
       else if (stream.ended() === 'stopped') return 'done';
@@ -244,14 +247,19 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
     finish: (answer) =>
       conclude(async () => {
         const last = { plain: false, ...underAnswer(answer) };
-        const native = partsOf(answer.markdown, answer.citations, { native: true });
-        if ((await writeAll(native, last)) === 'done') return;
-        log.info('teams-citations-refused', { deliveryId: delivery.id });
-        await writeAll(partsOf(answer.markdown, answer.citations, { native: false }), last);
+        const how = { native: true, tables: true };
+        for (;;) {
+          const end = await writeAll(partsOf(answer.markdown, answer.citations, how), last);
+          if (end === 'done') return;
+          log.info(`teams-${end}`, { deliveryId: delivery.id });
+          // What Teams does not take by its own means is in the text then.
+          how[end === 'tables-refused' ? 'tables' : 'native'] = false;
+        }
       }),
     fail: (sentence) =>
       conclude(
-        async () => void (await writeAll([{ text: renderTeamsText(sentence), citations: [] }], { plain: true })),
+        async () =>
+          void (await writeAll([{ text: renderTeamsText(sentence), citations: [], tables: [] }], { plain: true })),
       ),
     cancelled: cancelled.signal,
   };

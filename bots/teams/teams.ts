@@ -287,7 +287,7 @@ const capabilitiesIn = (scope: Scope): Capabilities => ({
   feedback: true,
   nativeCitations: true,
   ephemeral: false,
-  tables: false,
+  tables: true,
   stop: true,
 });
 

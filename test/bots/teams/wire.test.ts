@@ -165,15 +165,112 @@ describe('on the wire', () => {
     expect(positions.at(-1)).toEqual([2]);
   });
 
-  it('a table stands in fixed width, in the stream only once it is whole', async () => {
-    const sink = await driver.open(await driver.ask({ scope: 'personal' }));
-    const table = 'Leave:\n\n| year | days |\n| --- | ---: |\n| 2026 | 30 |';
-    await sink.update('Leave:\n\n| year |');
-    await until(() => expect(sent('typing')).toHaveLength(1));
-    expect(sent('typing')[0]?.body.text).toBe('Leave:');
-    await sink.finish({ markdown: `${table}\n\nThat is all.`, citations: [] });
-    expect(newest().text).toBe('Leave:\n\n```\nyear  days\n----  ----\n2026  30\n```\n\nThat is all.');
-    expect(driver.fake.messages()).toHaveLength(1);
+  describe('tables', () => {
+    const table = 'Leave:\n\n| year | days |\n| --- | ---: |\n| 2026 | **30** [2] |';
+    type Block = { readonly text: string };
+    type Card = {
+      readonly version: string;
+      readonly fallbackText: string;
+      readonly msteams: unknown;
+      readonly actions?: readonly { readonly verb: string }[];
+      readonly body: readonly (Block & {
+        readonly type: string;
+        readonly columns: readonly unknown[];
+        readonly rows: readonly { readonly cells: readonly { readonly items: readonly Block[] }[] }[];
+      })[];
+    };
+    const cardOf = (activity: Readonly<Record<string, unknown>>): Card | undefined =>
+      (activity.attachments as readonly { readonly content: Card }[] | undefined)?.[0]?.content;
+
+    it('a table is one of a card under the text, which cites it, in the stream only once it is whole', async () => {
+      const sink = await driver.open(await driver.ask({ scope: 'personal' }));
+      await sink.update('Leave:\n\n| year |');
+      await until(() => expect(sent('typing')).toHaveLength(1));
+      expect(sent('typing')[0]?.body.text).toBe('Leave:');
+      await sink.update(`${table}\n\nThat is`);
+      await until(() => expect(sent('typing')).toHaveLength(2));
+      expect(sent('typing')[1]?.body.text).toBe('Leave:\n\n**Table 1 ↓** [2]\n\nThat is');
+      await sink.finish({ markdown: `${table}\n\nThat is all. [1]`, citations: [cite(1), cite(2)] });
+      expect(newest().text).toBe('Leave:\n\n**Table 1 ↓** [2]\n\nThat is all. [1]');
+      expect(driver.fake.messages()).toHaveLength(1);
+      const { entities } = newest() as { entities: { citation?: { position: number }[] }[] };
+      expect(entities.at(-1)?.citation?.map(({ position }) => position)).toEqual([1, 2]);
+      const card = cardOf(newest());
+      expect(card).toMatchObject({
+        type: 'AdaptiveCard',
+        version: '1.5',
+        msteams: { width: 'Full' },
+        fallbackText: 'Table 1\nyear · days\n2026 · **30** [2]',
+        body: [
+          { type: 'TextBlock', text: 'Table 1' },
+          {
+            type: 'Table',
+            firstRowAsHeaders: true,
+            columns: [{ width: 1 }, { width: 1, horizontalCellContentAlignment: 'right' }],
+            fallback: { type: 'TextBlock', text: 'year · days\n2026 · **30** [2]' },
+          },
+        ],
+      });
+      const cells = card?.body[1]?.rows.map((row) => row.cells.map(({ items }) => items[0]?.text));
+      expect(cells).toEqual([
+        ['year', 'days'],
+        ['2026', '**30** [2]'],
+      ]);
+    });
+
+    it('tables and the buttons of an answer share its card', async () => {
+      const sink = await driver.open(await driver.ask());
+      await sink.finish({
+        markdown: table,
+        citations: [],
+        feedbackId: 'a_0123456789',
+        offers: ['thumbs', 'solved'],
+      });
+      expect(newest().attachments).toHaveLength(1);
+      expect(cardOf(newest())?.body).toHaveLength(2);
+      expect(cardOf(newest())?.actions?.map(({ verb }) => verb)).toEqual(['footnote.solved']);
+    });
+
+    it('each message of a long answer has the tables that its text names', async () => {
+      const sink = await driver.open(await driver.ask());
+      await sink.finish({ markdown: `${table}\n\n${'and so on '.repeat(2100)}\n\n${table}`, citations: [] });
+      const messages = driver.fake.messages().map(({ activity }) => activity);
+      expect(messages.length).toBeGreaterThan(1);
+      for (const activity of messages) {
+        const titles = cardOf(activity)?.body.flatMap(({ type, text }) => (type === 'TextBlock' ? [text] : [])) ?? [];
+        expect(titles).toEqual([...String(activity.text).matchAll(/Table \d/g)].map(([title]) => title));
+      }
+      expect(messages.map(cardOf).filter((card) => card !== undefined)).toHaveLength(2);
+    });
+
+    it.each([
+      ['too wide for a card', `| ${'a | '.repeat(9)}\n| ${'- | '.repeat(9)}\n| ${'1 | '.repeat(9)}`],
+      ['too long for a card', `| a | b |\n| - | - |\n${'| one | two |\n'.repeat(200)}`],
+    ])('what is %s stands in fixed width', async (_, wide) => {
+      const sink = await driver.open(await driver.ask());
+      await sink.finish({ markdown: `${wide}\n\n${table}`, citations: [] });
+      expect(String(newest().text)).toMatch(/^```\na {2,}/);
+      // The next one is small enough.
+      expect(cardOf(newest())?.body).toHaveLength(2);
+    });
+
+    it.each(['channel', 'personal'] as const)(
+      'a card that Teams refuses in a %s is fixed width in the text',
+      async (scope) => {
+        const sink = await driver.open(await driver.ask({ scope }));
+        driver.fake.fault(({ body }) => JSON.stringify(body).includes('"Table"'), { status: 400, code: 'BadSyntax' });
+        if (scope === 'personal') {
+          await sink.update(`${table}\n\nThat is`);
+          await until(() => expect(sent('typing')).toHaveLength(1));
+          driver.fake.fault(({ body }) => JSON.stringify(body).includes('"Table"'), { status: 400, code: 'BadSyntax' });
+        }
+        await sink.finish({ markdown: `${table}\n\nThat is all.`, citations: [cite(2)] });
+        expect(newest().text).toBe('Leave:\n\n```\nyear  days\n----  ------\n2026  30 [2]\n```\n\nThat is all.');
+        expect(newest().attachments).toBeUndefined();
+        expect(JSON.stringify(newest().entities)).toContain('Handbook 2');
+        expect(driver.fake.messages()).toHaveLength(1);
+      },
+    );
   });
 
   it('text that is replaced while it is streamed ends in one message with the right words', async () => {
