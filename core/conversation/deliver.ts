@@ -31,7 +31,7 @@ export const conversationOf = (
 /**
  * One answer, from the open outbox record to what closes it. Each step is durable before the next begins, so that after
  * a crash the record says how far it got: `open` asks the model (again), `final` only delivers what was written,
- * `sent` only completes the books. Throws `lease-lost`, `cancelled` and what the state store throws.
+ * `sent` is over. Throws `lease-lost`, `cancelled` and what the state store throws.
  */
 export const deliverAnswer = async (parts: Delivering, work: Assignment): Promise<Delivered> => {
   const { outbox } = parts.state;
@@ -41,12 +41,9 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
     turnsBefore(parts, work),
     work.person(),
   ]);
-  if (record.state === 'sent') {
-    const { final } = record;
-    if (final === undefined) return { outcome: 'done', reason: 'answered', receipt: null };
-    const closing = await closingOf(parts, work, final, { stored: true, posted: [], context: [] });
-    return { outcome: 'done', reason: final.reason, receipt: final.receipt, closing };
-  }
+  // With its books, in one write; only the row was not settled.
+  if (record.state === 'sent')
+    return { outcome: 'done', reason: record.final?.reason ?? 'answered', receipt: record.final?.receipt ?? null };
   const again = record.attempts > 1;
   /** Ids that are written with the end of the delivery. */
   const lastPosted: string[] = [];

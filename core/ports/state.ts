@@ -424,7 +424,10 @@ export type OutboxStore = {
   open(tenantId: TenantId, id: string, answerId: string, now: number): Promise<OutboxRecord>;
   posted(tenantId: TenantId, id: string, messageId: string): Promise<void>;
   finalize(tenantId: TenantId, id: string, final: NonNullable<OutboxRecord['final']>): Promise<void>;
-  /** The platform took it all. The books are written before or with it, never after; repeats safely. */
+  /**
+   * The platform took it all. The books are written before or with it, never after; repeats safely. Nothing is written of a
+   * delivery that is `sent` already: somebody who was forgotten meanwhile stays so.
+   */
   sent(tenantId: TenantId, id: string, now: number, books?: Books): Promise<void>;
   /** Marks an open delivery as stopped; false when there is none, or it is written already. */
   stop(tenantId: TenantId, id: string): Promise<boolean>;

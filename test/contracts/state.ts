@@ -1,6 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Connection, Job, LedgerEntry, ReasonCode, Tenant, UsageGroup } from '../../core/domain.ts';
-import type { DocumentContents, Paged, ReceiptFilter, StateStore, StoredDocument } from '../../core/ports/state.ts';
+import type { Connection, Job, LedgerEntry, ReasonCode, Receipt, Tenant, UsageGroup } from '../../core/domain.ts';
+import type {
+  Books,
+  DocumentContents,
+  Paged,
+  ReceiptFilter,
+  StateStore,
+  StoredDocument,
+} from '../../core/ports/state.ts';
 import { testStart } from '../fakes/clock.ts';
 import {
   aDocument,
@@ -916,6 +923,81 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         await state.inbox.receive(anInboxRow(anEvent(), thread));
         expect((await claim('c', now + 31 * second))?.key).toBe(thread);
         await drain();
+      });
+
+      describe('the last write of an answer', () => {
+        const pair = [{ role: 'user' as const, text: 'q', at: now }];
+        /** A question in the hands of a worker, whose answer is final in the outbox. */
+        const delivered = async (over: Partial<Receipt> = {}) => {
+          await drain();
+          const tenant = await newTenant();
+          const row = anInboxRow(anEvent(), fresh('thread'));
+          await state.inbox.receive(row);
+          const lease = (await claim('a'))!;
+          await state.inbox.pending(lease, 1);
+          const receipt = aReceipt(tenant.id, over);
+          await state.outbox.open(tenant.id, row.id, receipt.answerId, now);
+          await state.outbox.finalize(tenant.id, row.id, { markdown: 'Yes', receipt, reason: 'answered' });
+          const turns = { conversationId: 'v', id: 'p', pair };
+          const outcome = { reason: 'answered', tenantId: tenant.id, answerId: receipt.answerId } as const;
+          const close = (books: Partial<Books> = {}, by = lease) =>
+            state.inbox.settleAndNext(by, row.id, now, outcome, {
+              tenantId: tenant.id,
+              id: row.id,
+              books: { posted: ['p1'], turns, ...books },
+            });
+          const kept = async () => ({
+            delivery: await state.outbox.get(tenant.id, row.id),
+            receipt: await state.receipts.get(tenant.id, receipt.answerId),
+            turns: await state.conversations.turns(tenant.id, 'v', 9),
+            row: (await state.inbox.get(row.id))?.state,
+          });
+          return { tenant, row, lease, receipt, close, kept };
+        };
+
+        test('says that it was sent, keeps its books and settles its row; the receipt is the one of the final answer', async () => {
+          const { receipt, close, kept } = await delivered();
+          expect(await close()).toBe('freed');
+          expect(await kept()).toMatchObject({
+            delivery: { state: 'sent', postedIds: ['p1'] },
+            receipt,
+            turns: pair,
+            row: 'settled',
+          });
+        });
+
+        test('keeps the receipt that it is given instead, where not every word may be kept', async () => {
+          const { receipt, close, kept } = await delivered();
+          const masked = { ...receipt, question: '…', answer: '…' };
+          await close({ receipt: masked });
+          expect((await kept()).receipt).toEqual(masked);
+        });
+
+        test('keeps the books also for a worker that lost the thread, for it was said, and leaves the row to the other', async () => {
+          const { row, receipt, close, kept } = await delivered();
+          const other = (await claim('b', now + 30 * second))!;
+          expect(await close()).toBe('lost');
+          expect(await kept()).toMatchObject({ delivery: { state: 'sent' }, receipt, turns: pair, row: 'ready' });
+          await state.inbox.pending(other, 1);
+          expect(await close({}, other)).toBe('freed');
+          expect(await kept()).toMatchObject({ delivery: { postedIds: ['p1'] }, receipt, turns: pair, row: 'settled' });
+          expect((await state.inbox.get(row.id))?.attempts).toBe(2);
+        });
+
+        test('repeated takes away no verdict that was given in between', async () => {
+          const { tenant, lease, receipt, close, kept } = await delivered();
+          await close();
+          await state.receipts.addFeedback(tenant.id, receipt.answerId, { rating: 'up', user: 'u', at: now });
+          await close({}, lease);
+          expect((await kept()).receipt?.feedback).toMatchObject([{ rating: 'up', user: 'u' }]);
+        });
+
+        test('keeps nothing of somebody who was forgotten while it was under way', async () => {
+          const { tenant, close, kept } = await delivered({ memberId: 'slack:U1' });
+          await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-1');
+          expect(await close()).toBe('freed');
+          expect(await kept()).toMatchObject({ receipt: null, turns: [], row: 'settled' });
+        });
       });
 
       test('a question, its edit and its deletion are found together', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { ChannelRules } from '../../core/domain.ts';
+import type { ChannelRules, Source } from '../../core/domain.ts';
 import type { ChannelStore } from '../../core/ports/state.ts';
-import { createRemembered, rememberChannels } from '../../core/tenancy/remember.ts';
+import { createRemembered, rememberChannels, rememberSources } from '../../core/tenancy/remember.ts';
+import { aSource } from '../contracts/rows.ts';
 import { createTestRuntime } from '../fakes/clock.ts';
 
 describe('what is remembered', () => {
@@ -71,5 +72,56 @@ describe('what is remembered', () => {
     await expect(ask()).rejects.toThrow('down');
     fail(false);
     expect(await ask()).toBe(2);
+  });
+});
+
+describe('a tenant’s sources', () => {
+  const world = () => {
+    const { clock } = createTestRuntime();
+    let stored: readonly Source[] = [aSource('t_1')];
+    const asked: string[] = [];
+    const list = async (tenantId: string): Promise<readonly Source[]> => {
+      asked.push(tenantId);
+      return stored;
+    };
+    const sourcesOf = rememberSources({ list }, clock, 3_000);
+    return {
+      clock,
+      asked,
+      at: (contentRevision: number, id = 't_1') => sourcesOf({ id, contentRevision }),
+      store: (sources: readonly Source[]) => {
+        stored = sources;
+      },
+    };
+  };
+
+  it('are read once as long as its content revision stays, and anew with the next one', async () => {
+    const { at, asked, store } = world();
+    const [before] = await Promise.all([at(1), at(1)]);
+    store([]);
+    expect(await at(1)).toBe(before);
+    expect(await at(2)).toEqual([]);
+    expect(asked).toHaveLength(2);
+  });
+
+  it('are never another tenant’s', async () => {
+    const { at, asked } = world();
+    await Promise.all([at(1, 't_1'), at(1, 't_2')]);
+    expect(asked).toEqual(['t_1', 't_2']);
+  });
+
+  it('of revisions that are over are not kept: a sync moves the revision on with every document', async () => {
+    const { at, asked } = world();
+    for (let revision = 1; revision <= 50; revision += 1) await at(revision);
+    await at(1);
+    expect(asked).toHaveLength(51);
+  });
+
+  it('are read anew after their seconds, for a change whose revision was lost in a crash', async () => {
+    const { clock, at, store } = world();
+    await at(1);
+    store([]);
+    clock.set(clock.now() + 3_000);
+    expect(await at(1)).toEqual([]);
   });
 });

@@ -41,6 +41,25 @@ describe('putting a document', () => {
     expect(await revision()).not.toBe(before);
   });
 
+  it('raises it for a source that comes, goes or is opened to other readers: lists of sources are remembered by it', async () => {
+    await open();
+    const revision = async () => (await bench.state.tenants.get(bench.tenant.id))?.contentRevision ?? 0;
+    let before = await revision();
+    const moved = async (change: Promise<unknown>): Promise<boolean> => {
+      await change;
+      const now = await revision();
+      const has = now > before;
+      before = now;
+      return has;
+    };
+    const created = bench.ingest.createSource(bench.tenant, { kind: 'push', name: 'Payroll', settings: {} });
+    expect(await moved(created)).toBe(true);
+    const { id } = await created;
+    expect(await moved(bench.ingest.updateSource(bench.tenant, id, { audience: 'named' }))).toBe(true);
+    expect(await moved(bench.ingest.updateSource(bench.tenant, id, { name: 'Wages' }))).toBe(false);
+    expect(await moved(bench.ingest.removeSource(bench.tenant, id, new AbortController().signal))).toBe(true);
+  });
+
   it('keeps the last good version searchable when a newer one cannot be read', async () => {
     const source = await open();
     await put(source, 'a', 'The gate opens at six.');

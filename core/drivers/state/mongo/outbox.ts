@@ -1,4 +1,4 @@
-import type { ConversationStore, OutboxRecord, OutboxStore, ReceiptStore } from '../../../ports/state.ts';
+import type { Books, ConversationStore, OutboxRecord, OutboxStore, ReceiptStore } from '../../../ports/state.ts';
 import { type Collections, keyOf, type OutboxDoc } from './collections.ts';
 import { parsed, twice, within } from './queries.ts';
 
@@ -29,9 +29,20 @@ export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }
       { $addToSet: { postedIds: messageId } },
     );
   };
-  const finalOf = async (tenantId: string, id: string): Promise<OutboxRecord['final']> => {
+  const get = async (tenantId: string, id: string): Promise<OutboxRecord | null> => {
     const doc = await outbox.findOne({ _id: keyOf(tenantId, id) }, within);
-    return doc === null ? undefined : recordOf(doc).final;
+    return doc === null ? null : recordOf(doc);
+  };
+  const keep = async (tenantId: string, id: string, { posted: messageIds, turns, ...books }: Books): Promise<void> => {
+    const record = await get(tenantId, id);
+    // Sent before: the books are written, or are nobody's any more (see `forgetMember`).
+    if (record === null || record.state === 'sent') return;
+    const receipt = books.receipt ?? record.final?.receipt;
+    await Promise.all([
+      ...messageIds.map((messageId) => posted(tenantId, id, messageId)),
+      receipt === undefined ? undefined : receipts.put(receipt),
+      turns === undefined ? undefined : conversations.append(tenantId, turns.conversationId, turns.id, turns.pair),
+    ]);
   };
   return {
     open: async (tenantId, id, answerId, now) => {
@@ -67,15 +78,7 @@ export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }
       );
     },
     sent: async (tenantId, id, now, books) => {
-      if (books !== undefined) {
-        const { turns } = books;
-        const receipt = books.receipt ?? (await finalOf(tenantId, id))?.receipt;
-        await Promise.all([
-          ...books.posted.map((messageId) => posted(tenantId, id, messageId)),
-          receipt === undefined ? undefined : receipts.put(receipt),
-          turns === undefined ? undefined : conversations.append(tenantId, turns.conversationId, turns.id, turns.pair),
-        ]);
-      }
+      if (books !== undefined) await keep(tenantId, id, books);
       await outbox.updateOne(
         { _id: keyOf(tenantId, id), state: { $in: ['open', 'final'] } },
         { $set: { state: 'sent', sentAt: now } },
@@ -84,10 +87,7 @@ export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }
     stop: async (tenantId, id) =>
       (await outbox.updateOne({ _id: keyOf(tenantId, id), state: 'open' }, { $set: { stopped: true } }))
         .matchedCount === 1,
-    get: async (tenantId, id) => {
-      const doc = await outbox.findOne({ _id: keyOf(tenantId, id) }, within);
-      return doc === null ? null : recordOf(doc);
-    },
+    get,
     byPostedId: async (tenantId, messageId) => {
       const [doc] = await outbox
         .find({ tenantId, postedIds: messageId }, within)

@@ -74,19 +74,19 @@ export const outboxVerbs = (sql: Sql, { receipts, conversations }: Shelves): Syn
       );
     },
     sent: (tenantId, id, now, books) => {
-      for (const messageId of books?.posted ?? []) posted(tenantId, id, messageId);
-      if (books !== undefined) {
-        if (books.receipt === undefined) receipts.putFinal(tenantId, id);
-        else receipts.put(books.receipt);
-      }
-      if (books?.turns !== undefined)
-        conversations.append(tenantId, books.turns.conversationId, books.turns.id, books.turns.pair);
-      sql.run(
+      // Sent before: the books are written, or are nobody's any more (see `forgetMember`).
+      const sent = sql.run(
         `UPDATE outbox SET state = 'sent', sent_at = ? WHERE tenant_id = ? AND id = ? AND state <> 'sent'`,
         now,
         tenantId,
         id,
       );
+      if (sent === 0 || books === undefined) return;
+      for (const messageId of books.posted) posted(tenantId, id, messageId);
+      if (books.receipt === undefined) receipts.putFinal(tenantId, id);
+      else receipts.put(books.receipt);
+      if (books.turns !== undefined)
+        conversations.append(tenantId, books.turns.conversationId, books.turns.id, books.turns.pair);
     },
     stop: (tenantId, id) =>
       sql.run(`UPDATE outbox SET stopped = 1 WHERE tenant_id = ? AND id = ? AND state = 'open'`, tenantId, id) === 1,
