@@ -92,6 +92,9 @@ export const texts = {
   forms: {
     needed: 'This is needed.',
     look: 'Something does not fit yet. Nothing that you typed is lost.',
+    stale:
+      'Somebody else saved a change here meanwhile, so yours is not saved yet. What you typed is still in the form: look at what stands now, and save again if it still fits.',
+    stands: 'See what stands now',
     cancel: 'Cancel',
     keep: 'No, keep it',
     typeToConfirm: (phrase: string) => `To confirm, type ${phrase}`,

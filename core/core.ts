@@ -86,10 +86,13 @@ export type Core = {
   readonly members: {
     ofUser(userId: string): Promise<readonly Membership[]>;
     ofTenant(tenantId: TenantId): Promise<readonly Membership[]>;
-    /** Another role in the tenant. Throws `not-found`, and `conflict` for the last owner. */
-    change(tenantId: TenantId, userId: string, role: Role): Promise<void>;
-    /** Ends the membership, at once. Throws `not-found`, and `conflict` for the last owner. */
-    remove(tenantId: TenantId, userId: string): Promise<void>;
+    /**
+     * Another role in the tenant. Throws `not-found`, and `conflict` for the last owner, and when `expected` is given and
+     * the role is another by now.
+     */
+    change(tenantId: TenantId, userId: string, role: Role, expected?: Role): Promise<void>;
+    /** Ends the membership, at once. Throws like `change`. */
+    remove(tenantId: TenantId, userId: string, expected?: Role): Promise<void>;
     /** Makes or overwrites a membership, whoever it is. */
     put(userId: string, tenantId: TenantId | null, role: Role): Promise<void>;
     operators(): Promise<number>;
@@ -219,7 +222,14 @@ export type Core = {
   readonly channels: {
     /** Each value with its origin. */
     rules(tenantId: TenantId, platform: PlatformName, channelId: string): Promise<EffectiveRules>;
-    put(tenantId: TenantId, platform: PlatformName, channelId: string, rules: ChannelRules): Promise<EffectiveRules>;
+    /** Replaces the channel's own. Throws `conflict` when `expected` is given and it has others by now. */
+    put(
+      tenantId: TenantId,
+      platform: PlatformName,
+      channelId: string,
+      rules: ChannelRules,
+      expected?: ChannelRules,
+    ): Promise<EffectiveRules>;
     /** What a channel without rules of its own goes by; null: where the tenant has set nothing either. */
     inherited(tenantId: TenantId | null): Promise<EffectiveRules>;
     /** Those with rules of their own, and those of chat platforms in which was asked lately; newest question first. */

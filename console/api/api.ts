@@ -36,7 +36,7 @@ export const openApiDocument = (app: OpenAPIHono<Env>, publicUrl: string) => {
       title: 'Footnote',
       version: '1',
       description:
-        'Answers from your documents, with footnotes. Problems are `application/problem+json`; times are ISO 8601 UTC; money is a decimal string with an ISO currency.',
+        'Answers from your documents, with footnotes. Problems are `application/problem+json`; times are ISO 8601 UTC; money is a decimal string with an ISO currency. What can be changed has a `rev`: hand it back with your change, and you are told (409) when somebody else changed it meanwhile.',
       license: { name: 'MIT' },
     },
     servers: [{ url: publicUrl }],

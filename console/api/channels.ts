@@ -1,7 +1,9 @@
 import type { EffectiveRules } from '../../core/core.ts';
 import type { ChannelRules } from '../../core/domain.ts';
 import type { HttpParts } from '../guard.ts';
+import { ownRules, revisionOfRules } from '../revision.ts';
 import type { Operations } from './operation.ts';
+import { changedMeanwhile } from './render.ts';
 import * as schemas from './schemas/channels.ts';
 import { defined } from './tenants.ts';
 
@@ -32,18 +34,22 @@ export const addChannels = ({ add }: Operations, { core }: HttpParts): void => {
       audit: 'channel.rules',
       description: 'Values that are left out are inherited from the tenant.',
       params: schemas.channelPath,
-      body: schemas.rulesInput,
+      body: schemas.rulesChange,
       answers: { 200: schemas.rules },
     },
-    async ({ c, params, body }) => {
+    async ({ c, params: { platform, channel }, body: { rev, ...body } }) => {
       const tenantId = c.get('tenant').id;
       const rules: ChannelRules = defined(body);
-      return c.json(renderRules(await core.channels.put(tenantId, params.platform, params.channel, rules)));
+      const stands = rev === undefined ? undefined : ownRules(await core.channels.rules(tenantId, platform, channel));
+      if (stands !== undefined && rev !== revisionOfRules(stands)) throw changedMeanwhile('The rules of this channel');
+      return c.json(renderRules(await core.channels.put(tenantId, platform, channel, rules, stands)));
     },
   );
 };
 
-const renderRules = (rules: EffectiveRules) =>
-  Object.fromEntries(
+const renderRules = (rules: EffectiveRules) => ({
+  ...Object.fromEntries(
     Object.entries(rules).map(([name, { value, origin }]) => [name, { value: value ?? null, origin }]),
-  );
+  ),
+  rev: revisionOfRules(ownRules(rules)),
+});

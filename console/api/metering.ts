@@ -5,8 +5,9 @@ import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf, nanosOf } from '../../core/text/decimal.ts';
 import { asDownload, ledgerText, rangeOf, renderFigures, renderUsageCsv, streamOf, sumOf } from '../billing.ts';
 import type { HttpParts } from '../guard.ts';
+import { keptLimits, revisionOf } from '../revision.ts';
 import type { Operations } from './operation.ts';
-import { iso } from './render.ts';
+import { changedMeanwhile, iso } from './render.ts';
 import { tenantPath } from './schemas/fields.ts';
 import * as schemas from './schemas/metering.ts';
 import { defined } from './tenants.ts';
@@ -60,7 +61,9 @@ export const addQuotas = ({ add }: Operations, { core }: HttpParts): void => {
           limit: limit.unit === 'money' ? moneyOf(limit.limit, currencyOf(tenant)) : limit.limit,
         };
       });
-      return c.json(renderQuotas(tenant, await core.quotas.put(tenant.id, limits)));
+      const stands = body.rev === undefined ? undefined : keptLimits(await core.quotas.get(tenant.id));
+      if (stands !== undefined && body.rev !== revisionOf(stands)) throw changedMeanwhile('The limits');
+      return c.json(renderQuotas(tenant, await core.quotas.put(tenant.id, limits, stands)));
     },
   );
 };
@@ -155,5 +158,6 @@ const renderQuotas = (tenant: Tenant, states: readonly QuotaState[]) => {
       used: amount(unit, used),
       resetsAt: iso(resetsAt),
     })),
+    rev: revisionOf(keptLimits(states)),
   };
 };

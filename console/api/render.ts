@@ -21,12 +21,13 @@ export const isoOrNull = (at: number | undefined): string | null => (at === unde
 const present = <T extends object>(fields: T): Partial<T> =>
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>;
 
-export const renderTenant = ({ id, slug, name, createdAt, settings }: Tenant) => ({
+export const renderTenant = ({ id, slug, name, createdAt, settings, rev }: Tenant) => ({
   id,
   slug,
   name,
   createdAt: iso(createdAt),
   settings,
+  rev: String(rev),
 });
 
 export const renderKey = ({ id, name, scopes, createdAt, lastUsedAt }: ApiKey) => ({
@@ -47,6 +48,7 @@ export const renderSource = (source: Source) => ({
   createdAt: iso(source.createdAt),
   lastSyncedAt: isoOrNull(source.lastSyncedAt),
   nextRunAt: isoOrNull(source.nextRunAt),
+  rev: String(source.rev),
 });
 
 export const renderGeneration = (generation: GenerationView) => ({
@@ -143,6 +145,17 @@ export const renderReceipt = (receipt: Receipt) => ({
   traceId: receipt.traceId,
   feedback: receipt.feedback.map(({ at, ...feedback }) => ({ ...feedback, at: iso(at) })),
 });
+
+/** A `rev` as it comes back: what is no number of ours is never the one that stands. */
+export const revOf = (seen: string | undefined): number | undefined =>
+  seen === undefined ? undefined : /^\d{1,15}$/.test(seen) ? Number(seen) : -1;
+
+/** The later of two who change the same thing is told. */
+export const changedMeanwhile = (what: string): AppError =>
+  new AppError(
+    'conflict',
+    `${what} were changed by somebody else meanwhile. Read them again, and repeat the change with the \`rev\` that they have now.`,
+  );
 
 /** Credentials never leave, not even sealed. */
 export const renderConnection = (connection: Connection) => ({

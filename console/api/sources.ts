@@ -1,7 +1,7 @@
 import { openEvents } from '../events.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
-import { found, renderJob, renderSource } from './render.ts';
+import { found, renderJob, renderSource, revOf } from './render.ts';
 import { tenantPath } from './schemas/fields.ts';
 import * as schemas from './schemas/sources.ts';
 import { defined, pageOf } from './tenants.ts';
@@ -73,10 +73,10 @@ export const addSources = ({ add }: Operations, { core }: HttpParts): void => {
       body: schemas.sourcePatch,
       answers: { 200: schemas.source },
     },
-    async ({ c, params, body }) => {
+    async ({ c, params, body: { rev, ...patch } }) => {
       const tenantId = c.get('tenant').id;
       found(await core.sources.get(tenantId, params.source), 'source');
-      return c.json(renderSource(await core.sources.update(tenantId, params.source, defined(body))));
+      return c.json(renderSource(await core.sources.update(tenantId, params.source, defined(patch), revOf(rev))));
     },
   );
   add(

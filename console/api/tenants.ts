@@ -2,7 +2,7 @@ import type { TenantSettingsPatch } from '../../core/core.ts';
 import { reservedSlugs } from '../../core/text/slug.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
-import { found, renderKey, renderTenant } from './render.ts';
+import { found, renderKey, renderTenant, revOf } from './render.ts';
 import { pageQuery, tenantPath } from './schemas/fields.ts';
 import * as schemas from './schemas/tenants.ts';
 
@@ -85,7 +85,7 @@ export const addTenants = ({ add }: Operations, { core }: HttpParts): void => {
               },
             }),
       };
-      return c.json(renderTenant(await core.tenants.update(c.get('tenant').id, patch)));
+      return c.json(renderTenant(await core.tenants.update(c.get('tenant').id, patch, revOf(body.rev))));
     },
   );
   add(

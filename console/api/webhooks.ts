@@ -1,7 +1,7 @@
 import type { Notice, Webhook } from '../../core/domain.ts';
 import type { HttpParts } from '../guard.ts';
 import type { Operations } from './operation.ts';
-import { found, iso, isoOrNull } from './render.ts';
+import { found, iso, isoOrNull, revOf } from './render.ts';
 import { pageQuery, tenantPath } from './schemas/fields.ts';
 import * as schemas from './schemas/webhooks.ts';
 import { defined, pageOf } from './tenants.ts';
@@ -67,11 +67,12 @@ export const addWebhooks = ({ add }: Operations, { core }: HttpParts): void => {
       body: schemas.webhookPatch,
       answers: { 200: schemas.webhook },
     },
-    async ({ c, params, body: { paused, ...input } }) => {
+    async ({ c, params, body: { paused, rev, ...input } }) => {
       const tenantId = c.get('tenant').id;
       let webhook = found(await core.webhooks.get(tenantId, params.webhook), 'webhook');
-      if (Object.values(input).some((value) => value !== undefined))
-        webhook = await core.webhooks.update(tenantId, webhook.id, defined(input));
+      // With a revision also when it is only paused: then it is held against what stands.
+      if (rev !== undefined || Object.values(input).some((value) => value !== undefined))
+        webhook = await core.webhooks.update(tenantId, webhook.id, defined(input), revOf(rev));
       if (paused !== undefined)
         webhook = await (paused ? core.webhooks.pause : core.webhooks.resume)(tenantId, webhook.id);
       return c.json(renderWebhook(webhook));
@@ -184,6 +185,7 @@ const renderWebhook = (webhook: Webhook) => ({
       : { at: iso(webhook.paused.at), by: webhook.paused.by, why: webhook.paused.why ?? null },
   failingSince: isoOrNull(webhook.failingSince),
   lastDeliveredAt: isoOrNull(webhook.lastDeliveredAt),
+  rev: String(webhook.rev),
 });
 
 const renderDelivery = (notice: Notice) => ({

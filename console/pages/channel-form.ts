@@ -1,6 +1,4 @@
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
-import type { EffectiveRules } from '../../core/core.ts';
 import type { ChannelRules } from '../../core/domain.ts';
 import { texts } from '../texts.ts';
 import { type FormState, formWith } from './parts/form.tsx';
@@ -66,16 +64,3 @@ export const stateWith = (rules: ChannelRules): FormState =>
     bots: rules.bots?.join('\n'),
     humans: rules.humans?.join('\n'),
   });
-
-/** What the channel says itself. */
-export const ownRules = (rules: EffectiveRules): ChannelRules =>
-  Object.fromEntries(
-    Object.entries(rules).flatMap(([name, { value, origin }]) => (origin === 'channel' ? [[name, value]] : [])),
-  ) as ChannelRules;
-
-/** The same for the same rules: tells whether somebody else has changed them since a form was shown. */
-export const markOf = (rules: ChannelRules): string =>
-  createHash('sha256')
-    .update(JSON.stringify(Object.entries(rules).sort()))
-    .digest('hex')
-    .slice(0, 16);

@@ -1,8 +1,9 @@
 import type { AudiencePreview, EffectiveRules } from '../../core/core.ts';
 import type { ChannelRules } from '../../core/domain.ts';
 import { AppError, isAppError } from '../../core/errors.ts';
+import { ownRules, revisionOfRules } from '../revision.ts';
 import { texts } from '../texts.ts';
-import { markOf, ownRules, rulesForm, rulesIn, stateWith } from './channel-form.ts';
+import { rulesForm, rulesIn, stateWith } from './channel-form.ts';
 import {
   ChannelDefaultsPage,
   ChannelPage,
@@ -49,7 +50,7 @@ export const addChannelPages = (pages: Pages): void => {
         sources={sources}
         preview={await previewOf(request, own, typed !== undefined)}
         state={typed ?? stateWith(own)}
-        seen={markOf(own)}
+        seen={revisionOfRules(own)}
       />
     );
   };
@@ -98,9 +99,10 @@ export const addChannelPages = (pages: Pages): void => {
         }
         if (preview.sources.some(({ beyond }) => beyond) && typed.accepted !== 'on')
           throw new AppError('invalid', words.notAccepted, { at: 'accepted' });
-        if (typed.seen !== undefined && typed.seen !== markOf(ownRules(await rulesOf(request, place))))
+        const stands = typed.seen === undefined ? undefined : ownRules(await rulesOf(request, place));
+        if (stands !== undefined && typed.seen !== revisionOfRules(stands))
           throw new AppError('conflict', words.changed);
-        await core.channels.put(request.tenant.id, place.platform, place.channelId, rules);
+        await core.channels.put(request.tenant.id, place.platform, place.channelId, rules, stands);
         await request.audit('channel.rules', `${place.platform}:${place.channelId}`);
         return request.to(channelPath(request.tenant, place), 'saved');
       },

@@ -1,9 +1,9 @@
 import type { AudiencePreview, ChannelView, EffectiveRules } from '../../core/core.ts';
 import type { ChannelRules, PlatformName, Source, Tenant } from '../../core/domain.ts';
 import type { Names } from '../names.ts';
+import { ownRules } from '../revision.ts';
 import { texts } from '../texts.ts';
 import { askPath } from './ask.tsx';
-import { ownRules } from './channel-form.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
 import {

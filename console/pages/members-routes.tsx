@@ -12,6 +12,7 @@ import { emailAddress } from './reset-routes.tsx';
 const words = texts.people.members;
 
 const role = z.enum(['owner', 'admin', 'billing', 'viewer']);
+const seen = role.optional();
 /** The least of the roles, until another one is chosen. */
 const nobodyYet = formWith({ role: 'viewer' });
 const inviteForm = z.object({ email: emailAddress, role });
@@ -130,10 +131,11 @@ export const addMemberPages = (pages: Pages): void => {
 
   pages.post('/console/{tenant}/members/{user}', 'session:admin', async (request) => {
     const member = await memberOf(request);
-    return request.submit(z.object({ role }), {
-      save: async ({ role: next }) => {
+    return request.submit(z.object({ role, seen }), {
+      save: async ({ role: next, seen }) => {
         checkOwners(request, member.role, next);
-        await core.members.change(request.tenant.id, member.userId, next);
+        // From the role that the form was shown with: the later of two is told.
+        await core.members.change(request.tenant.id, member.userId, next, seen ?? member.role);
         await request.audit(`member.role.${next}`, `user:${member.userId}`);
         return request.to(membersPath(request.tenant), 'role-changed');
       },
@@ -143,8 +145,8 @@ export const addMemberPages = (pages: Pages): void => {
 
   pages.post('/console/{tenant}/members/{user}/remove', 'session:admin', async (request) => {
     const member = await memberOf(request);
-    return request.submit(z.object({}), {
-      save: async () => {
+    return request.submit(z.object({ seen }), {
+      save: async ({ seen }) => {
         checkOwners(request, member.role);
         const asks = await request.unconfirmed('members', {
           title: words.removeTitle(nameOfMember(member)),
@@ -153,11 +155,11 @@ export const addMemberPages = (pages: Pages): void => {
           back: membersPath(request.tenant),
         });
         if (asks !== null) return asks;
-        await core.members.remove(request.tenant.id, member.userId);
+        await core.members.remove(request.tenant.id, member.userId, seen ?? member.role);
         await request.audit('member.remove', `user:${member.userId}`);
         return request.to(membersPath(request.tenant), 'member-removed');
       },
-      again: (state) => memberPage(request, member, { ...state, values: { role: [member.role] } }),
+      again: ({ problem = '' }) => memberPage(request, member, { ...formWith({ role: member.role }), problem }),
     });
   });
 

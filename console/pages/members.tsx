@@ -157,6 +157,7 @@ export const MemberPage = ({
       <h1>{words.changeTitle(nameOfMember(member))}</h1>
       <p class="lead">{member.person?.email}</p>
       <FormBox state={state} action={path} submit={words.save} cancel={membersPath(shell.tenant)}>
+        <input type="hidden" name="seen" value={state.values.seen?.[0] ?? member.role} />
         <SelectField state={state} name="role" label={words.role} options={roleOptions(mayMakeOwners)} />
       </FormBox>
       {mayReset && (
@@ -184,7 +185,12 @@ export const MemberPage = ({
       )}
       <section class="part">
         <h2>{words.remove}</h2>
-        <ActionButton action={`${path}/remove`} label={words.removeButton} kind="danger" />
+        <ActionButton
+          action={`${path}/remove`}
+          label={words.removeButton}
+          fields={{ seen: member.role }}
+          kind="danger"
+        />
       </section>
     </Layout>
   );

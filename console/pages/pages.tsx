@@ -16,7 +16,7 @@ import { type DoneKey, isDoneKey } from '../texts/done.ts';
 import { renderPage, type Shell } from './layout.tsx';
 import type { PageName } from './navigation.ts';
 import { type Confirmation, ConfirmPage } from './parts/confirm.tsx';
-import { type Form, type FormState, readForm, stateOf } from './parts/form.tsx';
+import { type Form, type FormState, readForm, staleOf, stateOf } from './parts/form.tsx';
 
 type Submit = <S extends z.ZodType>(
   schema: S,
@@ -225,7 +225,10 @@ const submitOn =
     } catch (thrown) {
       if (!isAppError(thrown) || !refusals.has(thrown.code)) throw thrown;
       const { problem, error } = problemOf(thrown, c.req.path);
-      const state = stateOf(given, thrown.at, problem.detail);
+      const state =
+        thrown.code === 'conflict' && thrown.at === undefined
+          ? staleOf(given, problem.detail)
+          : stateOf(given, thrown.at, problem.detail);
       const response = await c.html(renderPage(await again(state)), thrown.code === 'conflict' ? 409 : 422);
       for (const [name, value] of Object.entries(headersOf(error))) response.headers.set(name, value);
       return response;

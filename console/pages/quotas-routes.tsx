@@ -3,10 +3,11 @@ import type { Grace, Price, QuotaLimit, QuotaWarnings, Receiver } from '../../co
 import { AppError } from '../../core/errors.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { nanosOf } from '../../core/text/decimal.ts';
+import { keptLimits, revisionOf } from '../revision.ts';
 import { texts } from '../texts.ts';
 import type { PageRequest, Pages } from './pages.tsx';
 import { emptyForm, type FormState, formWith } from './parts/form.tsx';
-import { nameOfLimit, nameOfReceiver, PricesPage, pricesPath, QuotasPage, quotasPath, seenLimits } from './quotas.tsx';
+import { nameOfLimit, nameOfReceiver, PricesPage, pricesPath, QuotasPage, quotasPath } from './quotas.tsx';
 
 const words = texts.billing;
 
@@ -100,8 +101,8 @@ export const addQuotaPages = (pages: Pages): void => {
 
   /** Limits are replaced as a whole; nothing but the limit itself is taken over. */
   const kept = async (tenantId: string, seen: string | undefined): Promise<readonly QuotaLimit[]> => {
-    const limits = (await core.quotas.get(tenantId)).map(({ used: _used, resetsAt: _resetsAt, ...limit }) => limit);
-    if (seen !== undefined && seen !== seenLimits(limits)) throw new AppError('conflict', words.quotasChanged);
+    const limits = keptLimits(await core.quotas.get(tenantId));
+    if (seen !== undefined && seen !== revisionOf(limits)) throw new AppError('conflict', words.quotasChanged);
     return limits;
   };
 
@@ -130,7 +131,7 @@ export const addQuotaPages = (pages: Pages): void => {
         await request.audit('quotas.put');
         return request.to(quotasPath(request.tenant), 'saved');
       },
-      again: (limit) => page(request, { limit: withoutSeen(limit) }),
+      again: (limit) => page(request, { limit }),
     }),
   );
 
@@ -245,9 +246,6 @@ export const addQuotaPages = (pages: Pages): void => {
     });
   });
 };
-
-/** A form that comes again goes by the limits that it is shown with. */
-const withoutSeen = ({ values: { seen: _seen, ...values }, ...state }: FormState): FormState => ({ ...state, values });
 
 const usualThresholds: readonly number[] = [80, 95, 100];
 

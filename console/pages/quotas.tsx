@@ -1,9 +1,9 @@
 import type { QuotaState } from '../../core/core.ts';
-import type { Price, QuotaLimit, Receiver, Tenant } from '../../core/domain.ts';
-import { hashOf } from '../../core/ids.ts';
+import type { Price, Receiver, Tenant } from '../../core/domain.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
 import type { Names } from '../names.ts';
+import { keptLimits, revisionOf } from '../revision.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
@@ -51,6 +51,7 @@ export const QuotasPage = ({
   const mayEdit = mayPass(shell.roles ?? [], 'admin');
   const currency = currencyOf(shell.tenant);
   const path = quotasPath(shell.tenant);
+  const seen = revisionOf(keptLimits(limits));
   const options = (of: Readonly<Record<string, string>>) =>
     Object.entries(of).map(([value, label]) => ({ value, label }));
   return (
@@ -99,7 +100,7 @@ export const QuotasPage = ({
                       <ActionButton
                         action={`${path}/remove`}
                         label={words.remove}
-                        fields={{ limit: nameOfLimit(one), seen: seenLimits(limits) }}
+                        fields={{ limit: nameOfLimit(one), seen: seen }}
                         kind="quiet"
                       />
                     ),
@@ -151,7 +152,7 @@ export const QuotasPage = ({
               />
             </div>
             <p class="hint">{words.graceCounts}</p>
-            <input type="hidden" name="seen" value={seenLimits(limits)} />
+            <input type="hidden" name="seen" value={seen} />
           </FormBox>
         </section>
       )}
@@ -216,7 +217,7 @@ const Warnings = ({
       )}
       {mayEdit && (
         <div class="side-by-side">
-          <FormBox state={warnings} action={`${path}/warnings`} submit={texts.settings.save} rev={rev}>
+          <FormBox state={warnings} action={`${path}/warnings`} submit={texts.settings.save} rev={rev} stands={path}>
             <TextField
               state={warnings}
               name="at"
@@ -226,7 +227,13 @@ const Warnings = ({
               maxlength={40}
             />
           </FormBox>
-          <FormBox state={receiver} action={`${path}/warnings/receivers`} submit={words.receiverAdd} rev={rev}>
+          <FormBox
+            state={receiver}
+            action={`${path}/warnings/receivers`}
+            submit={words.receiverAdd}
+            rev={rev}
+            stands={path}
+          >
             <SelectField
               state={receiver}
               name="platform"
@@ -269,10 +276,6 @@ const Warnings = ({
 
 export const nameOfReceiver = ({ platform, workspaceId, channelId, userId }: Receiver): string =>
   JSON.stringify([platform, workspaceId, channelId ?? null, userId ?? null]);
-
-/** Which limits somebody has seen: another text, other limits. What is used grows meanwhile and does not count. */
-export const seenLimits = (limits: readonly QuotaLimit[]): string =>
-  hashOf(JSON.stringify(limits.map(({ scope, id, unit, per, limit, grace }) => [scope, id, unit, per, limit, grace])));
 
 const graceOf = ({ grace }: QuotaState): string | null =>
   grace === undefined

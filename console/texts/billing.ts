@@ -119,8 +119,7 @@ export const billing = {
   receiverIdHint: 'As the platform calls it, such as C024BE91L or U024BE7LH.',
   receiverSame: 'This one is told already.',
   receiverMost: 'At most 20 can be told.',
-  quotasChanged:
-    'Somebody else changed the limits meanwhile. They are shown as they stand now; repeat your change if it still fits.',
+  quotasChanged: 'Somebody else changed the limits meanwhile. They are shown as they stand now.',
   quotaSame: 'There is such a limit already; remove it first.',
   notANumber: 'A whole number is needed.',
   notMoney: 'An amount such as 25 or 12.50 is needed.',

@@ -30,7 +30,7 @@ export const channels = {
     'Sources that want to be named are no longer used there.',
   ],
   resetButton: 'Take the rules away',
-  changed: 'Somebody else has changed these rules meanwhile. Load the page again to see them; nothing was saved.',
+  changed: 'Somebody else changed these rules meanwhile.',
   inherit: (value: string) => `Inherit: ${value}`,
   builtIn: (value: string) => `Built in: ${value}`,
   inherited: (value: string) => `Empty: inherited (${value})`,

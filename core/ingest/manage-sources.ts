@@ -152,7 +152,10 @@ export const createSourceManager = ({ state, indexer, runtime, drivers }: Parts)
       );
       if (updated === null) throw new AppError('not-found', 'There is no such source.');
       if (updated === 'stale')
-        throw new AppError('conflict', 'Somebody else has changed the source meanwhile. Load it again.');
+        throw new AppError(
+          'conflict',
+          'Somebody else changed the source meanwhile. Read it again and repeat the change.',
+        );
       if (patch.audience !== undefined) await changed(tenant);
       // Another place has another beginning.
       if (patch.settings !== undefined && source.cursor !== undefined)

@@ -282,7 +282,7 @@ export const createMetering = ({
       if (!(await state.metering.putLimits(tenantId, limits, expected)))
         throw new AppError(
           'conflict',
-          'Somebody else changed the limits meanwhile. They are shown as they stand now; repeat your change if it still fits.',
+          'Somebody else changed the limits meanwhile. Read them again and repeat the change.',
         );
       // After them: what is settled from here on counts by itself, and the ledger knows of all that was before.
       for (const { id, expiresAt, used } of await usedBefore(state, tenantId, before, limits, clock.now()))

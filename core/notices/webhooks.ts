@@ -44,7 +44,7 @@ export const createWebhooks = (parts: {
     }
     throw new AppError(
       'conflict',
-      'Somebody else changed this webhook meanwhile. Load it again and repeat the change.',
+      'Somebody else changed this webhook meanwhile. Read it again and repeat the change.',
     );
   };
 

@@ -22,6 +22,7 @@ import type {
   ReasonCode,
   Receipt,
   RetentionRun,
+  Role,
   Source,
   Tenant,
   TenantId,
@@ -174,10 +175,12 @@ export type KeyStore = {
 };
 
 export type MemberStore = {
-  put(membership: Membership): Promise<void>;
+  /** False when `expected` is given and the person has another role, or none, by now; then nothing is changed. */
+  put(membership: Membership, expected?: Role): Promise<boolean>;
   ofUser(userId: string): Promise<readonly Membership[]>;
   ofTenant(tenantId: TenantId): Promise<readonly Membership[]>;
-  remove(tenantId: TenantId | null, userId: string): Promise<boolean>;
+  /** False when there is none, or `expected` is given and the role is another by now. */
+  remove(tenantId: TenantId | null, userId: string, expected?: Role): Promise<boolean>;
   /** How many operators there are; 0 means the first owner has yet to sign in. */
   operators(): Promise<number>;
 };
@@ -557,7 +560,14 @@ export type LedgerStore = {
 
 export type ChannelStore = {
   get(tenantId: TenantId, platform: PlatformName, channelId: string): Promise<ChannelRules | null>;
-  put(tenantId: TenantId, platform: PlatformName, channelId: string, rules: ChannelRules): Promise<void>;
+  /** False when `expected` is given (as `get` gave it; empty: none) and other rules stand by now; then nothing is changed. */
+  put(
+    tenantId: TenantId,
+    platform: PlatformName,
+    channelId: string,
+    rules: ChannelRules,
+    expected?: ChannelRules,
+  ): Promise<boolean>;
   list(
     tenantId: TenantId,
   ): Promise<readonly { readonly platform: PlatformName; readonly channelId: string; readonly rules: ChannelRules }[]>;

@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Core, EffectiveRules } from '../core.ts';
 import type { ChannelRules, PlatformName, Tenant } from '../domain.ts';
+import { AppError } from '../errors.ts';
 import type { StateStore } from '../ports/state.ts';
 import { requireSources, requireTenant } from './tenants.ts';
 
@@ -44,9 +46,18 @@ export const createChannels = (state: StateStore): Pick<Core['channels'], 'rules
     effectiveRules(await requireTenant(state, tenantId), await state.channels.get(tenantId, platform, channelId));
   return {
     rules,
-    put: async (tenantId, platform, channelId, given) => {
+    put: async (tenantId, platform, channelId, given, expected) => {
       if (given.sources !== undefined) await requireSources(state, tenantId, given.sources);
-      await state.channels.put(tenantId, platform, channelId, given);
+      const before =
+        expected === undefined ? undefined : ((await state.channels.get(tenantId, platform, channelId)) ?? {});
+      if (
+        (before !== undefined && !isDeepStrictEqual(before, expected)) ||
+        !(await state.channels.put(tenantId, platform, channelId, given, before))
+      )
+        throw new AppError(
+          'conflict',
+          'Somebody else changed the rules of this channel meanwhile. Look at what they are now, and repeat your change.',
+        );
       return rules(tenantId, platform, channelId);
     },
   };

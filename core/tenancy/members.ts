@@ -9,14 +9,21 @@ export const createMembers = (
   { members }: Pick<StateStore, 'members'>,
   clock: Clock,
 ): Omit<Core['members'], 'forget'> => {
-  const put = (userId: string, tenantId: TenantId | null, role: Role): Promise<void> =>
-    members.put({ userId, tenantId, role, createdAt: clock.now() });
+  const put = async (userId: string, tenantId: TenantId | null, role: Role): Promise<void> => {
+    await members.put({ userId, tenantId, role, createdAt: clock.now() });
+  };
 
   /** The member as it stands, unless what is to become of it (a role, or null: gone) would leave no owner. */
-  const find = async (tenantId: TenantId, userId: string, next: Role | null): Promise<Membership> => {
+  const find = async (
+    tenantId: TenantId,
+    userId: string,
+    next: Role | null,
+    expected: Role | undefined,
+  ): Promise<Membership> => {
     const all = await members.ofTenant(tenantId);
     const found = all.find((member) => member.userId === userId);
     if (found === undefined) throw new AppError('not-found', 'There is no such member.');
+    if (expected !== undefined && found.role !== expected) throw changedMeanwhile();
     if (found.role === 'owner' && next !== 'owner' && countOwners(all) === 1) throw lastOwner();
     return found;
   };
@@ -37,15 +44,16 @@ export const createMembers = (
     ofTenant: (tenantId) => members.ofTenant(tenantId),
     operators: () => members.operators(),
     put,
-    change: async (tenantId, userId, role) => {
+    // Each only from the role that was looked at: what was allowed for a viewer is not done to somebody who is an owner by now.
+    change: async (tenantId, userId, role, expected) => {
       if (role === 'operator') throw new AppError('invalid', 'An operator belongs to no tenant.', { at: 'role' });
-      const before = await find(tenantId, userId, role);
-      await put(userId, tenantId, role);
+      const before = await find(tenantId, userId, role, expected);
+      if (!(await members.put({ ...before, role }, before.role))) throw changedMeanwhile();
       await keepAnOwner(before);
     },
-    remove: async (tenantId, userId) => {
-      const before = await find(tenantId, userId, null);
-      await members.remove(tenantId, userId);
+    remove: async (tenantId, userId, expected) => {
+      const before = await find(tenantId, userId, null, expected);
+      if (!(await members.remove(tenantId, userId, before.role))) throw changedMeanwhile();
       await keepAnOwner(before);
     },
     removeOperator: async (userId) => {
@@ -63,6 +71,12 @@ export const createMembers = (
 
 const lastOperator = (): AppError =>
   new AppError('conflict', 'This is the last operator. Make somebody else an operator first.');
+
+const changedMeanwhile = (): AppError =>
+  new AppError(
+    'conflict',
+    'Somebody else changed this role meanwhile. Look at what it is now, and repeat your change.',
+  );
 
 const countOwners = (members: readonly Membership[]): number => members.filter(({ role }) => role === 'owner').length;
 

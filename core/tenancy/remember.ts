@@ -64,9 +64,9 @@ export const rememberChannels = (channels: ChannelStore, clock: Clock, forMs: nu
     ...channels,
     get: (tenantId, platform, channelId) =>
       rules.get(keyOf(tenantId, platform, channelId), () => channels.get(tenantId, platform, channelId)),
-    put: async (tenantId, platform, channelId, given) => {
+    put: async (tenantId, platform, channelId, given, expected) => {
       try {
-        await channels.put(tenantId, platform, channelId, given);
+        return await channels.put(tenantId, platform, channelId, given, expected);
       } finally {
         rules.forget(keyOf(tenantId, platform, channelId));
       }

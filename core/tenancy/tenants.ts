@@ -60,7 +60,7 @@ export const createTenants = (parts: {
       }
       throw new AppError(
         'conflict',
-        'Somebody else changed this tenant meanwhile. Load it again and repeat the change.',
+        'Somebody else changed this tenant meanwhile. Read it again and repeat the change.',
       );
     },
     remove: async (tenantId) => {

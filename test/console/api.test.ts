@@ -568,6 +568,7 @@ describe('money and time', () => {
           resetsAt: '2026-12-01T00:00:00.000Z',
         },
       ],
+      rev: expect.any(String),
     });
     for (const limit of [
       '-1',

@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Connection, Job, LedgerEntry, ReasonCode, Receipt, Tenant, UsageGroup } from '../../core/domain.ts';
+import type {
+  ChannelRules,
+  Connection,
+  Job,
+  LedgerEntry,
+  ReasonCode,
+  Receipt,
+  Tenant,
+  UsageGroup,
+} from '../../core/domain.ts';
 import type {
   Books,
   DocumentContents,
@@ -347,6 +356,18 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
           ]),
         );
         expect(await state.members.ofTenant(tenant.id)).toMatchObject([{ userId, role: 'admin' }]);
+        // From the role that was seen only: of two who change it at once, one does.
+        const member = { userId, tenantId: tenant.id, createdAt: now };
+        const both = await Promise.all([
+          state.members.put({ ...member, role: 'owner' }, 'admin'),
+          state.members.put({ ...member, role: 'billing' }, 'admin'),
+        ]);
+        expect(both.toSorted()).toEqual([false, true]);
+        const [stands] = await state.members.ofTenant(tenant.id);
+        expect(stands?.role).toBe(both[0] ? 'owner' : 'billing');
+        expect(await state.members.remove(tenant.id, userId, 'admin')).toBe(false);
+        expect(await state.members.put({ ...member, userId: fresh('U'), role: 'admin' }, 'viewer')).toBe(false);
+        expect(await state.members.put({ ...member, role: 'admin' }, stands?.role)).toBe(true);
         expect(await state.members.operators()).toBe(before + 1);
         expect(await state.members.remove(null, userId)).toBe(true);
         expect(await state.members.operators()).toBe(before);
@@ -1599,6 +1620,20 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.channels.list(tenant.id)).toEqual([
           { platform: 'slack', channelId: 'C1', rules: { answerWhen: 'every' } },
         ]);
+      });
+
+      test('rules that somebody else has changed meanwhile are not replaced unseen', async () => {
+        const tenant = await newTenant();
+        const put = (rules: ChannelRules, expected?: ChannelRules) =>
+          state.channels.put(tenant.id, 'slack', 'C1', rules, expected);
+        const first = await Promise.all([put({ enabled: false }, {}), put({ language: 'de' }, {})]);
+        expect(first.toSorted()).toEqual([false, true]);
+        const stands = (await state.channels.get(tenant.id, 'slack', 'C1')) ?? {};
+        expect(await put({ guests: 'refuse' }, {})).toBe(false);
+        expect(await state.channels.get(tenant.id, 'slack', 'C1')).toEqual(stands);
+        expect(await put({ guests: 'refuse' }, stands)).toBe(true);
+        expect(await put({})).toBe(true);
+        expect(await put({ enabled: true }, {})).toBe(true);
       });
 
       test('a workspace belongs to one tenant, until that is deleted or lets it go', async () => {

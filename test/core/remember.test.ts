@@ -55,6 +55,7 @@ describe('what is remembered', () => {
       get: async () => stored,
       put: async (_tenantId, _platform, _channelId, rules) => {
         stored = rules;
+        return true;
       },
     };
     const [here, elsewhere] = [rememberChannels(store, clock, 3_000), rememberChannels(store, clock, 3_000)];

@@ -494,8 +494,11 @@ export const createFakeCore = (): FakeCore => {
     usage: { report: async () => core.rows, ledger: async () => ({ items: [] }) },
     channels: {
       rules: async (tenantId, platform, channelId) => effective(tenantId, platform, channelId),
-      async put(tenantId, platform, channelId, rules) {
+      async put(tenantId, platform, channelId, rules, expected) {
         requireSources(tenantId, rules.sources);
+        const stands = channels.get(`${tenantId}|${platform}|${channelId}`) ?? {};
+        if (expected !== undefined && JSON.stringify(stands) !== JSON.stringify(expected))
+          throw new AppError('conflict', 'Somebody else changed the rules meanwhile.');
         channels.set(`${tenantId}|${platform}|${channelId}`, rules);
         return effective(tenantId, platform, channelId);
       },

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { id, some, tenantPath } from './fields.ts';
+import { id, rev, seenRev, some, tenantPath } from './fields.ts';
 
 export const channelPath = tenantPath.extend({
   platform: z.enum(['slack', 'discord', 'teams', 'api', 'console']),
@@ -30,8 +30,10 @@ export const rulesInput = z.object({
 
 const origin = z.enum(['channel', 'tenant', 'default']);
 const ruled = (value: z.ZodType) => z.object({ value: value.nullable(), origin });
+export const rulesChange = rulesInput.extend({ rev: seenRev });
 export const rules = z
   .object({
+    rev,
     enabled: ruled(z.boolean()),
     answerWhen: ruled(z.string()),
     sources: ruled(z.array(z.string())),

@@ -18,6 +18,14 @@ export const nextCursor = z.string().nullable().openapi({ description: 'null on 
 /** The rule itself is the core's, which every door shares; here only what the OpenAPI document says of it. */
 export const slug = z.string().openapi({ description: slugSentence, example: 'acme-europe' });
 
+/** As it goes out. */
+export const rev = z.string().openapi({ description: 'Changes with every change of this; hand it back with yours' });
+/** As it comes back. */
+export const seenRev = z.string().max(64).optional().openapi({
+  description:
+    'The `rev` that the change is made to: 409 when somebody else changed it meanwhile; absent: whatever stands',
+});
+
 /** Any text may stand in a path; what is not ours is "not found", not "does not fit". */
 export const tenantPath = z.object({ slug: z.string() });
 export const pageQuery = z.object({ cursor, limit });

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { id, money, time } from './fields.ts';
+import { id, money, rev, seenRev, time } from './fields.ts';
 
 const day = z.union([z.iso.date(), z.iso.datetime({ offset: true })]);
 export const usageQuery = z.object({
@@ -39,9 +39,11 @@ export const quotaInput = z.object({
       ]),
     )
     .max(200),
+  rev: seenRev,
 });
 const amount = z.union([z.number(), money]);
 export const quotas = z.object({
+  rev,
   limits: z.array(
     z.object({
       ...limitBase,

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { id, name, nextCursor, pageQuery, tenantPath, time } from './fields.ts';
+import { id, name, nextCursor, pageQuery, rev, seenRev, tenantPath, time } from './fields.ts';
 
 export const sourcePath = tenantPath.extend({ source: id });
 export const jobPath = tenantPath.extend({ job: id });
@@ -24,6 +24,7 @@ export const sourcePatch = z.object({
   settings: settings.optional(),
   schedule: z.string().min(1).max(100).nullish(),
   audience: audience.optional(),
+  rev: seenRev,
 });
 export const source = z
   .object({
@@ -36,6 +37,7 @@ export const source = z
     createdAt: time,
     lastSyncedAt: time.nullable(),
     nextRunAt: time.nullable(),
+    rev,
   })
   .openapi('Source');
 export const sources = z.object({ sources: z.array(source), nextCursor });

@@ -2,7 +2,7 @@ import { z } from '@hono/zod-openapi';
 import { maskedKinds } from '../../../core/text/mask.ts';
 import { longestMessage } from '../../../core/text/messages.ts';
 import { rulesInput } from './channels.ts';
-import { id, name, nextCursor, slug, tenantPath, time } from './fields.ts';
+import { id, name, nextCursor, rev, seenRev, slug, tenantPath, time } from './fields.ts';
 
 export const keyPath = tenantPath.extend({ key: id });
 export const memberPath = tenantPath.extend({ member: id });
@@ -57,9 +57,9 @@ const tenantSettings = z.object({
     .openapi({ description: 'Percentages of a limit, and who is told by a chat message when they are reached' }),
 });
 export const tenantInput = z.object({ slug, name });
-export const tenantPatch = z.object({ name: name.optional(), settings: tenantSettings.optional() });
+export const tenantPatch = z.object({ name: name.optional(), settings: tenantSettings.optional(), rev: seenRev });
 export const tenant = z
-  .object({ id: z.string(), slug: z.string(), name: z.string(), createdAt: time, settings: z.looseObject({}) })
+  .object({ id: z.string(), slug: z.string(), name: z.string(), createdAt: time, settings: z.looseObject({}), rev })
   .openapi('Tenant');
 export const tenants = z.object({ tenants: z.array(tenant), nextCursor });
 

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { webhookEvents } from '../../../core/ports/notices.ts';
-import { id, name, nextCursor, tenantPath, time, webUrl } from './fields.ts';
+import { id, name, nextCursor, rev, seenRev, tenantPath, time, webUrl } from './fields.ts';
 
 export const webhookPath = tenantPath.extend({ webhook: id });
 
@@ -12,7 +12,7 @@ const webhookShape = {
 };
 export const webhookInput = z.object({ ...webhookShape, text: webhookShape.text.default(false) });
 export const webhookPatch = z
-  .object({ ...webhookShape, paused: z.boolean() })
+  .object({ ...webhookShape, paused: z.boolean(), rev: seenRev })
   .partial()
   .openapi({ description: '`paused: true` stops it, `false` lets it go on' });
 const webhookFields = {
@@ -25,6 +25,7 @@ const webhookFields = {
     .openapi({ description: 'By failures: nothing could be delivered for three days' }),
   failingSince: time.nullable(),
   lastDeliveredAt: time.nullable(),
+  rev,
 };
 export const webhook = z.object(webhookFields).openapi('Webhook');
 export const newWebhook = z

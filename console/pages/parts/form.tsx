@@ -13,6 +13,8 @@ export type FormState = {
   readonly errors: Readonly<Record<string, string>>;
   /** What is wrong with no single field. */
   readonly problem?: string;
+  /** Somebody else saved meanwhile. The form holds what was typed, and goes by what stands now when it is sent again. */
+  readonly stale?: true;
 };
 
 export const emptyForm: FormState = { values: {}, errors: {} };
@@ -70,6 +72,13 @@ export const stateOf = (form: Form, at: string | undefined, sentence: string): F
   return at !== undefined && Object.hasOwn(values, at)
     ? { values, errors: { [at]: sentence } }
     : { values, errors: {}, problem: sentence };
+};
+
+/** What was typed, after somebody else saved first: told so once, the person decides. */
+export const staleOf = (form: Form, sentence: string): FormState => {
+  const { rev, seen, ...values } = valuesOf(form);
+  const isStale = rev !== undefined || seen !== undefined;
+  return { values, errors: {}, problem: sentence, ...(isStale ? { stale: true as const } : {}) };
 };
 
 const valuesOf = (form: Form): Record<string, string[]> => {
@@ -243,6 +252,7 @@ export const FormBox = ({
   action,
   submit,
   rev,
+  stands = action,
   cancel,
   other,
   enctype,
@@ -253,6 +263,8 @@ export const FormBox = ({
   submit: string;
   /** Optimistic lock of the record; the later of two editors is told. */
   rev?: number | undefined;
+  /** Where what stands is seen, if not at the form's own path. */
+  stands?: string;
   cancel?: string | undefined;
   /** A second button; the form is posted with its name. */
   other?: { readonly name: string; readonly label: string };
@@ -260,8 +272,16 @@ export const FormBox = ({
   children?: Child;
 }) => (
   <form class="form" method="post" action={action} {...(enctype === undefined ? {} : { enctype })}>
-    {(state.problem !== undefined || Object.keys(state.errors).length > 0) && (
-      <p class="notice error" role="alert">
+    {state.stale && (
+      <p class="notice error" role="alert" tabindex={-1} autofocus>
+        {texts.forms.stale}{' '}
+        <a href={stands} target="_blank" rel="noopener">
+          {texts.forms.stands}
+        </a>
+      </p>
+    )}
+    {!state.stale && (state.problem !== undefined || Object.keys(state.errors).length > 0) && (
+      <p class="notice error" role="alert" tabindex={-1} autofocus>
         {state.problem ?? texts.forms.look}
       </p>
     )}

@@ -82,7 +82,7 @@ describe('the rules of a channel', () => {
     const late = await post(`${base}/slack/C2`, { language: 'nl', seen });
     const page = await late.text();
     expect(late.status).toBe(409);
-    expect(page).toContain('Somebody else has changed these rules');
+    expect(page).toContain('Somebody else saved a change here meanwhile');
     expect(page).toContain('value="nl"');
     expect((await rules('C2')).language.value).toBe('de');
   });

@@ -76,6 +76,25 @@ describe('members', () => {
     expect([await roleOf(viewer.userId), await roleOf(second.userId)]).toEqual(['owner', undefined]);
   });
 
+  test('are changed by one of two who saw the same role; the other is told, and nothing is done unseen', async () => {
+    const { path, people } = await withPeople('owner', 'viewer');
+    const [owner, viewer] = [people[0], at(people, 1)];
+    const page = await (await owner.get(`${path}/${viewer.userId}`)).text();
+    expect(page).toContain('name="seen" value="viewer"');
+    expect((await owner.post(`${path}/${viewer.userId}`, { role: 'admin', seen: 'viewer' })).status).toBe(303);
+    const late = await owner.post(`${path}/${viewer.userId}`, { role: 'billing', seen: 'viewer' });
+    expect(late.status).toBe(409);
+    const told = await late.text();
+    expect(told).toContain('Somebody else saved a change here meanwhile');
+    expect(told, 'what was chosen').toContain('<option value="billing" selected');
+    expect(told, 'what stands').toContain('name="seen" value="admin"');
+    const removal = await owner.post(`${path}/${viewer.userId}/remove`, { confirmed: 'yes', seen: 'viewer' });
+    expect(removal.status).toBe(409);
+    expect(await removal.text()).toContain('Somebody else changed this role meanwhile.');
+    expect(await roleOf(viewer.userId)).toBe('admin');
+    expect((await owner.post(`${path}/${viewer.userId}`, { role: 'billing', seen: 'admin' })).status).toBe(303);
+  });
+
   test('keep the last owner, even when two owners demote each other at the same moment', async () => {
     const { path, people } = await withPeople('owner', 'owner');
     const [one, two] = [people[0], at(people, 1)];

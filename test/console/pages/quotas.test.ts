@@ -53,7 +53,7 @@ describe('a limit', () => {
     const late = await post(base, { ...limit, scope: 'channel', limit: '8', seen: stale });
     expect(late.status).toBe(409);
     const page = await late.text();
-    expect(page).toContain('Somebody else changed the limits meanwhile.');
+    expect(page).toContain('Somebody else saved a change here meanwhile');
     expect(page, 'what was typed').toContain('value="8"');
     expect(await real.core.quotas.get(tenantId)).toHaveLength(2);
     const again = /name="seen" value="([^"]+)"/.exec(page)?.[1] ?? '';

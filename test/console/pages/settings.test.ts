@@ -50,9 +50,15 @@ describe('the pages of settings', () => {
     const late = await post(`${base}/privacy`, { keepText: 'on', retentionDays: '33', rev: seen });
     expect(late.status).toBe(409);
     const page = await late.text();
-    expect(page).toContain('Somebody else changed this tenant meanwhile.');
+    expect(page).toContain('Somebody else saved a change here meanwhile, so yours is not saved yet.');
+    expect(page).toContain(`<a href="${base}/privacy" target="_blank"`);
     expect(page).toContain('value="33"');
     expect((await tenant()).settings.retentionDays).toBeUndefined();
+    // Told, it may be saved as it stands in the form.
+    const knowing = /name="rev" value="([^"]+)"/.exec(page)?.[1] ?? '';
+    const again = await post(`${base}/privacy`, { keepText: 'on', retentionDays: '33', rev: knowing });
+    expect(again.status).toBe(303);
+    expect((await tenant()).settings).toMatchObject({ retentionDays: 33, language: 'de' });
   });
 });
 

@@ -137,7 +137,7 @@ describe('a webhook', () => {
     expect((await post(`${base}/${id}`, first)).status).toBe(303);
     const late = await post(`${base}/${id}`, fields('Edited by two', [['rev', String(rev)]]));
     expect(late.status).toBe(409);
-    expect(await late.text()).toContain('Somebody else changed this webhook meanwhile.');
+    expect(await late.text()).toContain('Somebody else saved a change here meanwhile');
     expect((await real.core.webhooks.get(tenantId, id))?.name).toBe('Edited by one');
   });
 });

@@ -9,11 +9,17 @@ export const channelVerbs = ({ channels }: Collections): ChannelStore => ({
     const doc = await channels.findOne({ _id: keyOf(tenantId, platform, channelId) }, within);
     return doc === null ? null : parsed<ChannelRules>(doc.record);
   },
-  put: async (tenantId, platform, channelId, rules) => {
+  put: async (tenantId, platform, channelId, rules, expected) => {
+    const _id = keyOf(tenantId, platform, channelId);
     const replacement = { tenantId, platform, channelId, record: JSON.stringify(rules) };
-    await twice(() =>
-      channels.replaceOne({ _id: keyOf(tenantId, platform, channelId) }, replacement, { upsert: true }),
-    );
+    if (expected === undefined) {
+      await twice(() => channels.replaceOne({ _id }, replacement, { upsert: true }));
+      return true;
+    }
+    // Compared as the text that it is kept as: reading and writing it again changes nothing.
+    const before = JSON.stringify(expected);
+    if ((await channels.replaceOne({ _id, record: before }, replacement)).matchedCount === 1) return true;
+    return before === '{}' && inserted(() => channels.insertOne({ _id, ...replacement }));
   },
   list: async (tenantId) =>
     (await channels.find({ tenantId }, within).sort({ platform: 1, channelId: 1 }).toArray()).map(

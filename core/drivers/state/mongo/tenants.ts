@@ -193,14 +193,18 @@ const membershipOf = (doc: MemberDoc): Membership => ({
 export const memberVerbs = (collections: Collections): MemberStore => {
   const { members } = collections;
   return {
-    put: async ({ userId, tenantId, role, createdAt }) => {
+    put: async ({ userId, tenantId, role, createdAt }, expected) => {
+      const _id = keyOf(tenantId ?? noTenant, userId);
+      if (expected !== undefined)
+        return (await members.updateOne({ _id, role: expected }, { $set: { role } })).matchedCount === 1;
       await twice(() =>
         members.updateOne(
-          { _id: keyOf(tenantId ?? noTenant, userId) },
+          { _id },
           { $set: { role }, $setOnInsert: { userId, tenantId: tenantId ?? noTenant, createdAt } },
           { upsert: true },
         ),
       );
+      return true;
     },
     ofUser: async (userId) => {
       const docs = await members.find({ userId }, within).sort({ tenantId: 1 }).toArray();
@@ -212,8 +216,13 @@ export const memberVerbs = (collections: Collections): MemberStore => {
     },
     ofTenant: async (tenantId) =>
       (await members.find({ tenantId }, within).sort({ userId: 1 }).toArray()).map(membershipOf),
-    remove: async (tenantId, userId) =>
-      (await members.deleteOne({ _id: keyOf(tenantId ?? noTenant, userId) })).deletedCount === 1,
+    remove: async (tenantId, userId, expected) =>
+      (
+        await members.deleteOne({
+          _id: keyOf(tenantId ?? noTenant, userId),
+          ...(expected === undefined ? {} : { role: expected }),
+        })
+      ).deletedCount === 1,
     operators: () => members.countDocuments({ tenantId: noTenant, role: 'operator' }, within),
   };
 };

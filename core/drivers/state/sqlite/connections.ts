@@ -16,7 +16,16 @@ export const channelVerbs = (sql: Sql): SyncGroup<ChannelStore> => ({
         channelId,
       ),
     ),
-  put: (tenantId, platform, channelId, rules) => {
+  put: (tenantId, platform, channelId, rules, expected) => {
+    if (expected !== undefined) {
+      const before = sql.one<Recorded>(
+        'SELECT record FROM channels WHERE tenant_id = ? AND platform = ? AND channel_id = ?',
+        tenantId,
+        platform,
+        channelId,
+      );
+      if ((before?.record ?? '{}') !== JSON.stringify(expected)) return false;
+    }
     sql.run(
       'INSERT INTO channels (tenant_id, platform, channel_id, record) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET record = excluded.record',
       tenantId,
@@ -24,6 +33,7 @@ export const channelVerbs = (sql: Sql): SyncGroup<ChannelStore> => ({
       channelId,
       JSON.stringify(rules),
     );
+    return true;
   },
   list: (tenantId) =>
     sql

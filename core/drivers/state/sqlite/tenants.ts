@@ -263,15 +263,26 @@ const membershipOf = (row: MembershipRow): Membership => ({
 });
 
 export const memberVerbs = (sql: Sql): SyncGroup<MemberStore> => ({
-  put: (membership) => {
+  put: ({ userId, tenantId, role, createdAt }, expected) => {
+    if (expected !== undefined)
+      return (
+        sql.run(
+          'UPDATE memberships SET role = ? WHERE user_id = ? AND tenant_id = ? AND role = ?',
+          role,
+          userId,
+          tenantId ?? noTenant,
+          expected,
+        ) === 1
+      );
     sql.run(
       `INSERT INTO memberships (user_id, tenant_id, role, created_at) VALUES (?, ?, ?, ?)
        ON CONFLICT DO UPDATE SET role = excluded.role`,
-      membership.userId,
-      membership.tenantId ?? noTenant,
-      membership.role,
-      membership.createdAt,
+      userId,
+      tenantId ?? noTenant,
+      role,
+      createdAt,
     );
+    return true;
   },
   ofUser: (userId) =>
     sql
@@ -285,8 +296,13 @@ export const memberVerbs = (sql: Sql): SyncGroup<MemberStore> => ({
     sql
       .all<MembershipRow>('SELECT * FROM memberships WHERE tenant_id = ? ORDER BY user_id', tenantId)
       .map(membershipOf),
-  remove: (tenantId, userId) =>
-    sql.run('DELETE FROM memberships WHERE tenant_id = ? AND user_id = ?', tenantId ?? noTenant, userId) === 1,
+  remove: (tenantId, userId, expected) =>
+    sql.run(
+      'DELETE FROM memberships WHERE tenant_id = ?1 AND user_id = ?2 AND (?3 IS NULL OR role = ?3)',
+      tenantId ?? noTenant,
+      userId,
+      expected ?? null,
+    ) === 1,
   operators: () =>
     sql.one<{ readonly n: number }>(`SELECT count(*) AS n FROM memberships WHERE tenant_id = '' AND role = 'operator'`)
       ?.n ?? 0,
