@@ -11,20 +11,20 @@ export const createChannelViews = (state: StateStore): Pick<Core['channels'], 'i
     effectiveRules(tenantId === null ? { settings: {} } : await requireTenant(state, tenantId), null),
   list: async (tenantId) => {
     const tenant = await requireTenant(state, tenantId);
-    const [ruled, asked] = await Promise.all([
+    const [ruled, ...asked] = await Promise.all([
       state.channels.list(tenantId),
-      state.receipts.list(tenantId, {}, { limit: receiptsLookedAt }),
+      ...chatPlatforms.map(async (platform) =>
+        (await state.receipts.channels(tenantId, platform, answersLookedAt)).map((place) => ({ platform, ...place })),
+      ),
     ]);
     const views = new Map<string, ChannelView>();
     for (const { platform, channelId, rules: own } of ruled)
       if (Object.keys(own).length > 0)
         views.set(`${platform}:${channelId}`, { platform, channelId, rules: effectiveRules(tenant, own) });
-    // Newest first, so the first one of a channel tells when it was asked last.
-    for (const { platform, channelId, at } of asked.items) {
-      if (channelId === undefined || platform === 'api' || platform === 'console') continue;
+    for (const { platform, channelId, lastAt } of asked.flat()) {
       const key = `${platform}:${channelId}`;
-      const view = views.get(key) ?? { platform, channelId, rules: effectiveRules(tenant, null) };
-      if (view.lastAskedAt === undefined) views.set(key, { ...view, lastAskedAt: at });
+      const rules = views.get(key)?.rules ?? effectiveRules(tenant, null);
+      views.set(key, { platform, channelId, rules, lastAskedAt: lastAt });
     }
     return [...views.values()].sort((a, b) => (b.lastAskedAt ?? 0) - (a.lastAskedAt ?? 0));
   },
@@ -35,8 +35,9 @@ export const createChannelViews = (state: StateStore): Pick<Core['channels'], 'i
   },
 });
 
-/** Enough to find the channels of the last days, few enough to read with every look at the list. */
-const receiptsLookedAt = 200;
+const chatPlatforms = ['slack', 'discord', 'teams'] as const;
+/** Of each platform: enough to find the channels of the last days, few enough to read with every look at the list. */
+const answersLookedAt = 200;
 
 const previewOf = (rules: EffectiveRules, sources: readonly Source[]): AudiencePreview => {
   const readers = readersOf(memberInChannel, rules, false);

@@ -40,7 +40,16 @@ import type { IndexStats } from './ports/chunks.ts';
 import type { Finding } from './ports/finding.ts';
 import type { Lead } from './ports/leader.ts';
 import type { Platform, Received, Workspaces } from './ports/platform.ts';
-import type { HeldJob, JobDepth, Page, Paged, ReceiptFilter, Tally, TenantFigures } from './ports/state.ts';
+import type {
+  HeldJob,
+  JobDepth,
+  OpenQuestion,
+  Page,
+  Paged,
+  ReceiptFilter,
+  Tally,
+  TenantFigures,
+} from './ports/state.ts';
 
 /** What the doors (bots, console, API, command line) may do. Made by `createCore` in create-core.ts. */
 export type Core = {
@@ -190,6 +199,12 @@ export type Core = {
      * there were more than are looked at, and these are the newest.
      */
     list(tenantId: TenantId, since: number): Promise<{ readonly groups: readonly Gap[]; readonly complete: boolean }>;
+    /** How many of them there are, counted up to `most`. */
+    count(
+      tenantId: TenantId,
+      since: number,
+      most: number,
+    ): Promise<{ readonly count: number; readonly complete: boolean }>;
     /** False for an unknown answer, and for one that is marked so already. */
     mark(tenantId: TenantId, answerId: string, mark: GapMark['state']): Promise<boolean>;
   };
@@ -399,14 +414,7 @@ export type Gap = {
   readonly askers: number;
   readonly lastAt: number;
 };
-export type GapQuestion = {
-  readonly answerId: string;
-  readonly question: string;
-  readonly at: number;
-  /** `uncertain`: answered, but with no footnote. */
-  readonly why: 'not-found' | 'uncertain' | 'down-voted';
-  readonly memberId?: string;
-};
+export type GapQuestion = OpenQuestion;
 
 /** One thing that was heard about a message, and what became of it. */
 export type WhyNot = {
@@ -504,7 +512,7 @@ export type ChannelView = {
   readonly platform: PlatformName;
   readonly channelId: string;
   readonly rules: EffectiveRules;
-  /** Of the newest question among the tenant's newest few hundred. */
+  /** Of the newest question among the platform's newest few hundred. */
   readonly lastAskedAt?: number;
 };
 export type AudiencePreview = {

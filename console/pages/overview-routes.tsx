@@ -35,7 +35,7 @@ export const addOverviewPage = (pages: Pages): void => {
       core.answers.tally(tenant.id, today),
       sourcesOf(core, tenant),
       core.connections.list(tenant.id),
-      core.answers.list(tenant.id, { gap: true, from: now - 30 * dayMs }, { limit: gapsCounted }),
+      core.gaps.count(tenant.id, now - 30 * dayMs, gapsCounted),
       maySeeMoney ? spendingOf(core, tenant, today) : undefined,
       mayPass(request.roles, 'admin') ? core.webhooks.list(tenant.id) : [],
     ]);
@@ -44,11 +44,11 @@ export const addOverviewPage = (pages: Pages): void => {
       tenant,
       spending?.quotas.flatMap(({ scope, id }) => (scope === 'channel' ? (id ?? []) : [])),
     );
-    const openGaps = `${gaps.items.length}${gaps.nextCursor === undefined ? '' : '+'}`;
+    const openGaps = `${gaps.count}${gaps.complete ? '' : '+'}`;
     const needs = [
       ...needsOf(tenant, health, names),
       ...webhooksInNeed(tenant, webhooks),
-      ...(gaps.items.length === 0 ? [] : [{ text: words.gaps(openGaps), href: gapsPath(tenant) }]),
+      ...(gaps.count === 0 ? [] : [{ text: words.gaps(openGaps), href: gapsPath(tenant) }]),
     ];
     return request.show(
       <OverviewPage shell={await request.shell('overview')} health={health} needs={needs} names={names} />,

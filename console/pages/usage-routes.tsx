@@ -1,13 +1,20 @@
-import type { UsageGroup } from '../../core/domain.ts';
+import type { UsageGroup, UsageRow } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { asDownload, ledgerText, type Range, renderUsageCsv, streamOf } from '../billing.ts';
 import type { PageRequest, Pages } from './pages.tsx';
-import { LedgerPage, StatementPage, UsagePage, usageGroups } from './usage.tsx';
+import { LedgerPage, StatementPage, tokensOf, UsagePage, usageGroups } from './usage.tsx';
 
 const dayMs = 86_400_000;
 /** Longer periods are for the export. */
 const longestDays = 400;
+
+/** A page has room for so many members, channels or days; the sum below them is that of all. */
+const rowsShown = 100;
+
+/** Who used most stands first: nobody looks for themselves by the number of their account. */
+const largestFirst = (rows: readonly UsageRow[]): readonly UsageRow[] =>
+  rows.toSorted((a, b) => tokensOf(b) - tokensOf(a) || b.questions - a.questions || (a.key < b.key ? -1 : 1));
 
 /** What was used and what it cost: tables, charts, the ledger itself, and everything to take away. No message text. */
 export const addUsagePages = (pages: Pages): void => {
@@ -30,6 +37,11 @@ export const addUsagePages = (pages: Pages): void => {
       });
     return range;
   };
+  /** Rows before it stood on the pages before. */
+  const firstFrom = (request: PageRequest): number => {
+    const first = Number(request.query('first') ?? 0);
+    return Number.isSafeInteger(first) && first > 0 ? first : 0;
+  };
   const groupFrom = (request: PageRequest): UsageGroup =>
     usageGroups.find((group) => group === request.query('group')) ?? 'day';
 
@@ -37,13 +49,24 @@ export const addUsagePages = (pages: Pages): void => {
     const range = shown(rangeFrom(request));
     const group = groupFrom(request);
     const byDay = await core.usage.report(request.tenant.id, range, 'day');
-    const rows = group === 'day' ? byDay : await core.usage.report(request.tenant.id, range, group);
+    const all = group === 'day' ? byDay : largestFirst(await core.usage.report(request.tenant.id, range, group));
+    const first = firstFrom(request);
+    const rows = all.slice(first, first + rowsShown);
     const names = await pages.names(request.tenant, group === 'channel' ? rows.map(({ key }) => key) : []);
     const nameOf = (key: string): string =>
       group === 'channel' ? names.channelId(key) : group === 'source' ? names.source(key) : key;
     const shell = await request.shell('usage');
     return request.show(
-      <UsagePage shell={shell} range={range} group={group} rows={rows} byDay={byDay} nameOf={nameOf} />,
+      <UsagePage
+        shell={shell}
+        range={range}
+        group={group}
+        rows={rows}
+        all={all}
+        next={all.length > first + rowsShown ? first + rowsShown : undefined}
+        byDay={byDay}
+        nameOf={nameOf}
+      />,
     );
   });
 

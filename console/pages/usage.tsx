@@ -74,7 +74,7 @@ const Costs = ({ rows }: { rows: readonly UsageRow[] }) => {
   );
 };
 
-const tokensOf = (row: Pick<UsageRow, 'promptTokens' | 'completionTokens' | 'embeddingTokens'>): number =>
+export const tokensOf = (row: Pick<UsageRow, 'promptTokens' | 'completionTokens' | 'embeddingTokens'>): number =>
   row.promptTokens + row.completionTokens + row.embeddingTokens;
 
 const Totals = ({ rows }: { rows: readonly UsageRow[] }) => {
@@ -96,14 +96,17 @@ const Totals = ({ rows }: { rows: readonly UsageRow[] }) => {
 
 const UsageTable = ({
   rows,
+  all = rows,
   head,
   nameOf = (key) => key,
 }: {
   rows: readonly UsageRow[];
+  /** What the sum below is that of. */
+  all?: readonly UsageRow[];
   head: string;
   nameOf?: (key: string) => string;
 }) => {
-  const total = sumOf(rows);
+  const total = sumOf(all);
   return (
     <Table
       caption={`${words.usageTitle}: ${head}`}
@@ -132,7 +135,7 @@ const UsageTable = ({
             <Num value={total.embeddingTokens} />
           </td>
           <td class="num" data-head={words.cost}>
-            <Costs rows={rows} />
+            <Costs rows={all} />
           </td>
         </tr>
       }
@@ -142,10 +145,11 @@ const UsageTable = ({
 
 /** Days without a question are days too: a chart without them would lie about time. */
 const everyDay = (range: Range, rows: readonly UsageRow[]): readonly { day: string; rows: readonly UsageRow[] }[] => {
+  const byDay = Map.groupBy(rows, ({ key }) => key);
   const days: { day: string; rows: readonly UsageRow[] }[] = [];
   for (let at = range.from; at < range.to && days.length < 400; at += 86_400_000) {
     const day = dayOf(at);
-    days.push({ day, rows: rows.filter(({ key }) => key === day) });
+    days.push({ day, rows: byDay.get(day) ?? [] });
   }
   return days;
 };
@@ -155,13 +159,19 @@ export const UsagePage = ({
   range,
   group,
   rows,
+  all,
+  next,
   byDay,
   nameOf,
 }: {
   shell: TenantShell;
   range: Range;
   group: UsageGroup;
+  /** Those of `all` that this page shows. */
   rows: readonly UsageRow[];
+  all: readonly UsageRow[];
+  /** Where the next page begins. */
+  next: number | undefined;
   byDay: readonly UsageRow[];
   /** Of a row's key, in words. */
   nameOf: (key: string) => string;
@@ -203,7 +213,8 @@ export const UsagePage = ({
             />
           )}
           <section class="part">
-            <UsageTable rows={rows} head={words.groups[group]} nameOf={nameOf} />
+            <UsageTable rows={rows} all={all} head={words.groups[group]} nameOf={nameOf} />
+            <More href={next === undefined ? undefined : `${base}?${query}&group=${group}&first=${next}`} />
           </section>
         </>
       )}

@@ -6,18 +6,46 @@ const alikeFrom = 0.5;
 const groupsPerTerm = 200;
 const termsPerText = 64;
 
+export type Terms = ReadonlySet<string>;
+
+/** What a text is compared by. */
+export const termsOf = (text: string): Terms => {
+  const found = new Set(analyse(text).slice(0, termsPerText));
+  // Nothing but stop words: the text itself is all there is to compare.
+  return found.size > 0 ? found : new Set([text.trim().toLowerCase()]);
+};
+
+/** The same for texts that come again and again, as the questions of a page do that is looked at. Holds up to `most` of them. */
+export const rememberTerms = (most: number): ((text: string) => Terms) => {
+  let fresh = new Map<string, Terms>();
+  let old: ReadonlyMap<string, Terms> = new Map();
+  return (text) => {
+    const known = fresh.get(text);
+    if (known !== undefined) return known;
+    const terms = old.get(text) ?? termsOf(text);
+    // Those that nobody asked for since half of the room was filled go.
+    if (fresh.size >= most / 2) {
+      old = fresh;
+      fresh = new Map();
+    }
+    fresh.set(text, terms);
+    return terms;
+  };
+};
+
 /**
  * Groups of texts that say nearly the same, by the terms of our analyser: each text joins the group whose first text is
  * most like it, or begins one. The same texts in the same order make the same groups; the work grows with their number.
  */
-export const groupAlike = <T>(items: readonly T[], textOf: (item: T) => string): readonly (readonly T[])[] => {
+export const groupAlike = <T>(
+  items: readonly T[],
+  textOf: (item: T) => string,
+  comparedBy: (text: string) => Terms = termsOf,
+): readonly (readonly T[])[] => {
   const groups: { readonly size: number; readonly items: T[] }[] = [];
   const groupsBy = new Map<string, number[]>();
   for (const item of items) {
-    const text = textOf(item);
-    const found = new Set(analyse(text).slice(0, termsPerText));
-    // Nothing but stop words: the text itself is all there is to compare.
-    const terms = found.size > 0 ? found : new Set([text.trim().toLowerCase()]);
+    const terms = comparedBy(textOf(item));
     const common = new Map<number, number>();
     for (const term of terms)
       for (const group of groupsBy.get(term) ?? []) common.set(group, (common.get(group) ?? 0) + 1);

@@ -455,12 +455,30 @@ export type ReceiptStore = {
   get(tenantId: TenantId, answerId: string): Promise<Receipt | null>;
   /** Newest first. */
   list(tenantId: TenantId, filter: ReceiptFilter, page: Page): Promise<Paged<Receipt>>;
+  /** Questions since a time that the documents leave open (`ReceiptFilter.gap`), newest first, without their receipts; none whose words are gone. */
+  open(tenantId: TenantId, range: { readonly from: number }, page: Page): Promise<Paged<OpenQuestion>>;
+  /** Where the newest `limit` answers of a platform were asked; each channel once, newest first. Opens no receipt. */
+  channels(
+    tenantId: TenantId,
+    platform: PlatformName,
+    limit: number,
+  ): Promise<readonly { readonly channelId: string; readonly lastAt: number }[]>;
   /** `from` inclusive, `to` exclusive. Reads no receipt's text, so that a busy day costs little. */
   tally(tenantId: TenantId, range: { readonly from: number; readonly to: number }): Promise<Tally>;
   /** One verdict per user (a second replaces the first); false for an unknown answer. */
   addFeedback(tenantId: TenantId, answerId: string, feedback: Feedback): Promise<boolean>;
   /** False for an unknown answer, and for one that bears this mark already: of two who mark at once, one did it. */
   markGap(tenantId: TenantId, answerId: string, mark: GapMark): Promise<boolean>;
+};
+
+export type OpenQuestion = {
+  readonly answerId: string;
+  /** As it was condensed, if it was. */
+  readonly question: string;
+  readonly at: number;
+  /** `uncertain`: answered, but with no footnote. */
+  readonly why: 'not-found' | 'uncertain' | 'down-voted';
+  readonly memberId?: string;
 };
 
 /** Every field that is given narrows the list. */

@@ -1260,6 +1260,66 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.receipts.markGap(tenant.id, missing.answerId, { state: 'told', at: now })).toBe(true);
       });
 
+      test('open questions come newest first, page by page, with why they are open and without those whose words are gone', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const cited = [{ n: 1, documentId: 'd', externalId: 'x', chunkId: 'c', title: 't', quote: 'q' }];
+        const bare = aReceipt(tenant.id, { at: now, question: 'bare', condensedQuestion: 'bare, in full' });
+        const disliked = aReceipt(tenant.id, { at: now + 1, question: 'disliked', citations: cited });
+        const missing = aReceipt(tenant.id, { at: now + 1, question: 'missing', kind: 'not-found' });
+        const both = aReceipt(tenant.id, { at: now + 2, question: 'both' });
+        const { memberId: _, ...nobodys } = aReceipt(tenant.id, { at: now + 3, question: 'nobody’s' });
+        const [early, wordless] = [aReceipt(tenant.id, { at: now - 1 }), aReceipt(tenant.id, { question: '' })];
+        const [good, seenTo] = [aReceipt(tenant.id, { citations: cited }), aReceipt(tenant.id)];
+        for (const receipt of [
+          bare,
+          disliked,
+          missing,
+          both,
+          nobodys,
+          early,
+          wordless,
+          good,
+          seenTo,
+          aReceipt(other.id),
+        ])
+          await state.receipts.put(receipt);
+        for (const { answerId } of [disliked, both])
+          await state.receipts.addFeedback(tenant.id, answerId, { rating: 'down', user: 'u', at: now });
+        await state.receipts.markGap(tenant.id, seenTo.answerId, { state: 'dismissed', at: now });
+        const open = () => everything((cursor) => state.receipts.open(tenant.id, { from: now }, pageAt(cursor, 2)));
+        const asWritten = [
+          [nobodys.answerId, 'nobody’s', now + 3, 'uncertain', undefined],
+          [both.answerId, 'both', now + 2, 'down-voted', 'slack:U1'],
+          [missing.answerId, 'missing', now + 1, 'not-found', 'slack:U1'],
+          [disliked.answerId, 'disliked', now + 1, 'down-voted', 'slack:U1'],
+          [bare.answerId, 'bare, in full', now, 'uncertain', 'slack:U1'],
+        ];
+        expect(
+          (await open()).map(({ answerId, question, at, why, memberId }) => [answerId, question, at, why, memberId]),
+        ).toEqual(asWritten);
+        await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-9');
+        expect((await open()).map(({ question }) => question)).toEqual(['nobody’s']);
+      });
+
+      test('the channels of a platform’s newest answers are known, each once, and no other tenant’s', async () => {
+        const [tenant, other] = [await newTenant(), await newTenant()];
+        const asked = (channelId: string, at: number, platform: 'slack' | 'teams' = 'slack', tenantId = tenant.id) =>
+          state.receipts.put(aReceipt(tenantId, { channelId, at, platform }));
+        await asked('C-old', now - 9);
+        await asked('C1', now - 3);
+        await asked('C2', now - 2);
+        await asked('C1', now - 1);
+        await asked('19:x', now, 'teams');
+        await asked('C9', now, 'slack', other.id);
+        await state.receipts.put(aReceipt(tenant.id, { at: now }));
+        expect(await state.receipts.channels(tenant.id, 'slack', 3)).toEqual([
+          { channelId: 'C1', lastAt: now - 1 },
+          { channelId: 'C2', lastAt: now - 2 },
+        ]);
+        expect(await state.receipts.channels(tenant.id, 'teams', 3)).toEqual([{ channelId: '19:x', lastAt: now }]);
+        expect(await state.receipts.channels(tenant.id, 'discord', 3)).toEqual([]);
+      });
+
       test('a person has one verdict, the last, and a repeated write does not lose it', async () => {
         const tenant = await newTenant();
         const receipt = aReceipt(tenant.id);

@@ -482,6 +482,7 @@ export const createFakeCore = (): FakeCore => {
         })),
         complete: true,
       }),
+      count: async (tenantId) => ({ count: of(receipts, tenantId).length, complete: true }),
       mark: async (tenantId, id) => own(receipts, tenantId, id) !== null,
     },
     quotas: {

@@ -196,6 +196,8 @@ export type ReceiptDoc = {
   totalMs?: number | null;
   /** Not found, or answered without a footnote. */
   isOpen?: boolean;
+  /** The question as it was condensed, if it was. */
+  asked?: string;
   gap?: GapMark | null;
   record: string;
 };

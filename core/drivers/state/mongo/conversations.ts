@@ -1,7 +1,13 @@
-import { ObjectId, type UpdateFilter } from 'mongodb';
+import { type Collection, type Filter, ObjectId, type UpdateFilter } from 'mongodb';
 import type { AnswerKind, Feedback, ReasonCode, Receipt, Turn } from '../../../domain.ts';
 import { hashOf } from '../../../ids.ts';
-import type { AnswerCacheStore, ConversationStore, ReceiptFilter, ReceiptStore } from '../../../ports/state.ts';
+import type {
+  AnswerCacheStore,
+  ConversationStore,
+  OpenQuestion,
+  ReceiptFilter,
+  ReceiptStore,
+} from '../../../ports/state.ts';
 import { percentileAt, percentiles } from '../percentiles.ts';
 import { type CachedDoc, type Collections, type FeedbackDoc, keyOf, type ReceiptDoc } from './collections.ts';
 import { all, beyond, inserted, pageOf, parsed, rowLimit, twice, within } from './queries.ts';
@@ -56,6 +62,9 @@ export const searchTextOf = (receipt: Pick<Receipt, 'question' | 'answer'>): str
 
 export const personKey = (user: string | undefined): string => `p${hashOf(user ?? '').slice(0, 24)}`;
 
+const askedIn = ({ condensedQuestion, question }: Pick<Receipt, 'condensedQuestion' | 'question'>): string =>
+  condensedQuestion ?? question;
+
 const feedbackDocOf = ({ rating, mark, comment, user, at }: Feedback): FeedbackDoc => ({
   rating,
   at,
@@ -76,6 +85,7 @@ export const receiptFields = ({ feedback: _, gap: __, ...receipt }: Receipt) => 
   channelId: receipt.channelId ?? null,
   totalMs: receipt.timingsMs.total ?? null,
   isOpen: receipt.kind === 'not-found' || (receipt.kind === 'answered' && receipt.citations.length === 0),
+  asked: askedIn(receipt),
   text: searchTextOf(receipt),
   record: JSON.stringify(receipt),
 });
@@ -92,6 +102,40 @@ export const sidesOf = (feedback: Readonly<Record<string, FeedbackDoc>>): Pick<R
     Object.entries(feedback).flatMap(([key, verdict]) => (verdict.rating === rating ? [key] : []));
   return { ups: those('up'), downs: those('down') };
 };
+
+const newestFirst = (after: readonly (string | number)[] | null): object[] => beyond(after, ['at', 'answerId'], '$lt');
+
+type OpenRow = Pick<ReceiptDoc, '_id' | 'at' | 'answerId' | 'kind' | 'memberId' | 'asked' | 'downs'>;
+
+const byTime = (a: OpenRow, b: OpenRow): number => b.at - a.at || (a.answerId < b.answerId ? 1 : -1);
+
+const openRows = (receipts: Collection<ReceiptDoc>, where: Filter<ReceiptDoc>, limit: number): Promise<OpenRow[]> =>
+  receipts
+    .find(where, within)
+    .project<OpenRow>({ at: 1, answerId: 1, kind: 1, memberId: 1, asked: 1, downs: 1 })
+    .sort({ at: -1, answerId: -1 })
+    .limit(limit)
+    .toArray();
+
+/** Receipts of before the question stood beside them, and those that an older instance writes, have it in the record alone. */
+const withQuestions = async (receipts: Collection<ReceiptDoc>, rows: readonly OpenRow[]): Promise<OpenRow[]> => {
+  const without = rows.filter(({ asked }) => asked === undefined).map(({ _id }) => _id);
+  if (without.length === 0) return [...rows];
+  const records = await receipts
+    .find({ _id: { $in: without } }, within)
+    .project<Pick<ReceiptDoc, '_id' | 'record'>>({ record: 1 })
+    .toArray();
+  const asked = new Map(records.map(({ _id, record }) => [_id, askedIn(parsed<Receipt>(record))]));
+  return rows.map((row) => ({ ...row, asked: row.asked ?? asked.get(row._id) ?? '' }));
+};
+
+const openQuestionOf = (row: OpenRow): OpenQuestion => ({
+  answerId: row.answerId,
+  question: row.asked ?? '',
+  at: row.at,
+  why: row.kind === 'not-found' ? 'not-found' : (row.downs ?? []).length > 0 ? 'down-voted' : 'uncertain',
+  ...(row.memberId === null ? {} : { memberId: row.memberId }),
+});
 
 export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
   // A repeated write must not take away the verdict that somebody gave in between, nor what was done about a gap.
@@ -118,16 +162,44 @@ export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
       'time',
       (after, limit) =>
         receipts
-          .find(
-            all<ReceiptDoc>([{ tenantId }, ...narrowedBy(filter), ...beyond(after, ['at', 'answerId'], '$lt')]),
-            within,
-          )
+          .find(all<ReceiptDoc>([{ tenantId }, ...narrowedBy(filter), ...newestFirst(after)]), within)
           .sort({ at: -1, answerId: -1 })
           .limit(limit)
           .toArray(),
       (doc) => [doc.at, doc.answerId],
       receiptOf,
     ),
+  open: (tenantId, { from }, page) =>
+    pageOf(
+      page,
+      'time',
+      async (after, limit) => {
+        const where = [{ tenantId, at: { $gte: from }, gap: null, asked: { $ne: '' } }, ...newestFirst(after)];
+        // Each half has an index of its own; one question for both would read every answer of the time.
+        const halves = await Promise.all(
+          [{ isOpen: true }, { isOpen: { $ne: true }, downs: { $gt: '' } }].map((half) =>
+            openRows(receipts, all<ReceiptDoc>([...where, half]), limit),
+          ),
+        );
+        return withQuestions(receipts, halves.flat().sort(byTime).slice(0, limit));
+      },
+      (row) => [row.at, row.answerId],
+      openQuestionOf,
+    ),
+  channels: async (tenantId, platform, limit) => {
+    const rows = await receipts
+      .find({ tenantId, platform, channelId: { $ne: null } }, within)
+      // Everything that is asked for stands in the index `platform`.
+      .project<{ channelId: string; at: number }>({ _id: 0, channelId: 1, at: 1 })
+      .sort({ at: -1, answerId: -1 })
+      .limit(rowLimit(limit))
+      .toArray();
+    const last = new Map<string, number>();
+    for (const { channelId, at } of rows) last.set(channelId, Math.max(at, last.get(channelId) ?? at));
+    return [...last]
+      .map(([channelId, lastAt]) => ({ channelId, lastAt }))
+      .sort((a, b) => b.lastAt - a.lastAt || (a.channelId < b.channelId ? -1 : 1));
+  },
   tally: async (tenantId, { from, to }) => {
     const inRange = { tenantId, at: { $gte: from, $lt: to } };
     const groups = await receipts

@@ -74,6 +74,9 @@ const indexes = {
     { name: 'member', key: { tenantId: 1, memberId: 1, answerId: 1 } },
     { name: 'tally', key: { tenantId: 1, at: 1, kind: 1, reasonCode: 1, totalMs: 1 } },
     { name: 'channel', key: { tenantId: 1, channelId: 1, at: 1, answerId: 1 } },
+    { name: 'platform', key: { tenantId: 1, platform: 1, at: 1, answerId: 1, channelId: 1 } },
+    { name: 'open', key: { tenantId: 1, isOpen: 1, at: 1, answerId: 1 } },
+    { name: 'downs', key: { tenantId: 1, downs: 1 } },
   ],
   answerCache: [
     { name: 'expiry', key: { expiresAt: 1 } },

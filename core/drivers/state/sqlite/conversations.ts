@@ -1,5 +1,12 @@
 import type { Feedback, Receipt, Turn } from '../../../domain.ts';
-import type { AnswerCacheStore, ConversationStore, ReceiptFilter, ReceiptStore, Tally } from '../../../ports/state.ts';
+import type {
+  AnswerCacheStore,
+  ConversationStore,
+  OpenQuestion,
+  ReceiptFilter,
+  ReceiptStore,
+  Tally,
+} from '../../../ports/state.ts';
 import { pageOf, rowLimit } from '../cursors.ts';
 import { percentileAt, percentiles } from '../percentiles.ts';
 import { atMost, type Recorded, readRecord, type Sql } from './sql.ts';
@@ -68,7 +75,7 @@ const narrowedBy = (
     ['(kind = ? OR reason_code = ?)', outcome, outcome],
     ['at >= ?', from],
     ['at < ?', to],
-    [`record ->> '$.platform' = ?`, platform],
+    ['platform = ?', platform],
     ['channel_id = ?', channelId],
     ['member_id = ?', memberId],
     // In JSON a quotation mark of somebody's comment has a backslash before it, so this is never part of one.
@@ -90,6 +97,23 @@ const narrowedBy = (
     values: asked.flatMap(([, ...values]) => values.filter((value) => value !== undefined)),
   };
 };
+
+type OpenRow = {
+  readonly at: number;
+  readonly answer_id: string;
+  readonly kind: string;
+  readonly is_down: number;
+  readonly member_id: string | null;
+  readonly asked: string;
+};
+
+const openQuestionOf = (row: OpenRow): OpenQuestion => ({
+  answerId: row.answer_id,
+  question: row.asked,
+  at: row.at,
+  why: row.kind === 'not-found' ? 'not-found' : row.is_down === 1 ? 'down-voted' : 'uncertain',
+  ...(row.member_id === null ? {} : { memberId: row.member_id }),
+});
 
 type Found = {
   readonly tenantId: string;
@@ -236,6 +260,35 @@ export const receiptVerbs = (sql: Sql): ReceiptVerbs => {
         (row) => [row.at, row.answer_id],
         (row) => JSON.parse(row.record) as Receipt,
       ),
+    open: (tenantId, { from }, page) =>
+      pageOf(
+        page,
+        'time',
+        (after, limit) =>
+          sql.all<OpenRow>(
+            `SELECT at, answer_id, kind, is_down, member_id, asked FROM receipts INDEXED BY receipts_open
+             WHERE tenant_id = ? AND is_gap = 1 AND at >= ? AND asked <> '' ${after === null ? '' : 'AND (at, answer_id) < (?, ?)'}
+             ORDER BY at DESC, answer_id DESC ${atMost}`,
+            tenantId,
+            from,
+            ...(after ?? []),
+            limit,
+          ),
+        (row) => [row.at, row.answer_id],
+        openQuestionOf,
+      ),
+    channels: (tenantId, platform, limit) =>
+      sql
+        .all<{ readonly channelId: string; readonly lastAt: number }>(
+          `SELECT channel_id AS channelId, max(at) AS lastAt FROM (
+             SELECT channel_id, at FROM receipts INDEXED BY receipts_platform
+             WHERE tenant_id = ? AND platform = ? AND channel_id IS NOT NULL ORDER BY at DESC, answer_id DESC ${atMost}
+           ) GROUP BY channel_id ORDER BY lastAt DESC, channelId`,
+          tenantId,
+          platform,
+          rowLimit(limit),
+        )
+        .map((row) => ({ ...row })),
     tally: (tenantId, { from, to }) => {
       const outcomes = sql.all<Tally['outcomes'][number]>(
         `SELECT kind, reason_code AS reason, count(*) AS count FROM receipts INDEXED BY receipts_tally

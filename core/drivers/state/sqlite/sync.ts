@@ -112,7 +112,16 @@ export const verbs = {
     byPostedId: 'read',
   },
   conversations: { append: 'write', turns: 'read', exists: 'read', removePair: 'write' },
-  receipts: { put: 'write', get: 'read', list: 'report', tally: 'report', addFeedback: 'write', markGap: 'write' },
+  receipts: {
+    put: 'write',
+    get: 'read',
+    list: 'report',
+    open: 'report',
+    channels: 'report',
+    tally: 'report',
+    addFeedback: 'write',
+    markGap: 'write',
+  },
   answerCache: { get: 'read', put: 'write' },
   metering: {
     reserve: 'lease',
