@@ -269,6 +269,11 @@ export type InboundEvent = {
   readonly shared?: boolean;
   /** Goes on in a thread, or answers a message, that another person began: a talk between people unless we are called. */
   readonly repliesToPerson?: boolean;
+  /**
+   * The message that it answers or from which its thread hangs, where the platform does not tell whose that is: the inbox
+   * knows who wrote it, and a talk of whose beginning nobody heard is other people's.
+   */
+  readonly rootMessageId?: string;
   /** Markdown, own mention removed. */
   readonly text: string;
   readonly attachments: readonly Attachment[];

@@ -231,7 +231,7 @@ const common = (
     scope: scopeOf(channel),
     addressed: addressedOf(body, around),
     author,
-    ...(repliesToPerson(body, around, replyTo) ? { repliesToPerson: true } : {}),
+    ...goesOn(body, around, replyTo),
     text: parseDiscordText(content, around.self, named),
     ...(mentions.length === 0 ? {} : { mentions }),
     attachments: attachmentsOf(body.attachments),
@@ -281,14 +281,19 @@ const addressedOf = (body: Message, around: Surroundings): Addressed => {
   return toUs ? 'mention' : 'none';
 };
 
-/** Answers somebody's message, or goes on in a thread or post that somebody else began. */
-const repliesToPerson = (body: Message, around: Surroundings, replyTo: string | undefined): boolean => {
-  if (replyTo !== undefined && around.channel.kind !== 'dm')
-    return body.referenced_message === undefined
-      ? !around.isOurs(replyTo)
-      : body.referenced_message?.author.id !== around.self.userId;
-  const { owner } = around.channel;
-  return owner !== undefined && owner !== around.self.userId && owner !== body.author.id;
+/** Answers somebody else's message, or goes on in a thread or post that somebody else began. */
+const goesOn = (
+  body: Message,
+  around: Surroundings,
+  replyTo: string | undefined,
+): Pick<InboundEvent, 'repliesToPerson' | 'rootMessageId'> => {
+  const replies = replyTo !== undefined && around.channel.kind !== 'dm';
+  // Discord may leave out what is replied to.
+  if (replies && body.referenced_message === undefined) return around.isOurs(replyTo) ? {} : { rootMessageId: replyTo };
+  const whose = replies ? (body.referenced_message?.author.id ?? null) : around.channel.owner;
+  return whose === undefined || whose === around.self.userId || whose === body.author.id
+    ? {}
+    : { repliesToPerson: true };
 };
 
 export const attachmentsOf = (files: readonly z.output<typeof file>[]): readonly Attachment[] =>

@@ -80,8 +80,6 @@ export type TeamsActivity = z.output<typeof activity>;
 /** What the driver knows beside the activity. */
 export type NormaliseContext = {
   readonly receivedAt: number;
-  /** Who wrote the message from which a thread of that channel hangs, as an author's id; null when we did not hear it. */
-  beganBy(channel: string, root: string): string | null;
 };
 
 /** One activity, with where it stands. */

@@ -103,13 +103,13 @@ const addressedOf = (here: Here, mentions: readonly Mention[]): Addressed => {
   return here.scope === 'dm' ? 'dm' : 'none';
 };
 
-/** Quotes somebody, or goes on in a thread of a channel that another person began; whose beginning nobody heard is theirs. */
-const repliesToPerson = (here: Here): boolean => {
-  if (here.scope === 'dm') return false;
-  const quoted = quotedIn(here);
-  if (quoted !== null) return quoted === 'somebody';
-  if (here.root === null || here.root === here.body.id) return false;
-  return here.context.beganBy(here.channel, here.root) !== authorOf(here).id;
+/** Quotes somebody, or goes on in a thread of a channel, of which Teams does not tell who began it. */
+const goesOn = (here: Here): Pick<InboundEvent, 'repliesToPerson' | 'rootMessageId'> => {
+  const quoted = here.scope === 'dm' ? null : quotedIn(here);
+  if (quoted !== null) return quoted === 'somebody' ? { repliesToPerson: true } : {};
+  return here.scope !== 'channel' || here.root === null || here.root === here.body.id
+    ? {}
+    : { rootMessageId: here.root };
 };
 
 const fileInfo = z.object({ downloadUrl: maybe, fileType: maybe });
@@ -139,7 +139,7 @@ const spoken = (here: Here): Partial<InboundEvent> & Pick<InboundEvent, 'address
   const mentions = mentionsOf(here.body);
   return {
     addressed: addressedOf(here, mentions),
-    ...(repliesToPerson(here) ? { repliesToPerson: true } : {}),
+    ...goesOn(here),
     text: parseTeamsText(here.body.text ?? '', mentions, here.bot),
     ...namedIn(mentions, here.bot),
     attachments: attachmentsOf(here.body),

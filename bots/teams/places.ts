@@ -22,8 +22,6 @@ export type Places = {
   to(destination: Destination, signal: AbortSignal): Promise<Place>;
   /** Learns from an event that was proven to come from Teams. */
   note(event: InboundEvent): void;
-  /** Who wrote the message from which that thread of a channel hangs; null when nobody heard it. */
-  beganBy(channel: string, root: string): string | null;
   /** Whether a message that did not mention the bot was ever heard in a channel or group chat of that organisation. */
   heardUnasked(tenant: string): boolean;
 };
@@ -38,8 +36,6 @@ export const createPlaces = (parts: {
 }): Places => {
   const heard = new Map<string, { readonly serviceUrl: string; readonly bot: string }>();
   const unasked = new Set<string>();
-  /** Channel and first message of a thread → its author. */
-  const roots = new Map<string, string>();
   /** Tenant and person → their chat with the bot. */
   const chats = new Map<string, string>();
 
@@ -98,12 +94,9 @@ export const createPlaces = (parts: {
       if (event.scope === 'dm')
         for (const person of [event.author.id, handle.data.user])
           if (person !== undefined) keepBounded(chats, `${event.workspaceId} ${person}`, handle.data.conversation);
-      if (event.kind === 'message' && event.scope === 'channel' && event.threadId === event.messageId)
-        keepBounded(roots, `${event.channelId} ${event.threadId}`, event.author.id);
       if (event.kind === 'message' && event.scope !== 'dm' && event.addressed === 'none' && unasked.size < maxKept)
         unasked.add(event.workspaceId);
     },
-    beganBy: (channel, root) => roots.get(`${channel} ${root}`) ?? null,
     heardUnasked: (tenant) => unasked.has(tenant),
   };
 };

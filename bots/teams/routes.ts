@@ -3,7 +3,7 @@ import type { InboundEvent } from '../../core/domain.ts';
 import type { Received } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { readBody } from '../read-body.ts';
-import type { NormaliseContext, Normalised } from './activity.ts';
+import type { Normalised } from './activity.ts';
 import { type Cloud, isLoopbackHost, isServiceUrl } from './clouds.ts';
 import { replyToInvoke } from './invokes.ts';
 import { normaliseActivity } from './normalise.ts';
@@ -19,7 +19,6 @@ export type Ingress = {
   /** Posts from this machine without a token are heard: a deployment for trying out. */
   readonly unauthenticated: boolean;
   readonly keyOf: (keyId: string) => Promise<SigningKey | null>;
-  readonly beganBy: NormaliseContext['beganBy'];
   /** Stores the event; a throw means that it is not stored. */
   take(normalised: Normalised): Promise<Received | null>;
 };
@@ -51,8 +50,7 @@ const hear = async (ingress: Ingress, c: Context): Promise<Response> => {
     ingress.runtime.log.warn('teams-post-refused', { verdict });
     return verdict === 'keys-unreachable' ? c.text('', 503, { 'Retry-After': '5' }) : c.text('', 401);
   }
-  const { runtime, beganBy } = ingress;
-  const normalised = normaliseActivity(body, { receivedAt: runtime.clock.now(), beganBy });
+  const normalised = normaliseActivity(body, { receivedAt: ingress.runtime.clock.now() });
   try {
     await ingress.take(normalised);
   } catch {

@@ -184,7 +184,6 @@ export const createTeams = (options: TeamsOptions): Platform => {
       loopback,
       unauthenticated,
       keyOf: keys.keyOf,
-      beganBy: places.beganBy,
       take,
     }),
     start: async (receive) => {

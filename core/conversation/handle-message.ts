@@ -72,19 +72,20 @@ export const handleEdit = async (parts: Handling, tenant: Tenant, row: InboxRow,
 const reply = async (
   parts: Handling,
   tenant: Tenant,
-  row: InboxRow,
+  given: InboxRow,
   hold: Hold,
   replaces: readonly string[],
 ): Promise<Handled> => {
-  const platform = parts.platformOf(row.event.platform);
+  const platform = parts.platformOf(given.event.platform);
   if (platform === null) return settle('unsupported', tenant);
-  const personOf = () => parts.people.personOf(tenant.id, memberIdOf(row.event));
+  const personOf = () => parts.people.personOf(tenant.id, memberIdOf(given.event));
   const [rules, sources, person] = await Promise.all([
-    parts.rules(tenant, row.event.platform, row.event.channelId),
+    parts.rules(tenant, given.event.platform, given.event.channelId),
     parts.sources(tenant),
     // Elsewhere it is asked for with the rest that the answer needs.
-    row.event.scope === 'dm' ? personOf() : undefined,
+    given.event.scope === 'dm' ? personOf() : undefined,
   ]);
+  const row = { ...given, event: await withBeginner(parts, rules, given.event) };
   const isPrivate = isAnsweredPrivately(row.event, rules);
   const conversationId = conversationOf(row.event, { isPrivate, person: person ?? null });
   const thread = await threadOf(parts, tenant, row.event, conversationId);
@@ -139,6 +140,16 @@ const reply = async (
     await keepReceiptOfDeleted(parts, tenant, row.id);
     return settle('cancelled', tenant, { answerId });
   }
+};
+
+/** The event with whether it goes on in somebody else's talk, where that matters and only our inbox can tell. */
+const withBeginner = async ({ state }: Handling, rules: EffectiveRules, event: InboundEvent): Promise<InboundEvent> => {
+  const { rootMessageId, repliesToPerson, platform, workspaceId, channelId, author } = event;
+  const matters = event.addressed === 'none' && rules.answerWhen.value === 'question';
+  if (rootMessageId === undefined || repliesToPerson === true || !matters) return event;
+  const rows = await state.inbox.byMessage(platform, workspaceId, channelId, rootMessageId);
+  const root = rows.find((row) => row.event.kind === 'message' || row.event.kind === 'edit')?.event;
+  return root?.author.id === author.id ? event : { ...event, repliesToPerson: true };
 };
 
 /** How long a platform that does not say who somebody is may hold up their question. */

@@ -203,6 +203,19 @@ export const conversationContract = (descriptor: ConversationDescriptor): void =
         expect(rig.answering.asked).toHaveLength(1);
       });
 
+      it('who began a thread is known to a process that never heard of it', async () => {
+        await rig.instance();
+        rig.rules.current = { answerWhen: 'question' };
+        const theirs = await ask({ text: 'I am off next week.', mention: false, by: 'colleague' }, 'not-addressed');
+        const own = await ask({ text: 'I am back on Monday.', mention: false }, 'not-addressed');
+        await rig.instance();
+        const goOn = async (thread: string, reason: string) =>
+          settled(await rig.tell({ text: 'How many days are left then?', mention: false, thread }, 1), reason);
+        await goOn(theirs, 'not-addressed');
+        await goOn(own, 'answered');
+        expect(rig.answering.asked).toHaveLength(1);
+      });
+
       it('another bot is answered where the channel’s list has it, and nowhere else', async () => {
         await rig.instance();
         await ask({ text: 'leave?', by: 'robot' }, 'bot-author');
