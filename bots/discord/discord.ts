@@ -22,6 +22,7 @@ import {
   createDirect,
   downloadFromDiscord,
   earlierOnDiscord,
+  opensDiscordThread,
   sayOnDiscord,
   whisperOnDiscord,
 } from './speak.ts';
@@ -141,6 +142,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
     say: (to, words, signal) => sayOnDiscord(speaking, to, words, signal),
     whisper: (event, markdown, signal) => whisperOnDiscord(speaking, event, markdown, signal),
     askHome: (event, markdown, homes, signal) => askHomeOnDiscord(speaking, event, markdown, homes, signal),
+    opensThread: opensDiscordThread,
     earlier: (event, limit, signal) => earlierOnDiscord(speaking, event, limit, signal),
     download: (_event, attachment, maxBytes, signal) =>
       downloadFromDiscord(attachment, maxBytes, signal, options.apiUrl),

@@ -6,7 +6,7 @@ import { renderDiscord } from '../markdown.ts';
 import { codes, type DiscordApi, type DiscordResult, deadToken, refusal, tokenSettlesMs } from './api.ts';
 import { isRecord, textOf } from './fields.ts';
 import { type Body, homeRows, nonceOf, payloadOf, splitForDiscord } from './messages.ts';
-import { discordHandle } from './normalise.ts';
+import { type DiscordHandle, discordHandle } from './normalise.ts';
 import { postedId } from './place.ts';
 import { isSnowflake, timeOfSnowflake } from './snowflake.ts';
 import { parseDiscordText, type Self } from './text.ts';
@@ -160,9 +160,8 @@ export const earlierOnDiscord = async (
   signal: AbortSignal,
 ): Promise<readonly Earlier[]> => {
   const handle = discordHandle.parse(event.handle);
-  const inThread = event.scope !== 'channel' || event.threadId === handle.channel || handle.channel !== event.channelId;
-  if (handle.message === undefined) return [];
-  if (!inThread && handle.replyTo === undefined) return [];
+  if (handle.message === undefined || opensDiscordThread(event)) return [];
+  const inThread = isInThread(event, handle);
   const result = inThread
     ? await api.call('get', `/channels/${handle.channel}/messages`, {
         query: { before: handle.message, limit: String(Math.max(1, Math.min(100, limit))) },
@@ -181,6 +180,15 @@ export const earlierOnDiscord = async (
     .map((message) => earlierFrom(message, us))
     .filter((one) => one !== null)
     .sort((a, b) => a.at - b.at);
+};
+
+const isInThread = (event: InboundEvent, handle: DiscordHandle): boolean =>
+  event.scope !== 'channel' || event.threadId === handle.channel || handle.channel !== event.channelId;
+
+/** Neither in a thread nor a reply to somebody. */
+export const opensDiscordThread = (event: InboundEvent): boolean => {
+  const handle = discordHandle.parse(event.handle);
+  return handle.message === undefined || (!isInThread(event, handle) && handle.replyTo === undefined);
 };
 
 const earlierFrom = (given: unknown, self: Self): Earlier | null => {

@@ -56,6 +56,9 @@ const defaults: SlackSettings = {
   burst: 10,
 };
 
+/** It opened its thread, or stands where there are none. */
+const isFirst = ({ thread, ts }: SlackHandle): boolean => thread === undefined || thread === ts;
+
 /** Slack as a platform: events in over HTTP or Socket Mode, answers out through the Web API. */
 export const createSlack = (options: SlackOptions): Platform => {
   const { runtime, connections } = options;
@@ -202,9 +205,10 @@ export const createSlack = (options: SlackOptions): Platform => {
         if (sent === 'blocks-refused') await whisperer.send(() => renderBody('text', { markdown: part }));
       }
     },
+    opensThread: ({ handle }) => isFirst(slackHandle.parse(handle)),
     earlier: async (event, limit, signal) => {
       const where = slackHandle.parse(event.handle);
-      if (where.thread === undefined || where.thread === where.ts) return [];
+      if (isFirst(where)) return [];
       const self = await access.selfOf(where.team, signal);
       return readEarlier(await access.apiFor(where.team), where, self, limit, { signal, log: runtime.log });
     },

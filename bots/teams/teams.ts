@@ -212,6 +212,7 @@ export const createTeams = (options: TeamsOptions): Platform => {
         if (!result.ok) throw refusal(result);
       }
     },
+    opensThread: (event) => graph === null || event.threadId === event.messageId,
     earlier: async (event, limit, signal) => {
       // A question that opens its thread has nothing before it.
       if (graph === null || event.scope === 'dm' || event.threadId === event.messageId) return [];

@@ -94,19 +94,20 @@ export const createAccount = (metering: Metering, { clock, log }: Runtime, reque
       ...member,
       ...(request.channelId === undefined ? {} : { channelId: request.channelId }),
     };
-    const lines = await metering.record(tenant.id, [...calls, question]);
+    const lines = metering.lines(tenant.id, [...calls, question]);
     const paid = lines.filter((line) => line.kind !== 'question');
     const used = tokens();
     const costNanos = paid.reduce((total, line) => total + (line.costNanos ?? 0), 0);
     const currency = paid[0]?.currency;
     const isPriced =
       paid.length > 0 && paid.every((line) => line.costNanos !== undefined && line.currency === currency);
+    const settled = {
+      tokens: free ? 0 : used.promptTokens + used.completionTokens,
+      costNanos: free ? 0 : costNanos,
+    };
+    if (verdict?.outcome === 'held') await verdict.settle(settled, lines);
+    else await metering.record(tenant.id, [...calls, question]);
     closed = true;
-    if (verdict?.outcome === 'held')
-      await verdict.settle({
-        tokens: free ? 0 : used.promptTokens + used.completionTokens,
-        costNanos: free ? 0 : costNanos,
-      });
     return {
       ...used,
       ...(isPriced && currency !== undefined ? { cost: renderMoney(costNanos, currency) } : {}),

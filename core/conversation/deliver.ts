@@ -44,7 +44,8 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
   // With its books, in one write; only the row was not settled.
   if (record.state === 'sent')
     return { outcome: 'done', reason: record.final?.reason ?? 'answered', receipt: record.final?.receipt ?? null };
-  const again = record.attempts > 1;
+  // An earlier claim may have said something and been cut off before its record reached the disk.
+  const again = record.attempts > 1 || work.claims > 1;
   /** Ids that are written with the end of the delivery. */
   const lastPosted: string[] = [];
   const openSink = async (): Promise<AnswerSink> =>

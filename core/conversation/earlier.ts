@@ -21,6 +21,7 @@ export const readEarlier = async (parts: Delivering, work: Assignment): Promise<
   if (
     platform.earlier === undefined ||
     event.scope === 'dm' ||
+    platform.opensThread?.(event) === true ||
     work.manner.private === true ||
     work.replaces.length > 0
   )

@@ -16,6 +16,8 @@ type Press = {
   readonly platform: Platform;
   readonly event: InboundEvent;
   readonly hold: Hold;
+  /** How often this press was taken up. */
+  readonly claims: number;
 };
 
 /** A button under an answer, or beside one that is being written. */
@@ -24,7 +26,7 @@ export const handleAction = async (parts: Handling, tenant: Tenant, row: InboxRo
   const platform = parts.platformOf(event.platform);
   const { action } = event;
   if (platform === null || action === undefined || event.author.isBot) return settle('unsupported', tenant);
-  const press: Press = { parts, tenant, platform, event, hold };
+  const press: Press = { parts, tenant, platform, event, hold, claims: row.attempts };
   if (action.name === 'stop') return stop(press, action.deliveryId);
   const answerId = await answerOf(parts, tenant, event, action.answerId);
   const receipt = answerId === null ? null : await parts.state.receipts.get(tenant.id, answerId);
@@ -106,7 +108,7 @@ const publish = async (press: Press, receipt: Receipt): Promise<Handled> => {
     const delivery = {
       id,
       postedIds: record.postedIds,
-      uncertain: record.attempts > 1,
+      uncertain: record.attempts > 1 || press.claims > 1,
       posted: (messageId: string) => state.outbox.posted(tenant.id, id, messageId),
     };
     const sink = await platform.openAnswer(at, delivery, signal, {});

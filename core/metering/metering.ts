@@ -27,6 +27,8 @@ import { bucketOf, unitOfBucket, windowOf } from './windows.ts';
 export type Metering = {
   /** Member, channel, tenant, in this order; on refusal what was held earlier is released. */
   reserve(request: ReserveRequest): Promise<Reservation | Refusal>;
+  /** The calls as lines of the ledger, at the price of their time; nothing is written. */
+  lines(tenantId: TenantId, calls: readonly MeteredCall[]): readonly LedgerEntry[];
   /** Appends to the ledger; idempotent by entry id. */
   record(tenantId: TenantId, calls: readonly MeteredCall[]): Promise<readonly LedgerEntry[]>;
   /** Null: unknown, never 0. */
@@ -65,8 +67,11 @@ export type Reservation = {
   readonly outcome: 'held';
   /** Counter ids charged, for the receipt. */
   readonly buckets: readonly string[];
-  /** Never above what was reserved without being recorded: overshoot is charged too. Ends the heartbeat. */
-  settle(actual: { readonly tokens: number; readonly costNanos: Nanos }): Promise<void>;
+  /**
+   * Never above what was reserved without being recorded: overshoot is charged too. Ends the heartbeat. `lines` are appended
+   * to the ledger first, in the same write where the store has such: one wait for its disk and not two.
+   */
+  settle(actual: { readonly tokens: number; readonly costNanos: Nanos }, lines?: readonly LedgerEntry[]): Promise<void>;
   /** Nothing is charged. Ends the heartbeat. */
   release(): Promise<void>;
   /** Fires when the hold ran out (a long pause, a store away) and its room was given to others: stop the call. */
@@ -192,19 +197,33 @@ export const createMetering = ({
     }
   };
 
+  /** Each settles once by itself and none can be refused, so that no order is needed among them. */
   const settleAll = async (
-    request: ReserveRequest,
+    { tenant, reservationId }: ReserveRequest,
     buckets: readonly string[],
     actual: { readonly tokens: number; readonly costNanos: Nanos },
+    lines: readonly LedgerEntry[],
   ): Promise<void> => {
-    // Each settles once by itself and none can be refused, so that no order is needed: together they wait for the disk once.
-    await Promise.all(
-      buckets.map(async (bucket) => {
-        const unit = unitOfBucket(bucket);
-        if (unit !== null)
-          await state.metering.settle(request.tenant.id, bucket, request.reservationId, amountOf(unit, actual));
-      }),
-    );
+    const amounts = buckets.flatMap((counterId) => {
+      const unit = unitOfBucket(counterId);
+      return unit === null ? [] : [{ counterId, actual: amountOf(unit, actual) }];
+    });
+    if (lines.length === 0 && amounts.length === 0) return;
+    await state.ledger.append(tenant.id, lines, { reservationId, amounts });
+    count(lines);
+  };
+
+  const count = (lines: readonly LedgerEntry[]): void => {
+    for (const { model = '', promptTokens, completionTokens, embeddingTokens } of lines) {
+      const tokens = { prompt: promptTokens, completion: completionTokens, embedding: embeddingTokens };
+      for (const [direction, some] of Object.entries(tokens))
+        if (some > 0) metrics.count('tokens_total', { model, direction }, some);
+    }
+  };
+
+  const linesOf: Metering['lines'] = (tenantId, calls) => {
+    const now = clock.now();
+    return calls.map((call) => entryOf(tenantId, call, call.at ?? now));
   };
 
   const holding = (request: ReserveRequest, wanted: readonly Allowance[]): Reservation => {
@@ -217,9 +236,9 @@ export const createMetering = ({
       outcome: 'held',
       buckets,
       lost: lost.signal,
-      settle: async (actual) => {
+      settle: async (actual, lines = []) => {
         ended.abort();
-        await settleAll(request, buckets, actual);
+        await settleAll(request, buckets, actual, lines);
         lookForWarnings(request, wanted).catch((error: unknown) =>
           log.warn('quota.warning_failed', { tenantId: request.tenant.id, code: toAppError(error).code }),
         );
@@ -241,19 +260,12 @@ export const createMetering = ({
       return refusal === null ? holding(request, wanted) : refuse(refusal);
     },
 
+    lines: linesOf,
     record: async (tenantId, calls) => {
-      const now = clock.now();
-      const entries = calls.map((call) => entryOf(tenantId, call, call.at ?? now));
-      await state.ledger.append(tenantId, entries);
-      for (const call of calls) {
-        const count = (direction: string, tokens: number) => {
-          if (tokens > 0) metrics.count('tokens_total', { model: call.model ?? '', direction }, tokens);
-        };
-        count('prompt', call.promptTokens);
-        count('completion', call.completionTokens);
-        count('embedding', call.embeddingTokens);
-      }
-      return entries;
+      const lines = linesOf(tenantId, calls);
+      await state.ledger.append(tenantId, lines);
+      count(lines);
+      return lines;
     },
 
     priceOf: priceFor,

@@ -156,6 +156,8 @@ export type Platform = {
   askHome?(event: InboundEvent, markdown: string, homes: readonly Home[], signal: AbortSignal): Promise<void>;
   /** What was written in the event's thread before it, oldest first, at most `limit`; one call of the platform's API. */
   earlier?(event: InboundEvent, limit: number, signal: AbortSignal): Promise<readonly Earlier[]>;
+  /** Nothing was said before this, so that nobody looks for it. */
+  opensThread?(event: InboundEvent): boolean;
   /** The bytes of a file that came with the event. Throws `too-large` past `maxBytes`, `platform-failed`. */
   download?(event: InboundEvent, attachment: Attachment, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
   /**

@@ -370,7 +370,10 @@ export type InboxStore = {
     readonly leaseForMs: number;
   }): Promise<Lease | null>;
   heartbeatThread(lease: Lease, now: number, leaseForMs: number): Promise<boolean>;
-  /** Ready rows of the leased thread by orderKey; empty when the lease is lost. Increments their attempts. */
+  /**
+   * Ready rows of the leased thread by orderKey; empty when the lease is lost. Increments their attempts, for good before
+   * it hands them out, as whatever else hands out a row.
+   */
   pending(lease: Lease, limit: number): Promise<readonly InboxRow[]>;
   settle(lease: Lease, rowId: string, now: number, outcome: Outcome): Promise<boolean>;
   /**
@@ -423,7 +426,10 @@ export type Books = {
 export type Closing = { readonly tenantId: TenantId; readonly id: string; readonly books: Books };
 
 export type OutboxStore = {
-  /** Creates the record or, after a crash, returns the earlier one with attempts + 1. */
+  /**
+   * Creates the record or, after a crash, returns the earlier one with attempts + 1. A power cut may take a new record away
+   * that nothing was written to yet; the attempts of the inbox row still tell that there was one.
+   */
   open(tenantId: TenantId, id: string, answerId: string, now: number): Promise<OutboxRecord>;
   posted(tenantId: TenantId, id: string, messageId: string): Promise<void>;
   finalize(tenantId: TenantId, id: string, final: NonNullable<OutboxRecord['final']>): Promise<void>;
@@ -559,9 +565,18 @@ export type MeteringStore = {
   ): Promise<{ readonly ok: boolean; readonly resetsAt: number }>;
 };
 
+/** What a reservation has come to, a counter each. */
+export type Settling = {
+  readonly reservationId: string;
+  readonly amounts: readonly { readonly counterId: string; readonly actual: number }[];
+};
+
 export type LedgerStore = {
-  /** Idempotent by entry id; no other verb changes a line. */
-  append(tenantId: TenantId, entries: readonly LedgerEntry[]): Promise<void>;
+  /**
+   * Idempotent by entry id; no other verb changes a line. `settling` does what `metering.settle` does for each counter, in
+   * the same write where the driver has such, after the lines in any case.
+   */
+  append(tenantId: TenantId, entries: readonly LedgerEntry[], settling?: Settling): Promise<void>;
   /** `from` inclusive, `to` exclusive. Ordered by time, then id. */
   list(
     tenantId: TenantId,

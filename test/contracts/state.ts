@@ -1401,6 +1401,18 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await read(tenant.id)).toMatchObject({ used: 40, held: 0 });
       });
 
+      test('settles with the lines of the ledger, both once', async () => {
+        const tenant = await newTenant();
+        const lines = [aLine(tenant.id)];
+        const settling = { reservationId: 'r', amounts: [{ counterId: counter().id, actual: 40 }] };
+        await reserve(tenant.id, 'r', 60);
+        for (let again = 0; again < 2; again += 1) await state.ledger.append(tenant.id, lines, settling);
+        expect(await read(tenant.id)).toMatchObject({ used: 40, held: 0 });
+        expect(await state.metering.settle(tenant.id, counter().id, 'r', 40)).toBe(false);
+        const range = { from: 0, to: Number.MAX_SAFE_INTEGER };
+        expect((await state.ledger.list(tenant.id, range, { limit: 10 })).items).toHaveLength(1);
+      });
+
       test('a released or expired hold gives its room back; overshoot is charged', async () => {
         const tenant = await newTenant();
         await reserve(tenant.id, 'a', 100);

@@ -26,7 +26,7 @@ export const tenant: Tenant = {
 export type Till = {
   readonly reserved: ReserveRequest[];
   readonly settled: { readonly tokens: number; readonly costNanos: number }[];
-  readonly recorded: MeteredCall[];
+  readonly recorded: Omit<MeteredCall, 'tenant'>[];
   released: number;
   refuse: boolean;
 };
@@ -41,6 +41,15 @@ const createTill = (): { readonly till: Till; readonly metering: Metering } => {
     from: '2026-01-01',
     origin: 'tenant',
   } as const;
+  const linesOf = (calls: readonly MeteredCall[]): LedgerEntry[] =>
+    calls.map(({ tenant: of, ...call }) => ({
+      ...call,
+      tenantId: of.id,
+      at: 0,
+      price,
+      currency: 'USD',
+      costNanos: call.promptTokens * 1_000 + call.completionTokens * 2_000,
+    }));
   const metering: Metering = {
     reserve: async (request) => {
       till.reserved.push(request);
@@ -60,24 +69,19 @@ const createTill = (): { readonly till: Till; readonly metering: Metering } => {
       return {
         outcome: 'held',
         buckets: ['tenant:t:questions:day'],
-        settle: async (actual) => void till.settled.push(actual),
+        settle: async (actual, lines = []) => {
+          till.recorded.push(...lines);
+          till.settled.push(actual);
+        },
         release: async () => {
           till.released += 1;
         },
       };
     },
+    lines: (_tenantId, calls) => linesOf(calls),
     record: async (_tenantId, calls) => {
       till.recorded.push(...calls);
-      return calls.map(
-        ({ tenant: of, ...call }): LedgerEntry => ({
-          ...call,
-          tenantId: of.id,
-          at: 0,
-          price,
-          currency: 'USD',
-          costNanos: call.promptTokens * 1_000 + call.completionTokens * 2_000,
-        }),
-      );
+      return linesOf(calls);
     },
     priceOf: () => price,
     limits: async () => [],

@@ -1,6 +1,6 @@
 import { Long } from 'mongodb';
 import type { LedgerEntry, UsageGroup, UsageRow } from '../../../domain.ts';
-import type { LedgerStore } from '../../../ports/state.ts';
+import type { LedgerStore, MeteringStore } from '../../../ports/state.ts';
 import { type Collections, keyOf, type LedgerDoc } from './collections.ts';
 import { isOnlyDuplicates } from './faults.ts';
 import { all, beyond, chunksOf, pageOf, parsed, within } from './queries.ts';
@@ -52,7 +52,7 @@ type Sums = {
   readonly unpriced: number;
 };
 
-export const ledgerVerbs = ({ ledger }: Collections): LedgerStore => {
+export const ledgerVerbs = ({ ledger }: Collections, metering: Pick<MeteringStore, 'settle'>): LedgerStore => {
   /** Only `$match`, `$group` and `$sum` over plain fields: what every server that speaks the protocol can do. */
   const sumsOf = (where: object, field: keyof LedgerDoc): Promise<Sums[]> =>
     ledger
@@ -75,7 +75,7 @@ export const ledgerVerbs = ({ ledger }: Collections): LedgerStore => {
       )
       .toArray();
   return {
-    append: async (tenantId, entries) => {
+    append: async (tenantId, entries, settling) => {
       for (const chunk of chunksOf(entries)) {
         try {
           await ledger.insertMany(
@@ -86,6 +86,10 @@ export const ledgerVerbs = ({ ledger }: Collections): LedgerStore => {
           if (!isOnlyDuplicates(error)) throw error;
         }
       }
+      const { reservationId = '', amounts = [] } = settling ?? {};
+      await Promise.all(
+        amounts.map(({ counterId, actual }) => metering.settle(tenantId, counterId, reservationId, actual)),
+      );
     },
     list: (tenantId, { from, to }, page) =>
       pageOf(

@@ -103,6 +103,7 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
   const conversations = conversationVerbs(collections);
   const receipts = receiptVerbs(collections);
   const outbox = outboxVerbs(collections, { receipts, conversations });
+  const metering = meteringVerbs(collections, clock);
   const { drained, ...inbox } = inboxVerbs({ collections, outbox, threads, log, keptForMs: inboxFor });
   return {
     name: 'mongodb',
@@ -120,8 +121,8 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
     conversations: guarded(conversations, limits),
     receipts: guarded(receipts, limits),
     answerCache: guarded(answerCacheVerbs(collections), limits),
-    metering: guarded(meteringVerbs(collections, clock), limits),
-    ledger: guarded(ledgerVerbs(collections), limits),
+    metering: guarded(metering, limits),
+    ledger: guarded(ledgerVerbs(collections, metering), limits),
     channels: guarded(channelVerbs(collections), limits),
     connections: guarded(connectionVerbs(collections), limits),
     people: guarded(peopleVerbs(collections), limits),

@@ -62,25 +62,29 @@ export const inboxVerbs = (sql: Sql, outbox: Pick<SyncGroup<OutboxStore>, 'sent'
     sql.run('UPDATE inbox SET event = ? WHERE id = ?', JSON.stringify({ ...event, addressed }), rowId);
   };
 
-  const receive = (row: InboxRow): 'stored' | 'duplicate' => {
+  /** Its keys are new, or it is its twin's. */
+  const isDuplicate = (row: InboxRow): boolean => {
     const { event } = row;
     // An event that names a key twice must not be taken for its own duplicate.
     const keys = [...new Set(event.dedupeKeys.length === 0 ? [row.id] : event.dedupeKeys)];
     const known = keys.find((key) => !remember(key, row.id, row.receivedAt));
-    if (known !== undefined) {
-      const twin = sql.one<{ readonly row_id: string }>('SELECT row_id FROM inbox_keys WHERE dedupe_key = ?', known);
-      if (twin === undefined) throw new Error('a known key is gone within its transaction');
-      for (const key of keys) assign(key, row.id, twin.row_id, row.receivedAt);
-      promote(twin.row_id, event.addressed);
-      return 'duplicate';
-    }
+    if (known === undefined) return false;
+    const twin = sql.one<{ readonly row_id: string }>('SELECT row_id FROM inbox_keys WHERE dedupe_key = ?', known);
+    if (twin === undefined) throw new Error('a known key is gone within its transaction');
+    for (const key of keys) assign(key, row.id, twin.row_id, row.receivedAt);
+    promote(twin.row_id, event.addressed);
+    return true;
+  };
+
+  const insert = (row: InboxRow, attempts: number): boolean => {
+    const { event } = row;
     const stored = sql.run(
       `INSERT INTO inbox (id, thread_key, order_key, state, attempts, received_at, platform, workspace_id, channel_id, about_id, author_id, event)
          VALUES (?, ?, ?, 'ready', ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
       row.id,
       row.threadKey,
       event.orderKey,
-      row.attempts,
+      attempts,
       row.receivedAt,
       event.platform,
       event.workspaceId,
@@ -89,39 +93,40 @@ export const inboxVerbs = (sql: Sql, outbox: Pick<SyncGroup<OutboxStore>, 'sent'
       event.author.id,
       JSON.stringify(event),
     );
-    if (stored === 0) return 'duplicate';
-    // A thread nobody has served counts as served when its first row came: whoever waits longest is next.
+    return stored === 1;
+  };
+
+  /** A thread nobody has served counts as served when its first row came: whoever waits longest is next. */
+  const lineUp = (row: InboxRow): void => {
     sql.run(
       `INSERT INTO threads (key, ready, served_at) VALUES (?, 1, ?) ON CONFLICT DO UPDATE SET ready = ready + 1`,
       row.threadKey,
       row.receivedAt,
     );
-    return 'stored';
   };
 
-  /** The lease of a free thread in which the row stands alone. */
-  const takeUp = (row: InboxRow, owner: string, now: number, until: number): Lease | null => {
-    const { event } = row;
-    const others = sql.one(
+  const isAlone = ({ id, event }: InboxRow): boolean =>
+    sql.one(
       'SELECT 1 FROM inbox WHERE about_id = ? AND channel_id = ? AND workspace_id = ? AND platform = ? AND id <> ? LIMIT 1',
       event.targetMessageId ?? event.messageId,
       event.channelId,
       event.workspaceId,
       event.platform,
-      row.id,
-    );
-    if (others !== undefined) return null;
+      id,
+    ) === undefined;
+
+  /** In place of lining up: the lease of a free thread in which the new row stands alone. */
+  const takeUp = (row: InboxRow, owner: string, now: number, until: number): Lease | null => {
     const taken = sql.one<{ readonly fence: number }>(
-      `UPDATE threads SET owner = ?1, fence = fence + 1, lease_until = ?2, served_at = ?3
-       WHERE key = ?4 AND ready = 1 AND lease_until <= ?3 AND not_before <= ?3 RETURNING fence`,
+      `INSERT INTO threads (key, ready, owner, fence, lease_until, served_at) VALUES (?1, 1, ?2, 1, ?3, ?4)
+       ON CONFLICT DO UPDATE SET ready = 1, owner = ?2, fence = fence + 1, lease_until = ?3, served_at = ?4
+       WHERE ready = 0 AND lease_until <= ?4 AND not_before <= ?4 RETURNING fence`,
+      row.threadKey,
       owner,
       until,
       now,
-      row.threadKey,
     );
-    if (taken === undefined) return null;
-    sql.run('UPDATE inbox SET attempts = attempts + 1 WHERE id = ?', row.id);
-    return { key: row.threadKey, owner, fence: taken.fence };
+    return taken === undefined ? null : { key: row.threadKey, owner, fence: taken.fence };
   };
 
   const pending = (lease: Lease, limit: number): InboxRow[] => {
@@ -137,24 +142,36 @@ export const inboxVerbs = (sql: Sql, outbox: Pick<SyncGroup<OutboxStore>, 'sent'
     });
   };
 
-  /** True also for a row that was settled before. */
-  const settle = (lease: Lease, rowId: string, now: number, outcome: Outcome): boolean => {
-    if (!holds(lease)) return false;
+  /** `again`: it was settled before. Null: the lease is lost, or the row is of another thread. */
+  const settleRow = (lease: Lease, rowId: string, now: number, outcome: Outcome): 'now' | 'again' | null => {
     const settled = sql.run(
       `UPDATE inbox SET state = 'settled', settled_at = ?, reason = ?, tenant_id = ?, answer_id = ?
-       WHERE id = ? AND thread_key = ? AND state = 'ready'`,
+       WHERE id = ? AND thread_key = ? AND state = 'ready'
+         AND EXISTS (SELECT 1 FROM threads WHERE key = ? AND owner = ? AND fence = ?)`,
       now,
       outcome.reason,
       outcome.tenantId ?? null,
       outcome.answerId ?? null,
       rowId,
       lease.key,
+      lease.key,
+      lease.owner,
+      lease.fence,
     );
-    if (settled === 0)
-      return sql.one('SELECT 1 FROM inbox WHERE id = ? AND thread_key = ?', rowId, lease.key) !== undefined;
-    sql.run('UPDATE threads SET ready = ready - 1 WHERE key = ?', lease.key);
-    return true;
+    if (settled === 1) return 'now';
+    const stands =
+      holds(lease) && sql.one('SELECT 1 FROM inbox WHERE id = ? AND thread_key = ?', rowId, lease.key) !== undefined;
+    return stands ? 'again' : null;
   };
+
+  /** One row less in a leased thread; free when it was the last. */
+  const countDown = (key: string): number =>
+    sql.one<{ readonly ready: number }>(
+      `UPDATE threads SET ready = ready - 1, owner = iif(ready = 1, '', owner), lease_until = iif(ready = 1, 0, lease_until),
+         not_before = iif(ready = 1, 0, not_before)
+       WHERE key = ? RETURNING ready`,
+      key,
+    )?.ready ?? 0;
 
   const releaseThread = (lease: Lease, notBefore = 0): boolean =>
     sql.run(
@@ -166,10 +183,21 @@ export const inboxVerbs = (sql: Sql, outbox: Pick<SyncGroup<OutboxStore>, 'sent'
     ) === 1;
 
   return {
-    receive,
+    receive: (row) => {
+      if (isDuplicate(row) || !insert(row, row.attempts)) return 'duplicate';
+      lineUp(row);
+      return 'stored';
+    },
     receiveAndClaim: (row, { owner, now, leaseForMs }) => {
-      const outcome = receive(row);
-      return { outcome, lease: outcome === 'stored' ? takeUp(row, owner, now, now + leaseForMs) : null };
+      if (isDuplicate(row)) return { outcome: 'duplicate', lease: null };
+      // Nearly every question goes this way, so that it is written once: as one that was taken up.
+      const alone = isAlone(row);
+      if (!insert(row, row.attempts + (alone ? 1 : 0))) return { outcome: 'duplicate', lease: null };
+      const lease = alone ? takeUp(row, owner, now, now + leaseForMs) : null;
+      if (lease !== null) return { outcome: 'stored', lease };
+      if (alone) sql.run('UPDATE inbox SET attempts = ? WHERE id = ?', row.attempts, row.id);
+      lineUp(row);
+      return { outcome: 'stored', lease };
     },
     claimThread: ({ owner, now, leaseForMs }) => {
       const claimed = sql.one<{ readonly key: string; readonly fence: number }>(
@@ -192,10 +220,16 @@ export const inboxVerbs = (sql: Sql, outbox: Pick<SyncGroup<OutboxStore>, 'sent'
         lease.fence,
       ) === 1,
     pending,
-    settle,
+    settle: (lease, rowId, now, outcome) => {
+      const settled = settleRow(lease, rowId, now, outcome);
+      if (settled === 'now') sql.run('UPDATE threads SET ready = ready - 1 WHERE key = ?', lease.key);
+      return settled !== null;
+    },
     settleAndNext: (lease, rowId, now, outcome, closing) => {
       if (closing !== undefined) outbox.sent(closing.tenantId, closing.id, now, closing.books);
-      if (!settle(lease, rowId, now, outcome)) return 'lost';
+      const settled = settleRow(lease, rowId, now, outcome);
+      if (settled === null) return 'lost';
+      if (settled === 'now' && countDown(lease.key) === 0) return 'freed';
       const next = pending(lease, 1)[0];
       if (next === undefined) releaseThread(lease);
       return next ?? 'freed';

@@ -178,8 +178,8 @@ type SumRow = {
   readonly unknown: number;
 };
 
-export const ledgerVerbs = (sql: Sql): SyncGroup<LedgerStore> => ({
-  append: (tenantId, entries) => {
+export const ledgerVerbs = (sql: Sql, metering: Pick<SyncGroup<MeteringStore>, 'settle'>): SyncGroup<LedgerStore> => ({
+  append: (tenantId, entries, settling) => {
     for (const entry of entries) {
       sql.run(
         `INSERT INTO ledger (tenant_id, id, at, kind, platform, model, channel_id, member_id, source_id, prompt_tokens,
@@ -202,6 +202,8 @@ export const ledgerVerbs = (sql: Sql): SyncGroup<LedgerStore> => ({
         JSON.stringify({ ...entry, tenantId }),
       );
     }
+    for (const { counterId, actual } of settling?.amounts ?? [])
+      metering.settle(tenantId, counterId, settling?.reservationId ?? '', actual);
   },
   list: (tenantId, range, page) =>
     pageOf(

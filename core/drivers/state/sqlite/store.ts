@@ -17,6 +17,7 @@ export const createSyncStore = (sql: Sql): SyncStore => {
   const conversations = conversationVerbs(sql);
   const { putFinal, ...receipts } = receiptVerbs(sql);
   const outbox = outboxVerbs(sql, { receipts: { put: receipts.put, putFinal }, conversations });
+  const metering = meteringVerbs(sql);
   return {
     tenants: tenantVerbs(sql),
     keys: keyVerbs(sql),
@@ -29,8 +30,8 @@ export const createSyncStore = (sql: Sql): SyncStore => {
     conversations,
     receipts,
     answerCache: answerCacheVerbs(sql),
-    metering: meteringVerbs(sql),
-    ledger: ledgerVerbs(sql),
+    metering,
+    ledger: ledgerVerbs(sql, metering),
     channels: channelVerbs(sql),
     connections: connectionVerbs(sql),
     people: peopleVerbs(sql),

@@ -94,7 +94,8 @@ export const verbs = {
     receiveAndClaim: 'write',
     claimThread: 'lease',
     heartbeatThread: 'lease',
-    pending: 'lease',
+    // Whoever is handed a row is about to say something, and the count of its attempts has to outlive a power cut.
+    pending: 'write',
     settle: 'write',
     settleAndNext: 'write',
     releaseThread: 'lease',
@@ -103,7 +104,8 @@ export const verbs = {
     depth: 'read',
   },
   outbox: {
-    open: 'write',
+    // What is lost of it at a power cut, the count of the row's attempts tells; what follows it syncs it.
+    open: 'lease',
     posted: 'write',
     finalize: 'write',
     sent: 'write',

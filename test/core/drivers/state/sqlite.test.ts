@@ -356,6 +356,8 @@ describe('the batch', () => {
     runBatch([claim, callOf(3, 'inbox', 'receive', anInboxRow(anEvent()))]);
     expect(synchronous()).toBe(full);
     runBatch([callOf(4, 'outbox', 'open', 't_1', 'd', 'a', Date.now())]);
+    expect(synchronous(), 'the attempts of the row are on the disk by then').toBe(normal);
+    runBatch([callOf(5, 'inbox', 'pending', { key: 'k', owner: 'o', fence: 1 }, 1)]);
     expect(synchronous()).toBe(full);
     database.close();
   });
