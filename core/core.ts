@@ -149,6 +149,8 @@ export type Core = {
     /** By external id. False when there was none. Gone from every search when it resolves. */
     remove(tenantId: TenantId, sourceId: string, externalId: string, signal: AbortSignal): Promise<boolean>;
     get(tenantId: TenantId, documentId: string): Promise<Document | null>;
+    /** Those of them that there are, by id. */
+    getMany(tenantId: TenantId, documentIds: readonly string[]): Promise<readonly Document[]>;
     list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<Document>>;
     count(tenantId: TenantId, sourceId?: string): Promise<number>;
     chunks(tenantId: TenantId, documentId: string, signal: AbortSignal): Promise<readonly Chunk[]>;

@@ -181,6 +181,7 @@ export const createCore = (parts: CoreParts): Core => {
       remove: async (tenantId, sourceId, externalId, signal) =>
         ingest.remove(await requireTenant(state, tenantId), sourceId, externalId, signal),
       get: (tenantId, documentId) => state.documents.get(tenantId, documentId),
+      getMany: (tenantId, documentIds) => state.documents.getMany(tenantId, documentIds),
       list: (tenantId, filter, page) => state.documents.list(tenantId, filter, page),
       count: (tenantId, sourceId) => state.documents.count(tenantId, sourceId),
       chunks: async (tenantId, documentId, signal) => {

@@ -192,11 +192,9 @@ export const addDocuments = ({ add }: Operations, { core }: HttpParts): void => 
 const documentNamed = async (core: Core, tenantId: string, name: string): Promise<Document> => {
   const direct = await core.documents.get(tenantId, name);
   if (direct !== null) return direct;
-  const sources = (await core.sources.list(tenantId)).slice(0, 1000);
-  const documents = await Promise.all(
-    sources.map((source) => core.documents.get(tenantId, documentIdOf(source.id, name))),
-  );
-  const [first, second] = documents.filter((document) => document !== null);
+  const sources = await core.sources.list(tenantId);
+  const ids = sources.map((source) => documentIdOf(source.id, name));
+  const [first, second] = await core.documents.getMany(tenantId, ids);
   if (second !== undefined)
     throw new AppError('conflict', 'Several sources have a document with this id; name the source in the path.');
   return found(first ?? null, 'document');

@@ -6,8 +6,9 @@ import type { Command } from './command.ts';
 import { askHome, wordsForNobody } from './handle-home.ts';
 import { type Handled, type Handling, type Hold, settle } from './handling.ts';
 import { memberIdOf } from './receipts.ts';
+import { isFromOutside } from './reply-policy.ts';
 import { parseSettings, renderSettings, settingsHelp, withChange } from './settings-command.ts';
-import { bounded, mayManage, tell } from './tell.ts';
+import { bounded, mayManage, standingOf, tell } from './tell.ts';
 
 /** `switch` needs no tenant: see handle-home.ts. */
 export type AnsweredCommand = Command & { readonly name: Exclude<Command['name'], 'switch'> };
@@ -58,12 +59,29 @@ export const handleCommand = async (
   return settle('command-done', tenant);
 };
 
+/** They name sources, and say how they are to be used: nothing for people from outside. Who cannot be asked about is one. */
+const mayReadSettings = async (
+  { runtime }: Handling,
+  { platform, event, signal }: Pick<Order, 'platform' | 'event' | 'signal'>,
+): Promise<boolean> => {
+  try {
+    const standing = await standingOf(platform, event, signal);
+    return !isFromOutside({ author: standing === undefined ? {} : { standing } });
+  } catch (thrown) {
+    signal.throwIfAborted();
+    runtime.log.warn('standing-unknown', { platform: event.platform, code: toAppError(thrown).code });
+    return false;
+  }
+};
+
 const settings = async (parts: Handling, { platform, event, tenant, text, signal }: Order): Promise<string> => {
   const { state, runtime } = parts;
   const sources = await state.sources.list(tenant.id);
   const shown = async (): Promise<string> =>
     renderSettings(await parts.rules(tenant, event.platform, event.channelId), sources);
   const wish = parseSettings(await withAuthorIds(platform, event, signal), text, sources);
+  if (wish.wish === 'show' && !(await mayReadSettings(parts, { platform, event, signal })))
+    return 'Only members of this organisation can see how I am set up.';
   if (wish.wish === 'show') return `${await shown()}\n\n${settingsHelp}`;
   if (event.scope === 'dm') return 'Settings are a channel’s. Say that in the channel which it is about.';
   if (!(await mayManage(parts, platform, event, signal))) return onlyManagers;

@@ -20,7 +20,7 @@ import {
 } from './handling.ts';
 import { asKept, happeningOf, memberIdOf } from './receipts.ts';
 import { decideReply, maxBotsInARow } from './reply-policy.ts';
-import { bounded, withReaders } from './tell.ts';
+import { standingOf, withReaders } from './tell.ts';
 
 export const handleQuestion = async (parts: Handling, tenant: Tenant, row: InboxRow, hold: Hold): Promise<Handled> => {
   const related = await relatedRows(parts, row, hold);
@@ -165,10 +165,10 @@ const withStanding = async (
   { event }: InboxRow,
   signal: AbortSignal,
 ): Promise<{ readonly event: InboundEvent } | Extract<Handled, { readonly outcome: 'later' }>> => {
-  if (platform.standing === undefined || event.author.standing !== undefined || event.author.isBot) return { event };
   try {
-    const standing = await platform.standing(event, bounded(signal));
-    return { event: { ...event, author: { ...event.author, standing: standing ?? 'guest' } } };
+    const standing = await standingOf(platform, event, signal);
+    if (standing === undefined || standing === event.author.standing) return { event };
+    return { event: { ...event, author: { ...event.author, standing } } };
   } catch (thrown) {
     signal.throwIfAborted();
     const error = toAppError(thrown);

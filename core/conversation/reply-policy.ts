@@ -74,7 +74,7 @@ const mayAskAsBot = (event: InboundEvent, context: ReplyContext, rules: Effectiv
   (context.botsInARow ?? 0) < maxBotsInARow &&
   (event.addressed !== 'none' && event.addressed !== 'subscribed' ? true : !context.subscribed);
 
-const isFromOutside = ({ author }: InboundEvent): boolean =>
+export const isFromOutside = ({ author }: { readonly author: Pick<InboundEvent['author'], 'standing'> }): boolean =>
   author.standing === 'guest' || author.standing === 'outsider';
 
 const silent = (reason: ReasonCode): Verdict => ({ decision: 'silent', reason });

@@ -55,6 +55,19 @@ export const withReaders = async (
   }
 };
 
+/**
+ * How the event's author belongs to the organisation, asked of the platform where the event does not say. Undefined: the
+ * platform does not tell its people apart. Throws what the platform throws.
+ */
+export const standingOf = async (
+  platform: Platform,
+  { author, ...event }: InboundEvent,
+  signal: AbortSignal,
+): Promise<InboundEvent['author']['standing']> =>
+  platform.standing === undefined || author.standing !== undefined || author.isBot
+    ? author.standing
+    : ((await platform.standing({ ...event, author }, bounded(signal))) ?? 'guest');
+
 /** Whether the event's author may change this channel's rules or connect the workspace; who cannot be asked about may not. */
 export const mayManage = async (
   { runtime }: Pick<Handling, 'runtime'>,

@@ -402,6 +402,7 @@ export const createFakeCore = (): FakeCore => {
         own(documents, tenantId, documentIdOf(sourceId, externalId)) !== null &&
         documents.delete(documentIdOf(sourceId, externalId)),
       get: async (tenantId, id) => own(documents, tenantId, id),
+      getMany: async (tenantId, ids) => ids.flatMap((id) => own(documents, tenantId, id) ?? []),
       list: async (tenantId, { sourceId }, page) =>
         paged(
           of(documents, tenantId).filter((document) => sourceId === undefined || document.sourceId === sourceId),

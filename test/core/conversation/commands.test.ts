@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { commandOf } from '../../../core/conversation/command.ts';
 import { parseSettings } from '../../../core/conversation/settings-command.ts';
-import type { CommandName, InboundEvent } from '../../../core/domain.ts';
+import type { CommandName, InboundEvent, Standing } from '../../../core/domain.ts';
+import { AppError } from '../../../core/errors.ts';
+import type { Platform } from '../../../core/ports/platform.ts';
 import { hashCode } from '../../../core/tenancy/codes.ts';
 import { anEvent, aSource } from '../../contracts/rows.ts';
 import { createWorld, type World } from './world.ts';
@@ -107,6 +109,23 @@ describe('settings in a channel', () => {
     expect(lastWhisper()).toContain('**language**: de (from your organisation)');
     expect(lastWhisper()).toContain('**when**: mention (default)');
     expect(world.platform.shown).toEqual([]);
+  });
+
+  const saying = (standing: Standing | null) => async (): Promise<Standing | null> => standing;
+  it.each<readonly [string, { readonly standing?: Standing }, Platform['standing']]>([
+    ['a guest', { standing: 'guest' }, undefined],
+    ['somebody of another organisation', { standing: 'outsider' }, undefined],
+    ['somebody who is a guest by what the platform says', {}, saying('guest')],
+    ['somebody of whom the platform says nothing', {}, saying(null)],
+    [
+      'somebody of whom the platform cannot be asked',
+      {},
+      () => Promise.reject(new AppError('platform-failed', 'It is down.')),
+    ],
+  ])('are not shown to %s: they name sources', async (_, known, standing) => {
+    if (standing !== undefined) world.platform.standing = standing;
+    await command('settings', '', { author: { id: 'U1', isBot: false, isSelf: false, ...known } });
+    expect(lastWhisper()).toBe('Only members of this organisation can see how I am set up.');
   });
 
   it('are changed by those who may, and written down', async () => {
