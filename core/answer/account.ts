@@ -16,6 +16,8 @@ export type Account = {
     readonly model: string | null;
     readonly promptTokens: number;
     readonly completionTokens: number;
+    /** See ReserveRequest. */
+    readonly wait?: (ms: number) => Promise<void>;
   }): Promise<Reservation | Refusal>;
   add(call: Pick<MeteredCall, 'kind' | 'model' | 'promptTokens' | 'completionTokens' | 'embeddingTokens'>): void;
   /** The tokens of all calls so far. */
@@ -43,7 +45,7 @@ export const createAccount = (metering: Metering, { clock, log }: Runtime, reque
   let verdict: Reservation | Refusal | null = null;
   let closed = false;
 
-  const hold: Account['hold'] = async ({ model, promptTokens, completionTokens }) => {
+  const hold: Account['hold'] = async ({ model, promptTokens, completionTokens, wait }) => {
     if (verdict !== null) return verdict;
     const price = model === null ? null : metering.priceOf(tenant, model, clock.now());
     verdict = await metering.reserve({
@@ -56,6 +58,7 @@ export const createAccount = (metering: Metering, { clock, log }: Runtime, reque
       costNanos: price === null ? 0 : costNanosOf(price, { promptTokens, completionTokens, embeddingTokens: 0 }),
       // Said only when a model is asked: an unknown price is then refused under a money limit, not taken for free.
       ...(model === null ? {} : { model, price }),
+      ...(wait === undefined ? {} : { wait }),
     });
     return verdict;
   };

@@ -40,10 +40,17 @@ export const says = (kind: AnswerKind, reasonCode: ReasonCode, answer: string, f
   free,
 });
 
-/** Null when the allowances hold what is asked of them, once for each answer; else the refusal. */
+/**
+ * Null when the allowances hold what is asked of them, once for each answer; else the refusal. Waits some seconds, once,
+ * where only answers under way stand in the way.
+ */
 export const reserve = async (work: Work, promptTokens: number, completionTokens: number): Promise<Outcome | null> => {
+  const { parts, signal } = work;
+  const { stop } = work.hooks;
+  const wait = (ms: number): Promise<void> =>
+    parts.runtime.clock.sleep(ms, stop === undefined ? signal : AbortSignal.any([signal, stop]));
   const verdict = await work.steps.time('reserve', () =>
-    work.account.hold({ model: work.parts.chat?.name ?? null, promptTokens, completionTokens }),
+    work.account.hold({ model: parts.chat?.name ?? null, promptTokens, completionTokens, wait }),
   );
   return verdict.outcome === 'held'
     ? null

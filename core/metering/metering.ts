@@ -61,6 +61,11 @@ export type ReserveRequest = {
   readonly price?: Price | null;
   /** The model asked for, to be named in a refusal. */
   readonly model?: string;
+  /**
+   * With it a refusal that may pass is not taken at once: it waits so long, and is then asked for once more. Rejects when
+   * nobody waits for the answer any more.
+   */
+  wait?(ms: number): Promise<void>;
 };
 
 export type Reservation = {
@@ -89,6 +94,8 @@ export type Refusal = {
   readonly bucket: string;
   /** Which limit and until when, for the person. */
   readonly sentence: string;
+  /** There would be room but for what answers under way hold, most of which they will not use. */
+  readonly passing?: true;
 };
 
 export type MeteredCall = {
@@ -112,6 +119,8 @@ export type MeteredCall = {
 /** A crashed holder's room is free again after this long; the sweep then removes the row. */
 const holdForMs = 30_000;
 const beatEveryMs = 10_000;
+/** About as long as an answer takes. */
+const passesAfterMs = 4_000;
 
 export const createMetering = ({
   state,
@@ -123,7 +132,7 @@ export const createMetering = ({
   /** So much of a limit is used; may be called again for the same, which has the same id. */
   warn?(warning: QuotaWarning): Promise<void>;
 }): Metering => {
-  const { clock, log, metrics } = runtime;
+  const { clock, log, metrics, random } = runtime;
   /** Warnings that this process has handed on. */
   const warned = new Set<string>();
 
@@ -250,14 +259,23 @@ export const createMetering = ({
     };
   };
 
+  const attempt = async (request: ReserveRequest): Promise<Reservation | Refusal> => {
+    const wanted = await allowances(request, clock.now());
+    const money = wanted.find((allowance) => allowance.unit === 'money');
+    if (money !== undefined && isUnpriced(request)) return unpricedRefusal(money, request.model);
+    return (await takeAll(request, wanted)) ?? holding(request, wanted);
+  };
+
   return {
     reserve: async (request) => {
       checkBounds(request);
-      const wanted = await allowances(request, clock.now());
-      const money = wanted.find((allowance) => allowance.unit === 'money');
-      if (money !== undefined && isUnpriced(request)) return refuse(unpricedRefusal(money, request.model));
-      const refusal = await takeAll(request, wanted);
-      return refusal === null ? holding(request, wanted) : refuse(refusal);
+      const verdict = await attempt(request);
+      if (verdict.outcome === 'held') return verdict;
+      if (verdict.passing !== true || request.wait === undefined) return refuse(verdict);
+      // Not all at the same moment.
+      await request.wait(Math.round(passesAfterMs * (0.75 + random.float() / 2)));
+      const second = await attempt(request);
+      return second.outcome === 'held' ? second : refuse(second);
     },
 
     lines: linesOf,

@@ -32,6 +32,8 @@ export const refusalOf = (allowance: Allowance, state: CounterState, now: number
   if (state.used + amount <= ceiling) {
     return {
       ...refused,
+      // A question that is answered is used up; of tokens far more is held than most answers take.
+      ...(unit === 'questions' ? {} : { passing: true }),
       retryAt: Math.min(endsAt, now + busyForMs),
       sentence: `What is left of ${whose[scope]} ${words(limit)} ${period[per]} is being used by questions that are answered right now. Ask again in a minute.`,
     };

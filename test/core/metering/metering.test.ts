@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { QuotaLimit, Tenant } from '../../../core/domain.ts';
 import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
+import { AppError } from '../../../core/errors.ts';
 import {
   createMetering,
   type MeteredCall,
@@ -310,6 +311,62 @@ describe('the hold', () => {
     await runtime.clock.advance(20_000);
     expect(runtime.clock.sleeping()).toBe(0);
     expect(await counters(tenantBucket())).toEqual([[4, 0]]);
+  });
+
+  describe('that stands in the way of another one', () => {
+    /** What is waited for, in the order in which it is; `meanwhile` happens in that time. */
+    const waiting = (meanwhile: () => Promise<void> = async () => undefined) => {
+      const waits: number[] = [];
+      return {
+        waits,
+        wait: async (ms: number): Promise<void> => {
+          waits.push(ms);
+          await meanwhile();
+        },
+      };
+    };
+
+    test('is waited for some seconds, once, and what it did not use is there for the other', async () => {
+      await metering.putLimits(tenant.id, [limit({ limit: 15 })]);
+      const first = await held(ask());
+      const { wait, waits } = waiting(() => first.settle({ tokens: 2, costNanos: 0 }));
+      const second = await held(ask({ wait }));
+      expect(waits).toEqual([expect.any(Number)]);
+      expect(waits[0]).toBeGreaterThanOrEqual(3_000);
+      expect(waits[0]).toBeLessThanOrEqual(5_000);
+      expect(await counters(tenantBucket())).toEqual([[2, 10]]);
+      await second.settle({ tokens: 9, costNanos: 0 });
+    });
+
+    test('refuses it when it is still there then; who is refused is counted once', async () => {
+      await metering.putLimits(tenant.id, [limit({ limit: 15 })]);
+      await held(ask());
+      const { wait, waits } = waiting();
+      expect((await refused(ask({ wait }))).sentence).toContain('answered right now');
+      expect(waits).toHaveLength(1);
+      expect(runtime.counted('quota_refusals_total')).toBe(1);
+    });
+
+    test('is not waited for where it will be used up, where the limit is spent, or where nobody can wait', async () => {
+      const { wait, waits } = waiting();
+      await metering.putLimits(tenant.id, [limit({ unit: 'questions', limit: 1 })]);
+      await held(ask());
+      await refused(ask({ wait }));
+      await metering.putLimits(tenant.id, [limit({ limit: 15 })]);
+      const spent = await held(ask());
+      await refused(ask());
+      await spent.settle({ tokens: 12, costNanos: 0 });
+      await refused(ask({ wait }));
+      expect(waits).toEqual([]);
+    });
+
+    test('is not waited for any longer than somebody waits for the answer', async () => {
+      await metering.putLimits(tenant.id, [limit({ limit: 15 })]);
+      await held(ask());
+      const stopped = ask({ wait: () => Promise.reject(new AppError('cancelled', 'Stopped.')) });
+      await expect(stopped).rejects.toMatchObject({ code: 'cancelled' });
+      expect(await counters(tenantBucket())).toEqual([[0, 10]]);
+    });
   });
 
   test('of a crashed process frees its room within a minute, and no row is left after the sweep', async () => {
