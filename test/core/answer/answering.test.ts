@@ -328,6 +328,11 @@ describe('with a chat model', () => {
       return { world, receipt };
     };
 
+    it('waits for no allowance any more', async () => {
+      const { world } = await stoppedAfter('');
+      await expect(world.till.reserved[0]?.wait?.(4_000)).rejects.toThrow();
+    });
+
     it('keeps what is written, charges for it, and is not the answer of the next who asks', async () => {
       const { world, receipt } = await stoppedAfter(
         'Full-time employees get 30 days of paid annual leave per calendar year [1]. Unused days exp',
