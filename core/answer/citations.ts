@@ -38,9 +38,15 @@ const missingNumbers = 0.34;
 
 /**
  * Whether a passage can be said to support a claim: enough of its words, and its numbers. A claim in another language than
- * its passage shares no words; then only its numbers can tell.
+ * its passage shares no words; then only its numbers can tell. `said` is the answer up to and with the claim: a sentence or a
+ * name alone is easily taken for another language, and then nothing would be asked of it.
  */
-export const isSupported = (claim: string, evidence: Evidence, allowedNumbers: ReadonlySet<string>): boolean => {
+export const isSupported = (
+  claim: string,
+  evidence: Evidence,
+  allowedNumbers: ReadonlySet<string>,
+  said: string,
+): boolean => {
   const numbers = [...numbersOf(claim, false)];
   const missing = numbers.filter((number) => !evidence.numbers.has(number) && !allowedNumbers.has(number));
   if (numbers.length > 0 && missing.length / numbers.length > missingNumbers) return false;
@@ -48,7 +54,8 @@ export const isSupported = (claim: string, evidence: Evidence, allowedNumbers: R
   if (terms.length === 0) return numbers.length > 0;
   const shared = terms.filter((term) => evidence.terms.has(term)).length;
   if (shared / terms.length >= leastOverlap) return true;
-  return guessLanguage(claim, evidence.language) !== evidence.language;
+  const isForeign = (text: string): boolean => guessLanguage(text, evidence.language) !== evidence.language;
+  return isForeign(claim) && isForeign(said);
 };
 
 const maxQuote = 320;

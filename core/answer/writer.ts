@@ -87,7 +87,8 @@ export const createWriter = ({ passages, question, onText }: WriterOptions): Wri
     let standsFor = '';
     for (const number of new Set(numbers)) {
       const proof = evidence[number - 1]?.();
-      const held = proof === undefined ? undefined : claims.find((words) => isSupported(words, proof, allowed));
+      const held =
+        proof === undefined ? undefined : claims.find((words) => isSupported(words, proof, allowed, `${out} ${words}`));
       if (proof === undefined || held === undefined) {
         removedMarkers += 1;
         continue;

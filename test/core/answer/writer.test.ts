@@ -91,6 +91,16 @@ describe('footnotes', () => {
     );
   });
 
+  it('takes no sentence for another language whose answer is in the passage’s: a name would vouch for anything', () => {
+    const { citations, removedMarkers } = write(
+      'You get 30 days of paid leave per year [1]. Pancakes are served by Maria de la Cruz [1].',
+    );
+    expect([citations.length, removedMarkers]).toEqual([1, 1]);
+    const foreign =
+      'Sie haben Anspruch auf 30 Urlaubstage und das ist im Jahr nicht wenig [1]. Und das ist mit der Leitung zu besprechen [1].';
+    expect(write(foreign).removedMarkers).toBe(0);
+  });
+
   it('looks at the sentence before when the marker stands alone', () => {
     expect(write('You get 30 days of paid leave per year.\n[1]').citations).toHaveLength(1);
     expect(write('You get 30 days of paid leave per year. [1] Ask your manager two weeks ahead. [1]').markdown).toBe(
