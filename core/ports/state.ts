@@ -514,6 +514,7 @@ export type Tally = {
   readonly p95Ms?: number;
 };
 
+/** Answers without a word of who asked, so that forgetting somebody has nothing to look for here. */
 export type AnswerCacheStore = {
   get(tenantId: TenantId, key: string, now: number): Promise<Receipt | null>;
   put(tenantId: TenantId, key: string, receipt: Receipt, expiresAt: number): Promise<void>;

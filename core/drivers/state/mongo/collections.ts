@@ -206,7 +206,7 @@ export type CachedDoc = {
   tenantId: string;
   expiresAt: number;
   expireAt: Date;
-  memberId: string | null;
+  memberId: null;
   record: string;
 };
 export type HoldDoc = { a: number; u: number };

@@ -159,7 +159,7 @@ const forgetMember = async (
   pseudonym: string,
 ): Promise<void> => {
   if (memberId === pseudonym) return;
-  const { outbox, answerCache, personCodes, ledger } = collections;
+  const { outbox, personCodes, ledger } = collections;
   const mine = { tenantId, memberId };
   // A delivery under way is given up rather than sent to somebody who asked to be forgotten.
   while (
@@ -169,7 +169,6 @@ const forgetMember = async (
   );
   await forgetTurns(collections, mine);
   while (await forgetInbox(collections, tenantId, memberId, pseudonym));
-  while (await trim(answerCache, mine));
   while (await trim(personCodes, mine));
   // What was not told yet stays untold; the lines of the log say whose words they were no more.
   while (await trim(collections.notices, { ...mine, state: 'waiting' }));

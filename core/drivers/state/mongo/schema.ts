@@ -80,7 +80,7 @@ const indexes = {
   ],
   answerCache: [
     { name: 'expiry', key: { expiresAt: 1 } },
-    { name: 'member', key: { tenantId: 1, memberId: 1 } },
+    { name: 'tenant', key: { tenantId: 1 } },
   ],
   counters: [
     { name: 'busy', key: { busy: 1, _id: 1 } },

@@ -345,12 +345,11 @@ export const answerCacheVerbs = (sql: Sql): SyncGroup<AnswerCacheStore> => ({
     ),
   put: (tenantId, key, receipt, expiresAt) => {
     sql.run(
-      `INSERT INTO answer_cache (tenant_id, key, expires_at, member_id, record) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at, member_id = excluded.member_id, record = excluded.record`,
+      `INSERT INTO answer_cache (tenant_id, key, expires_at, record) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at, record = excluded.record`,
       tenantId,
       key,
       expiresAt,
-      receipt.memberId ?? null,
       JSON.stringify(receipt),
     );
   },

@@ -185,7 +185,6 @@ const forgetMember = (sql: Sql, tenantId: string, memberId: string, pseudonym: s
     // What was not told yet stays untold; the lines of the log say whose words they were no more.
     trim(sql, 'notices', 'seq', `tenant_id = ? AND member_id = ? AND state = 'waiting'`, tenantId, memberId),
     forgetNotices(sql, tenantId, memberId),
-    trim(sql, 'answer_cache', 'rowid', 'tenant_id = ? AND member_id = ?', tenantId, memberId),
     trim(sql, 'person_codes', 'hash', 'tenant_id = ? AND member_id = ?', tenantId, memberId),
     renameLedger(sql, tenantId, memberId, pseudonym),
     forgetVerdicts(sql, tenantId, memberId),
