@@ -53,7 +53,12 @@ const everything = async <T>(list: (cursor?: string) => Promise<Paged<T>>): Prom
 
 const pageAt = (cursor: string | undefined, limit: number) => ({ limit, ...(cursor === undefined ? {} : { cursor }) });
 
-type Opened = { readonly state: StateStore; close(): Promise<void> };
+type Opened = {
+  readonly state: StateStore;
+  close(): Promise<void>;
+  /** Moves the time of a store that has one of its own. */
+  later?(ms: number): Promise<void>;
+};
 
 export const describeStateStore = (name: string, open: () => Promise<Opened>): void => {
   describe(`state store ${name}`, () => {
@@ -1661,9 +1666,54 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
           }
         };
         await sameAsLines();
+        // A store may take what is long past into sums of its own; then lines come that are late, and lines that change.
+        await opened.later?.(40 * day);
+        await sameAsLines();
+        await sameAsLines();
+        await state.ledger.append(
+          tenant.id,
+          times.map((at, n) => lineOf(at, n)),
+        );
+        await sameAsLines();
+        await opened.later?.(2 * day);
+        await sameAsLines();
         await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-1');
+        await sameAsLines();
+        await opened.later?.(2 * day);
+        await sameAsLines();
         await state.maintenance.forgetMember(tenant.id, 'slack:U2', 'slack:U0');
         await sameAsLines();
+      });
+
+      test('days read the same from lines and from sums, whole and in part, however late a line comes', async () => {
+        const tenant = await newTenant();
+        const first = Date.UTC(2026, 6, 30);
+        const write = (n: number) =>
+          state.ledger.append(tenant.id, [aLine(tenant.id, { at: first + n * day + 5 * hour, costNanos: n + 1 })]);
+        for (let n = 0; n < 5; n += 1) await write(n);
+        const costs = async (from: number, to: number) =>
+          (await state.ledger.usage(tenant.id, { from, to }, 'day')).map(({ key, costNanos }) => [
+            key.slice(5),
+            costNanos,
+          ]);
+        const all = [
+          ['07-30', 1],
+          ['07-31', 2],
+          ['08-01', 3],
+          ['08-02', 4],
+          ['08-03', 5],
+        ];
+        for (const _ of ['before', 'after']) {
+          expect(await costs(first, first + 9 * day)).toEqual(all);
+          expect(await costs(first, first + 9 * day)).toEqual(all);
+          expect(await costs(first + day, first + 4 * day)).toEqual(all.slice(1, 4));
+          expect(await costs(first + day + 6 * hour, first + 3 * day + 6 * hour)).toEqual(all.slice(2, 4));
+          await opened.later?.(3 * day);
+        }
+        await write(2);
+        expect(await costs(first, first + 9 * day)).toEqual(all.map(([key, n], at) => [key, at === 2 ? 6 : n]));
+        await opened.later?.(3 * day);
+        expect((await costs(first, first + 9 * day)).at(2)).toEqual(['08-01', 6]);
       });
 
       test('a closed period reads the same, line by line, however often', async () => {

@@ -252,6 +252,19 @@ export type LedgerDoc = {
   unpriced: number;
   record: string;
 };
+/** One for each tenant, month and field; see ledger-sums.ts. */
+export type LedgerSumDoc = {
+  _id: string;
+  tenantId: string;
+  month: string;
+  field: string;
+  rev: number;
+  /** The end of what is summed up, from the month's beginning on; 0: nothing. */
+  through: number;
+  /** Before this nothing is taken in. */
+  notBefore: number;
+  sums: string;
+};
 export type ChannelDoc = { _id: string; tenantId: string; platform: PlatformName; channelId: string; record: string };
 export type ConnectionDoc = {
   _id: string;
@@ -322,6 +335,7 @@ export type Collections = {
   readonly limits: Collection<LimitsDoc>;
   readonly windows: Collection<WindowDoc>;
   readonly ledger: Collection<LedgerDoc>;
+  readonly ledgerSums: Collection<LedgerSumDoc>;
   readonly channels: Collection<ChannelDoc>;
   readonly connections: Collection<ConnectionDoc>;
   readonly codes: Collection<CodeDoc>;
@@ -349,6 +363,8 @@ export const collectionNames = {
   turns: 'turns',
   receipts: 'receipts',
   ledger: 'ledger',
+  // After the ledger: a line that comes in between has reset its sum, and is missing in both.
+  ledgerSums: 'ledger_sums',
   jobs: 'jobs',
   contents: 'contents',
   built: 'built',

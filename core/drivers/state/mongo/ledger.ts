@@ -1,8 +1,9 @@
 import { Long } from 'mongodb';
-import type { LedgerEntry, UsageGroup, UsageRow } from '../../../domain.ts';
+import type { LedgerEntry, UsageRow } from '../../../domain.ts';
 import type { LedgerStore, MeteringStore } from '../../../ports/state.ts';
 import { type Collections, keyOf, type LedgerDoc } from './collections.ts';
 import { isOnlyDuplicates } from './faults.ts';
+import type { LedgerSums, Sum } from './ledger-sums.ts';
 import { all, beyond, chunksOf, pageOf, parsed, within } from './queries.ts';
 
 const docOf = (tenantId: string, { memberId, ...entry }: LedgerEntry): LedgerDoc => ({
@@ -33,49 +34,17 @@ const entryOf = (doc: LedgerDoc): LedgerEntry => ({
   ...(doc.memberId === '' ? {} : { memberId: doc.memberId }),
 });
 
-const fieldOf: Readonly<Record<UsageGroup, keyof LedgerDoc>> = {
-  day: 'day',
-  member: 'memberId',
-  channel: 'channelId',
-  platform: 'platform',
-  model: 'model',
-  source: 'sourceId',
-};
-
-type Sums = {
-  readonly _id: string;
-  readonly questions: number;
-  readonly prompt: number;
-  readonly completion: number;
-  readonly embedding: number;
-  readonly cost: number;
-  readonly unpriced: number;
-};
-
-export const ledgerVerbs = ({ ledger }: Collections, metering: Pick<MeteringStore, 'settle'>): LedgerStore => {
-  /** Only `$match`, `$group` and `$sum` over plain fields: what every server that speaks the protocol can do. */
-  const sumsOf = (where: object, field: keyof LedgerDoc): Promise<Sums[]> =>
-    ledger
-      .aggregate<Sums>(
-        [
-          { $match: where },
-          {
-            $group: {
-              _id: `$${field}`,
-              questions: { $sum: '$question' },
-              prompt: { $sum: '$promptTokens' },
-              completion: { $sum: '$completionTokens' },
-              embedding: { $sum: '$embeddingTokens' },
-              cost: { $sum: '$costNanos' },
-              unpriced: { $sum: '$unpriced' },
-            },
-          },
-        ],
-        within,
-      )
-      .toArray();
+export const ledgerVerbs = (
+  { ledger }: Collections,
+  sums: LedgerSums,
+  metering: Pick<MeteringStore, 'settle'>,
+): LedgerStore => {
   return {
     append: async (tenantId, entries, settling) => {
+      await sums.beforeLines(
+        tenantId,
+        entries.map(({ at }) => at),
+      );
       for (const chunk of chunksOf(entries)) {
         try {
           await ledger.insertMany(
@@ -107,17 +76,7 @@ export const ledgerVerbs = ({ ledger }: Collections, metering: Pick<MeteringStor
         (doc) => [doc.at, doc.id],
         entryOf,
       ),
-    usage: async (tenantId, { from, to }, group) => {
-      const where = { tenantId, at: { $gte: from, $lt: to } };
-      // A sum for each currency by itself; a tenant has one or two, and lines without a price have none.
-      const currencies = (await sumsOf(where, 'currency')).map((sum) => sum._id);
-      const sums = await Promise.all(
-        currencies.map(async (currency) =>
-          (await sumsOf({ ...where, currency }, fieldOf[group])).map((sum) => ({ currency, ...sum })),
-        ),
-      );
-      return usageRows(sums.flat());
-    },
+    usage: async (tenantId, range, group) => usageRows(await sums.of(tenantId, range, group)),
   };
 };
 
@@ -125,15 +84,15 @@ export const ledgerVerbs = ({ ledger }: Collections, metering: Pick<MeteringStor
  * One row a key; amounts of different currencies are never added up, so a key that was paid in two has two rows. What has
  * no currency (questions, calls of unknown price) stands with the key's first.
  */
-const usageRows = (sums: readonly (Sums & { readonly currency: string })[]): readonly UsageRow[] => {
+const usageRows = (sums: readonly Sum[]): readonly UsageRow[] => {
   const rows: UsageRow[] = [];
   const order = sums.toSorted((a, b) =>
-    a._id === b._id ? (a.currency > b.currency ? -1 : 1) : a._id < b._id ? -1 : 1,
+    a.key === b.key ? (a.currency > b.currency ? -1 : 1) : a.key < b.key ? -1 : 1,
   );
   for (const sum of order) {
     const last = rows.at(-1);
     const row: UsageRow = {
-      key: sum._id,
+      key: sum.key,
       questions: sum.questions,
       promptTokens: sum.prompt,
       completionTokens: sum.completion,
@@ -142,7 +101,7 @@ const usageRows = (sums: readonly (Sums & { readonly currency: string })[]): rea
       costUnknown: sum.unpriced > 0,
       ...(sum.currency === '' ? {} : { currency: sum.currency }),
     };
-    if (last === undefined || last.key !== sum._id || sum.currency !== '') rows.push(row);
+    if (last === undefined || last.key !== sum.key || sum.currency !== '') rows.push(row);
     else rows[rows.length - 1] = added(last, row);
   }
   return rows;

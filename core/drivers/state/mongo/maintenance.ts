@@ -5,6 +5,7 @@ import { forgottenReceipt, withoutText } from '../forgotten.ts';
 import { day, inboxFor, jobsFor, noticesFor, outboxFor, runEvery, runsKept, textFor } from '../retention.ts';
 import { type Collections, type InboxDoc, keyOf, type ReceiptDoc } from './collections.ts';
 import { personKey, receiptFields, receiptOf, sidesOf } from './conversations.ts';
+import type { LedgerSums } from './ledger-sums.ts';
 import { counterExpiry, tidyCounter } from './metering.ts';
 import { change, chunksOf, removeSome, stepRows, trim, twice, within } from './queries.ts';
 import type { Threads } from './threads.ts';
@@ -22,9 +23,11 @@ const drain = async (step: Step): Promise<void> => {
 export const maintenanceVerbs = (
   collections: Collections,
   threads: Threads,
+  sums: LedgerSums,
 ): Pick<MaintenanceStore, 'sweep' | 'forgetMember' | 'retentionRuns' | 'check'> => ({
   sweep: (now) => sweep(collections, threads, now),
-  forgetMember: (tenantId, memberId, pseudonym) => forgetMember(collections, tenantId, memberId, pseudonym),
+  forgetMember: (tenantId, memberId, pseudonym) =>
+    forgetMember({ ...collections, sums }, tenantId, memberId, pseudonym),
   retentionRuns: async (tenantId) =>
     (await collections.runs.find({ tenantId }, within).sort({ day: -1 }).limit(runsKept).toArray()).map(
       ({ day, at, receipts, turns }) => ({ day, at, receipts, turns }),
@@ -153,13 +156,13 @@ const noteRun = async (
  * simply made again. Steps here have no bound but the verb's own time, for half a forgetting is none.
  */
 const forgetMember = async (
-  collections: Collections,
+  collections: Collections & { readonly sums: LedgerSums },
   tenantId: string,
   memberId: string,
   pseudonym: string,
 ): Promise<void> => {
   if (memberId === pseudonym) return;
-  const { outbox, personCodes, ledger } = collections;
+  const { outbox, personCodes, ledger, sums } = collections;
   const mine = { tenantId, memberId };
   // A delivery under way is given up rather than sent to somebody who asked to be forgotten.
   while (
@@ -173,7 +176,9 @@ const forgetMember = async (
   // What was not told yet stays untold; the lines of the log say whose words they were no more.
   while (await trim(collections.notices, { ...mine, state: 'waiting' }));
   while (await change(collections.notices, mine, () => ({ $set: { memberId: null } })));
+  await sums.aroundChange(tenantId);
   while (await change(ledger, mine, () => ({ $set: { memberId: pseudonym } })));
+  await sums.aroundChange(tenantId);
   await forgetVerdicts(collections, tenantId, memberId, pseudonym);
   while (await change(collections.receipts, mine, (row) => ({ $set: forgottenFields(row, pseudonym) })));
 };

@@ -98,6 +98,7 @@ const indexes = {
     { name: 'member', key: { tenantId: 1, memberId: 1 } },
     { name: 'sums', key: { tenantId: 1, at: 1, currency: 1, question: 1, costNanos: 1, unpriced: 1 } },
   ],
+  ledgerSums: [{ name: 'tenant', key: { tenantId: 1, field: 1 } }],
   channels: [{ name: 'tenant', key: { tenantId: 1, platform: 1, channelId: 1 } }],
   connections: [
     { name: 'workspace', key: { workspace: 1 }, unique: true },

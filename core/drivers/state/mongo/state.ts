@@ -14,6 +14,7 @@ import { guarded } from './guard.ts';
 import { inboxVerbs } from './inbox.ts';
 import { jobVerbs } from './jobs.ts';
 import { ledgerVerbs } from './ledger.ts';
+import { createLedgerSums } from './ledger-sums.ts';
 import { maintenanceVerbs } from './maintenance.ts';
 import { meteringVerbs } from './metering.ts';
 import { noticeVerbs, webhookVerbs } from './notices.ts';
@@ -100,6 +101,7 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
   const tenants = tenantVerbs(collections);
   const sources = sourceVerbs(collections);
   const threads = createThreads(collections);
+  const sums = createLedgerSums(collections, clock);
   const conversations = conversationVerbs(collections);
   const receipts = receiptVerbs(collections);
   const outbox = outboxVerbs(collections, { receipts, conversations });
@@ -122,7 +124,7 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
     receipts: guarded(receipts, limits),
     answerCache: guarded(answerCacheVerbs(collections), limits),
     metering: guarded(metering, limits),
-    ledger: guarded(ledgerVerbs(collections, metering), limits),
+    ledger: guarded(ledgerVerbs(collections, sums, metering), limits),
     channels: guarded(channelVerbs(collections), limits),
     connections: guarded(connectionVerbs(collections), limits),
     people: guarded(peopleVerbs(collections), limits),
@@ -132,7 +134,7 @@ const storeOver = ({ client, collections, database, limits, log, clock }: Parts)
     notices: guarded(noticeVerbs(collections), limits),
     maintenance: guarded(
       {
-        ...maintenanceVerbs(collections, threads),
+        ...maintenanceVerbs(collections, threads, sums),
         backup: (folder: string) => backupInto(client.db(database), folder, clock.now),
         close: async () => {
           clock.close();

@@ -175,6 +175,15 @@ const shapes: { readonly [Key in keyof Collections]: Shape<DocOf<Collections[Key
     unpriced: 'number',
     record: 'string',
   },
+  ledgerSums: {
+    tenantId: 'string',
+    month: 'string',
+    field: 'string',
+    rev: 'number',
+    through: 'number',
+    notBefore: 'number',
+    sums: 'string',
+  },
   channels: { tenantId: 'string', platform: 'string', channelId: 'string', record: 'string' },
   connections: {
     tenantId: 'string',

@@ -29,6 +29,7 @@ if (server === undefined) {
     expect(client.db().databaseName).toBe(databaseOf(uri));
     return {
       state,
+      later: (ms) => clock.advance(ms),
       close: async () => {
         await client?.close();
         client = undefined;
