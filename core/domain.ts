@@ -262,7 +262,10 @@ export type InboundEvent = {
     readonly isSelf: boolean;
     readonly name?: string;
     readonly standing?: Standing;
-    /** May change the rules of this channel, where the event itself says so; else `Platform.mayManage` is asked. */
+    /**
+     * May change the rules of this channel, or for the command `connect` decide for the workspace, where the event itself
+     * says so; else `Platform.mayManage` is asked.
+     */
     readonly mayManage?: boolean;
   };
   /** People of other organisations read this channel too (Slack Connect, a Teams shared channel). */

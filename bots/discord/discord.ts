@@ -146,7 +146,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
     earlier: (event, limit, signal) => earlierOnDiscord(speaking, event, limit, signal),
     download: (_event, attachment, maxBytes, signal) =>
       downloadFromDiscord(attachment, maxBytes, signal, options.apiUrl),
-    mayManage: async (event, signal) => {
+    mayManage: async (event, signal, what) => {
       const { guild, channel, user } = discordHandle.parse(event.handle);
       if (guild === undefined) return false;
       const [server, member, place] = await Promise.all([
@@ -156,7 +156,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
       ]);
       if (!server.ok || !member.ok) return false;
       const base = serverPermissions(server.data, member.data);
-      if (event.command?.name === 'connect') return mayManageServer(String(base & mask));
+      if (what === 'workspace') return mayManageServer(String(base & mask));
       const here = place.ok ? channelPermissions(base, place.data, guild, member.data) : base;
       return mayManageChannel(String(here & mask));
     },

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { InboundEvent, Standing } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
+import type { Managed } from '../../core/ports/platform.ts';
 import type { Clock } from '../../core/ports/runtime.ts';
 import type { SlackApi, SlackResult } from './api.ts';
 import type { SlackHandle } from './handle.ts';
@@ -34,8 +35,8 @@ export type People = {
   ): Promise<Standing | null>;
   /** The confirmed e-mail address of somebody of this workspace. Null: there is none, or Slack does not say. */
   address(api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<string | null>;
-  /** Admins and owners of the workspace, and whoever made the channel. False when Slack does not say. */
-  mayManage(api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<boolean>;
+  /** Admins and owners of the workspace; of a channel also whoever made it. False when Slack does not say. */
+  mayManage(api: SlackApi, where: SlackHandle, what: Managed, signal: AbortSignal): Promise<boolean>;
   /** The channel is shared with another organisation. True when Slack does not say. Throws like `standing`. */
   isShared(api: SlackApi, where: SlackHandle, signal: AbortSignal): Promise<boolean>;
 };
@@ -80,12 +81,12 @@ export const createPeople = (clock: Clock): People => {
       const found = await userOf(api, where.team, where.user, signal);
       return found?.is_stranger !== true && found?.is_email_confirmed === true ? (found.profile?.email ?? null) : null;
     },
-    mayManage: async (api, where, signal) => {
+    mayManage: async (api, where, what, signal) => {
       if (where.user === undefined) return false;
       const found = await userOf(api, where.team, where.user, signal);
       if (found === null || found.is_stranger === true) return false;
       if (found.is_admin === true || found.is_owner === true || found.is_primary_owner === true) return true;
-      if (where.channel.startsWith('D')) return false;
+      if (what === 'workspace' || where.channel.startsWith('D')) return false;
       const creator = (await channelOf(api, where, signal))?.creator;
       return creator === where.user && found.is_restricted !== true && found.is_ultra_restricted !== true;
     },

@@ -225,9 +225,9 @@ export const createSlack = (options: SlackOptions): Platform => {
       const where = slackHandle.parse(event.handle);
       return people.address(await access.apiFor(where.team), where, signal);
     },
-    mayManage: async (event, signal) => {
+    mayManage: async (event, signal, what = 'channel') => {
       const where = slackHandle.parse(event.handle);
-      return people.mayManage(await access.apiFor(where.team), where, signal);
+      return people.mayManage(await access.apiFor(where.team), where, what, signal);
     },
     isShared: async (event, signal) => {
       const where = slackHandle.parse(event.handle);

@@ -8,8 +8,12 @@ import type { Cloud } from './clouds.ts';
 import { textOfHtml } from './text.ts';
 import { createTeamsTokens, type TeamsTokens } from './tokens.ts';
 
-/** What was written before the bot was called: read from Microsoft Graph where an owner consented to it. */
+/** What Teams does not tell a bot, and Microsoft Graph does where somebody consented to it. */
 export type Graph = {
+  /** Somebody owns that team. False without the consent of an owner of it. */
+  isOwner(tenant: string, team: string, person: string, signal: AbortSignal): Promise<boolean>;
+  /** Somebody administers the organisation, or Teams in it. False without an administrator's consent. */
+  isAdministrator(tenant: string, person: string, signal: AbortSignal): Promise<boolean>;
   /** Of a thread of a channel, or of a group chat; oldest first, before `before`. Empty without consent. */
   earlier(where: TeamsHandle, before: number, limit: number, signal: AbortSignal): Promise<readonly Earlier[]>;
 };
@@ -37,6 +41,22 @@ const message = z.object({
   body: z.object({ contentType: maybe, content: z.string().catch('') }),
 });
 type Message = z.output<typeof message>;
+
+const directoryId = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+const rows = z.object({ value: z.array(z.unknown()).max(200) }).catch({ value: [] });
+/** https://learn.microsoft.com/graph/api/team-list-members */
+const membership = z.object({ userId: z.string(), roles: z.array(z.string()) });
+/** Of the whole directory, not of a unit in it. https://learn.microsoft.com/graph/api/rbacapplication-list-roleassignments */
+const assignment = z.object({
+  principalId: z.string(),
+  roleDefinitionId: z.string(),
+  directoryScopeId: z.literal('/'),
+});
+/** The same in every directory: Global Administrator, Teams Administrator. */
+const administrators: ReadonlySet<string> = new Set([
+  '62e90394-69f5-4237-9190-012177145e10',
+  '69091246-20e8-4a56-aa4d-066075b2a7a8',
+]);
 
 /**
  * The same consent with which Teams lets a bot hear everything (`--hear-all`) lets it read these messages too: of one
@@ -89,7 +109,46 @@ export const createGraph = (parts: {
     return reply.status === 403 || reply.status === 404 ? 'denied' : null;
   };
 
+  /** Somebody's rows of a list; none where Graph does not say. `person` goes into a filter, so it must be an id of a directory. */
+  const rowsOf = async (
+    tenant: string,
+    path: string,
+    person: string,
+    signal: AbortSignal,
+  ): Promise<readonly unknown[]> => {
+    if (!directoryId.test(person)) return [];
+    try {
+      return rows.parse(await get(tenant, path, signal)).value;
+    } catch (thrown) {
+      signal.throwIfAborted();
+      runtime.log.info('teams-roles-not-read', { code: isAppError(thrown) ? (thrown.at ?? thrown.code) : 'network' });
+      return [];
+    }
+  };
+
   return {
+    isOwner: async (tenant, team, person, signal) => {
+      const filter = encodeURIComponent(`(microsoft.graph.aadUserConversationMember/userId eq '${person}')`);
+      const found = await rowsOf(
+        tenant,
+        `/teams/${encodeURIComponent(team)}/members?$filter=${filter}`,
+        person,
+        signal,
+      );
+      return found.some((row) => {
+        const member = membership.safeParse(row);
+        return member.success && member.data.userId === person && member.data.roles.includes('owner');
+      });
+    },
+    isAdministrator: async (tenant, person, signal) => {
+      const filter = encodeURIComponent(`principalId eq '${person}'`);
+      const path = `/roleManagement/directory/roleAssignments?$filter=${filter}`;
+      const found = await rowsOf(tenant, path, person, signal);
+      return found.some((row) => {
+        const role = assignment.safeParse(row);
+        return role.success && role.data.principalId === person && administrators.has(role.data.roleDefinitionId);
+      });
+    },
     earlier: async (where, before, limit, signal) => {
       const paths = pathsOf(where, Math.min(limit, mostAtOnce));
       const place = `${where.tenant} ${where.kind === 'channel' ? where.team : where.conversation}`;

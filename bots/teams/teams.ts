@@ -235,15 +235,23 @@ export const createTeams = (options: TeamsOptions): Platform => {
         ? null
         : vouchedAddress(await api.member(places.of(handle), handle.user, signal));
     },
-    mayManage: async (event, signal) => {
-      if (event.author.isBot || event.author.standing === 'guest' || event.author.standing === 'outsider') return false;
+    mayManage: async (event, signal, what = 'channel') => {
+      const { author } = event;
+      if (author.isBot || author.standing === 'guest' || author.standing === 'outsider') return false;
       const handle = teamsHandle.parse(event.handle);
       if (handle.user === undefined) return false;
+      // Anybody can make a team, and own it: whom an organisation belongs to is for its administrators.
+      if (what === 'workspace')
+        return graph !== null && (await graph.isAdministrator(handle.tenant, author.id, signal));
       const role = (await api.member(places.of(handle), handle.user, signal))?.role?.toLowerCase();
-      // In their own chat people of the organisation may connect it. Elsewhere only whom Teams calls an owner, which it does not tell every bot.
-      return handle.kind === 'personal'
-        ? role !== 'guest' && role !== 'anonymous'
-        : role === 'owner' || role === 'admin';
+      if (role === 'guest' || role === 'anonymous') return false;
+      // Their own chat is theirs.
+      if (role === 'owner' || role === 'admin' || handle.kind === 'personal') return true;
+      return (
+        graph !== null &&
+        handle.team !== undefined &&
+        (await graph.isOwner(handle.tenant, handle.team, author.id, signal))
+      );
     },
     permalink: async (event, messageId) => permalink(event, teamsHandle.parse(event.handle), messageId),
     retract: async (event, messageIds, signal) => {

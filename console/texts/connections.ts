@@ -40,7 +40,7 @@ export const connections = {
     teams: {
       take: 'Upload the app package in the Teams admin centre under “Manage apps”, then add Footnote to a team or a chat.',
       link: 'Download the app package',
-      show: 'Write connect to Footnote in Teams. Only you see the code.',
+      show: 'An administrator of the organisation writes connect to Footnote in Teams. Only they see the code. Where none is shown, the operator connects it.',
     },
   },
   enter: 'Enter the code here. It works once, for a quarter of an hour.',

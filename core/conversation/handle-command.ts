@@ -204,7 +204,7 @@ const answers: Readonly<Record<AnsweredCommand['name'], (parts: Handling, order:
   help,
   settings,
   connect: async (parts, { platform, event, signal }) =>
-    (await mayManage(parts, platform, event, signal))
+    (await mayManage(parts, platform, event, signal, 'workspace'))
       ? 'This workspace is connected already. To move it elsewhere, disconnect it first in the console.'
       : 'This workspace is connected already.',
   'check-up': checkUp,
@@ -232,7 +232,8 @@ export const handleUnknownWorkspace = async (
   const asked = command?.name === 'connect' ? null : await askHome(parts, event, hold);
   if (asked !== null) return asked;
   if (command?.name === 'connect') {
-    const words = (await mayManage(parts, platform, event, signal)) ? await codeFor(parts, event) : onlyManagers;
+    const may = await mayManage(parts, platform, event, signal, 'workspace');
+    const words = may ? await codeFor(parts, event) : onlyAdministrators(event);
     await tell(parts, platform, event, words, signal);
     return settle('command-done');
   }
@@ -244,6 +245,12 @@ export const handleUnknownWorkspace = async (
     await tell(parts, platform, event, nobody ?? notConnected, signal);
   return settle('unknown-workspace');
 };
+
+/** Whoever runs the deployment can connect it without a code, and needs no more than this for it. */
+const onlyAdministrators = ({ platform, workspaceId, author }: InboundEvent): string =>
+  author.standing === 'guest' || author.standing === 'outsider'
+    ? onlyManagers
+    : `Only somebody who manages this whole workspace can do that, and I cannot see that you do. Whoever runs this Footnote can connect it too, as \`${platform}\` workspace \`${workspaceId}\`.`;
 
 const codeFor = async ({ workspaces }: Handling, event: InboundEvent): Promise<string> => {
   const { code } = await workspaces.offerCode(event.platform as Connection['platform'], event.workspaceId);

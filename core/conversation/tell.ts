@@ -1,6 +1,6 @@
 import type { InboundEvent } from '../domain.ts';
 import { toAppError } from '../errors.ts';
-import type { Platform } from '../ports/platform.ts';
+import type { Managed, Platform } from '../ports/platform.ts';
 import type { Handling } from './handling.ts';
 
 const withinMs = 20_000;
@@ -68,19 +68,21 @@ export const standingOf = async (
     ? author.standing
     : ((await platform.standing({ ...event, author }, bounded(signal))) ?? 'guest');
 
-/** Whether the event's author may change this channel's rules or connect the workspace; who cannot be asked about may not. */
+/** Whether the event's author may change this channel's rules, or connect the workspace; who cannot be asked about may not. */
 export const mayManage = async (
   { runtime }: Pick<Handling, 'runtime'>,
   platform: Platform,
   event: InboundEvent,
   signal: AbortSignal,
+  what: Managed = 'channel',
 ): Promise<boolean> => {
   const { standing, mayManage: told, isBot } = event.author;
   if (isBot || standing === 'guest' || standing === 'outsider') return false;
-  if (told !== undefined) return told;
+  // Who owns a channel owns no workspace.
+  if (told !== undefined && (what === 'channel' || event.command?.name === 'connect')) return told;
   if (platform.mayManage === undefined) return false;
   try {
-    return await platform.mayManage(event, bounded(signal));
+    return await platform.mayManage(event, bounded(signal), what);
   } catch (thrown) {
     signal.throwIfAborted();
     runtime.log.warn('may-manage-failed', { platform: event.platform, code: toAppError(thrown).code });

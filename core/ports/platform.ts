@@ -172,8 +172,11 @@ export type Platform = {
   address?(event: InboundEvent, signal: AbortSignal): Promise<string | null>;
   /** The event's mentions with the ids under which those people are authors, where the platform writes others into mentions. */
   mentioned?(event: InboundEvent, signal: AbortSignal): Promise<readonly Mention[]>;
-  /** May the event's author change the channel's rules or connect the workspace? (channel owner, workspace admin) */
-  mayManage?(event: InboundEvent, signal: AbortSignal): Promise<boolean>;
+  /**
+   * May the event's author change the rules of its channel (whoever owns the channel, an administrator), or decide whom the
+   * whole workspace belongs to (its administrators alone)? Absent: the channel.
+   */
+  mayManage?(event: InboundEvent, signal: AbortSignal, what?: Managed): Promise<boolean>;
   /**
    * Whether people of other organisations read the event's channel, where the event itself does not say. Throws
    * `platform-failed` when it cannot be asked now.
@@ -191,6 +194,8 @@ export type Platform = {
   joining?(signal: AbortSignal): Promise<Joining>;
   stop(): Promise<void>;
 };
+
+export type Managed = 'channel' | 'workspace';
 
 export type Joining = {
   /** Where an administrator of a workspace takes the bot in: a path of ours, or an address of the platform's. */

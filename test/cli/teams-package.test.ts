@@ -124,6 +124,7 @@ describe('footnote teams-package', () => {
           resourceSpecific: [
             { name: 'ChannelMessage.Read.Group', type: 'Application' },
             { name: 'ChatMessage.Read.Chat', type: 'Application' },
+            { name: 'TeamMember.Read.Group', type: 'Application' },
           ],
         },
       },

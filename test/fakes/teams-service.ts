@@ -20,6 +20,8 @@ export const teamsIds = {
 export type FakeCall = {
   readonly method: string;
   readonly path: string;
+  /** As it is meant, without its question mark. */
+  readonly query: string;
   readonly body: Readonly<Record<string, unknown>>;
   readonly authorization: string | undefined;
   readonly at: number;
@@ -81,6 +83,8 @@ export type FakeTeams = {
   readonly people: Map<string, FakeMember>;
   /** What Microsoft Graph holds, by the path of its thread or chat; without an entry there was no consent. */
   readonly history: Map<string, readonly Readonly<Record<string, unknown>>[]>;
+  /** Lists of Graph by their path; without an entry there was no consent. A filter picks those that hold what it names. */
+  readonly lists: Map<string, readonly Readonly<Record<string, unknown>>[]>;
   keys: { kid: string; key: KeyObject; endorsements: readonly string[] | undefined }[];
   /** A token as Teams sends it, changed at will. */
   token(change?: TokenChange): string;
@@ -209,10 +213,15 @@ export const startFakeTeams = async (
       ({ type }) => type === 'https://schema.org/Message',
     ).length;
 
-  const graph = (response: ServerResponse, { authorization, path }: FakeCall): undefined => {
+  const graph = (response: ServerResponse, { authorization, path, query }: FakeCall): undefined => {
     if (authorization !== 'Bearer token-for-graph')
       return refuse(response, { status: 401, code: 'InvalidAuthenticationToken' });
     const asked = decodeURIComponent(path.slice('/v1.0'.length));
+    const rows = fake.lists.get(asked);
+    if (rows !== undefined) {
+      const named = / eq '([^']*)'/.exec(query)?.[1] ?? '';
+      return reply(response, 200, { value: rows.filter((row) => Object.values(row).includes(named)) });
+    }
     const list = fake.history.get(asked.replace(/\/(?:replies|messages)$/, ''));
     if (list === undefined) return refuse(response, { status: 403, code: 'Forbidden' });
     const isList = /\/(?:replies|messages)$/.test(asked);
@@ -307,6 +316,7 @@ export const startFakeTeams = async (
     const call: FakeCall = {
       method: request.method ?? '',
       path: (request.url ?? '').split('?')[0] ?? '',
+      query: decodeURIComponent((request.url ?? '').split('?')[1] ?? ''),
       body: text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : {},
       authorization: request.headers.authorization,
       at: Date.now(),
@@ -366,6 +376,7 @@ export const startFakeTeams = async (
       ['colleague', { id: teamsIds.colleague, objectId: teamsIds.colleagueObject, name: 'Bob Builder' }],
     ]),
     history: new Map(),
+    lists: new Map(),
     keys: [{ kid: 'key-1', key: pair.publicKey, endorsements: ['msteams', 'webchat'] }],
     token: ({ header = {}, claims = {}, key = pair.privateKey, without = [] } = {}) => {
       const now = Math.floor(Date.now() / 1000);

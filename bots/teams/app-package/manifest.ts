@@ -24,7 +24,7 @@ const schema = '1.29';
 const commands = [
   { title: 'help', description: 'What I can do here' },
   { title: 'settings', description: 'How I answer in this channel, and how to change it' },
-  { title: 'connect', description: 'A code with which an administrator connects this organisation' },
+  { title: 'connect', description: 'For administrators: a code that connects this organisation' },
   { title: 'check-up', description: 'Whether I am set up rightly, and what I cannot hear' },
   { title: 'link', description: 'Share your history and allowance between platforms' },
   { title: 'forget-me', description: 'Delete what I keep about you' },
@@ -105,6 +105,8 @@ const consents = (appId: string): Readonly<Record<string, unknown>> => ({
       resourceSpecific: [
         { name: 'ChannelMessage.Read.Group', type: 'Application' },
         { name: 'ChatMessage.Read.Chat', type: 'Application' },
+        // Who owns a team, and so may change how the bot behaves in its channels: Teams does not tell that to bots.
+        { name: 'TeamMember.Read.Group', type: 'Application' },
       ],
     },
   },

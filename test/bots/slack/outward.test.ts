@@ -339,6 +339,18 @@ describe('Slack, beside hearing and answering', () => {
       expect(await may('U0GUEST', 'C2')).toBe(false);
     });
 
+    it('a workspace is its administrators’, not whoever’s made a channel in it', async () => {
+      fake.users.set('U0ADMIN', { is_admin: true });
+      fake.creators.set('C1', 'U0MAKER');
+      const may = (user: string) =>
+        slack.mayManage?.(
+          heard(payloads.command('/footnote', 'connect', { user, channel: 'C1' })),
+          within,
+          'workspace',
+        );
+      expect([await may('U0ADMIN'), await may('U0MAKER')]).toEqual([true, false]);
+    });
+
     it('a channel that another organisation reads is known as one, and taken for one where Slack does not say', async () => {
       fake.sharedChannels.add('C0SHARED');
       const isShared = (channel: string) =>

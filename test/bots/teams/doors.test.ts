@@ -441,14 +441,67 @@ describe('beside answers', () => {
     expect(texts(teamsIds.personal)).toEqual(['A word.']);
   });
 
-  it.each([
-    ['channel', 'owner', true],
-    ['channel', 'user', false],
-    ['personal', 'user', true],
-    ['personal', 'guest', false],
-  ] as const)('in a %s a person of role %s may manage: %s', async (scope, role, may) => {
-    driver.fake.roles.set(scope === 'channel' ? teamsIds.channel : teamsIds.personal, role);
-    expect(await driver.platform.mayManage?.(await driver.ask({ scope }), within())).toBe(may);
+  describe('who may manage', () => {
+    const members = `/teams/${teamsIds.team}/members`;
+    const roles = '/roleManagement/directory/roleAssignments';
+    const globalAdministrator = '62e90394-69f5-4237-9190-012177145e10';
+    const may = async (
+      what: 'channel' | 'workspace',
+      scope: 'channel' | 'personal' = 'channel',
+      more: Readonly<Record<string, unknown>> = {},
+    ) => driver.platform.mayManage?.(await driver.ask({ scope, more }), within(), what);
+
+    it.each([
+      ['channel', 'owner', true],
+      ['channel', 'user', false],
+      ['channel', 'guest', false],
+      ['personal', 'user', true],
+      ['personal', 'guest', false],
+    ] as const)('in a %s a person whom Teams calls %s may manage it: %s', async (scope, role, expected) => {
+      driver.fake.roles.set(teamsIds[scope], role);
+      expect(await may('channel', scope)).toBe(expected);
+    });
+
+    it('in a channel whom Graph calls an owner of its team, where one of them consented', async () => {
+      expect(await may('channel')).toBe(false);
+      driver.fake.lists.set(members, [{ userId: teamsIds.askerObject, roles: [] }]);
+      expect(await may('channel')).toBe(false);
+      driver.fake.lists.set(members, [
+        { userId: teamsIds.colleagueObject, roles: ['owner'] },
+        { userId: teamsIds.askerObject, roles: ['owner'] },
+      ]);
+      expect(await may('channel')).toBe(true);
+      driver.fake.lists.set(members, [{ userId: teamsIds.colleagueObject, roles: ['owner'] }]);
+      expect(await may('channel')).toBe(false);
+    });
+
+    it.each(['channel', 'personal'] as const)(
+      'an organisation is its administrators’, not any member’s or team owner’s: asked in a %s',
+      async (scope) => {
+        driver.fake.roles.set(teamsIds.channel, 'owner').set(teamsIds.personal, 'owner');
+        driver.fake.lists.set(members, [{ userId: teamsIds.askerObject, roles: ['owner'] }]);
+        // Nobody has consented to that being read.
+        expect(await may('workspace', scope)).toBe(false);
+        const role = {
+          principalId: teamsIds.askerObject,
+          roleDefinitionId: globalAdministrator,
+          directoryScopeId: '/',
+        };
+        const inUnit = { ...role, directoryScopeId: '/administrativeUnits/1' };
+        const reader = { ...role, roleDefinitionId: '88d8e3e3-8f55-4a1e-953a-9b9898b8876b' };
+        const somebody = { ...role, principalId: teamsIds.colleagueObject };
+        driver.fake.lists.set(roles, [inUnit, reader, somebody]);
+        expect(await may('workspace', scope)).toBe(false);
+        driver.fake.lists.set(roles, [inUnit, role]);
+        expect(await may('workspace', scope)).toBe(true);
+        expect(await may('workspace', scope, { from: { id: teamsIds.asker, aadObjectId: "x' or '1" } })).toBe(false);
+      },
+    );
+
+    it('nobody while Graph is down', async () => {
+      driver.fake.fault(({ path }) => path.startsWith('/v1.0/'), { status: 503 }, { status: 503 });
+      expect([await may('workspace'), await may('channel')]).toEqual([false, false]);
+    });
   });
 
   it('a guest manages nothing, whatever the role', async () => {

@@ -191,6 +191,12 @@ describe('connecting', () => {
     expect(world.platform.whispers.map(({ markdown }) => codeIn(markdown))).toEqual(['', '']);
   });
 
+  it('gives none to whoever manages a channel only, however they ask, and tells by what id the operator can connect it', async () => {
+    await world.hear({ text: 'connect', author: manager });
+    expect(codeIn(lastWhisper())).toBe('');
+    expect(lastWhisper()).toContain('as `slack` workspace `W1`');
+  });
+
   it('others who call hear once an hour that it is not connected', async () => {
     expect((await world.hear()).reason).toBe('unknown-workspace');
     expect((await world.hear({ addressed: 'dm', scope: 'dm' })).reason).toBe('unknown-workspace');
