@@ -1,3 +1,4 @@
+import { bounded } from '../bounded.ts';
 import type { DiscordApi } from './api.ts';
 import { isRecord, textOf } from './fields.ts';
 
@@ -28,19 +29,13 @@ const plain: ChannelKind = { kind: 'channel', startable: true };
 
 /** Told by the gateway, asked for where it did not tell (archived threads, a process without the gateway). */
 export const createChannels = (api: DiscordApi): Channels => {
-  const known = new Map<string, ChannelKind>();
-  const origins = new Map<string, string>();
+  const known = bounded<ChannelKind>(limit);
+  const origins = bounded<string>(limit);
 
-  const put = <V>(map: Map<string, V>, key: string, value: V): void => {
-    map.delete(key);
-    const oldest = map.keys().next();
-    if (map.size >= limit && !oldest.done) map.delete(oldest.value);
-    map.set(key, value);
-  };
   const learn = (channel: unknown): ChannelKind | null => {
     const id = textOf(channel, 'id');
     const kind = id === null ? null : kindOf(channel);
-    if (id !== null && kind !== null) put(known, id, kind);
+    if (id !== null && kind !== null) known.set(id, kind);
     return kind;
   };
 
@@ -56,7 +51,7 @@ export const createChannels = (api: DiscordApi): Channels => {
       return (result?.ok === true ? learn(result.data) : null) ?? plain;
     },
     started: (messageId, threadId) => {
-      if (messageId !== threadId) put(origins, threadId, messageId);
+      if (messageId !== threadId) origins.set(threadId, messageId);
     },
     originOf: (threadId) => origins.get(threadId) ?? null,
   };

@@ -1,8 +1,8 @@
 import type { InboundEvent } from '../../core/domain.ts';
 import type { Received } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { bounded } from '../bounded.ts';
 import type { DiscordApi } from './api.ts';
-import { bounded } from './bounded.ts';
 import type { Channels } from './channels.ts';
 import { isRecord, textOf } from './fields.ts';
 import { createHomes, type Home } from './homes.ts';

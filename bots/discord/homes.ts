@@ -1,8 +1,8 @@
 import type { Home as SharedServer } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports/runtime.ts';
+import { bounded } from '../bounded.ts';
 import type { DiscordApi } from './api.ts';
-import { bounded } from './bounded.ts';
 import { textOf } from './fields.ts';
 
 /** Where a direct message belongs: to a server, or to none that could be told by itself. */

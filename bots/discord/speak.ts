@@ -2,6 +2,7 @@ import type { Attachment, Home, InboundEvent } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Destination, Earlier } from '../../core/ports/platform.ts';
 import type { Clock } from '../../core/ports/runtime.ts';
+import { readBounded } from '../../core/security/read-bounded.ts';
 import { renderDiscord } from '../markdown.ts';
 import { codes, type DiscordApi, type DiscordResult, deadToken, refusal, tokenSettlesMs } from './api.ts';
 import { isRecord, textOf } from './fields.ts';
@@ -240,14 +241,9 @@ export const downloadFromDiscord = async (
         retryable: response.status >= 500,
         at: String(response.status),
       });
-    const chunks: Uint8Array[] = [];
-    let size = 0;
-    for await (const chunk of response.body) {
-      size += chunk.byteLength;
-      if (size > maxBytes) throw tooLarge(maxBytes);
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks);
+    const bytes = await readBounded(response.body, maxBytes);
+    if (bytes === null) throw tooLarge(maxBytes);
+    return bytes;
   } catch (thrown) {
     if (thrown instanceof AppError) throw thrown;
     if (signal.aborted) throw signal.reason;

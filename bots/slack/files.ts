@@ -1,5 +1,6 @@
 import type { Attachment } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
+import { readBounded } from '../../core/security/read-bounded.ts';
 
 const hosts = new Set(['files.slack.com', 'files.slack-gov.com']);
 
@@ -33,7 +34,7 @@ export const downloadFile = async (
     if (!response.ok)
       throw failed('Slack did not hand the file over.', `http_${response.status}`, response.status >= 500);
     if (isSignInPage(response, attachment)) throw signedOut();
-    return await readBounded(response, options.maxBytes);
+    return await read(response, options.maxBytes);
   } catch (thrown) {
     if (thrown instanceof AppError) throw thrown;
     if (options.signal.aborted) throw options.signal.reason;
@@ -57,20 +58,14 @@ const isSignInPage = (response: Response, attachment: Attachment): boolean =>
   (response.headers.get('content-type') ?? '').startsWith('text/html') &&
   (attachment.mediaType !== 'text/html' || response.headers.get('content-disposition') === null);
 
-const readBounded = async (response: Response, maxBytes: number): Promise<Uint8Array> => {
+const read = async (response: Response, maxBytes: number): Promise<Uint8Array> => {
   if (Number(response.headers.get('content-length') ?? 0) > maxBytes) {
     await response.body?.cancel();
     throw tooLarge();
   }
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  // Leaving the loop ends the transfer.
-  for await (const chunk of response.body ?? []) {
-    size += chunk.byteLength;
-    if (size > maxBytes) throw tooLarge();
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+  const bytes = await readBounded(response.body, maxBytes);
+  if (bytes === null) throw tooLarge();
+  return bytes;
 };
 
 const failed = (sentence: string, at: string, retryable = false): AppError =>

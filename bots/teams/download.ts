@@ -2,6 +2,7 @@ import { fetch } from 'undici';
 import type { Attachment } from '../../core/domain.ts';
 import { AppError, isAppError } from '../../core/errors.ts';
 import type { GuardedFetch } from '../../core/security/guarded-fetch.ts';
+import { readBounded } from '../../core/security/read-bounded.ts';
 import type { TeamsHandle } from './activity.ts';
 import type { TeamsTokens } from './tokens.ts';
 
@@ -53,15 +54,10 @@ const fromService = async (
     signal: AbortSignal.any([signal, AbortSignal.timeout(30_000)]),
     ...(tokens === null ? {} : { headers: { authorization: `Bearer ${await tokens.get(signal)}` } }),
   });
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of reply.body ?? []) {
-    size += part.byteLength;
-    if (size > maxBytes)
-      throw new AppError('too-large', `The image is larger than ${maxBytes.toLocaleString('en')} bytes.`);
-    parts.push(part);
-  }
-  return { status: reply.status, bytes: Buffer.concat(parts) };
+  const bytes = await readBounded(reply.body, maxBytes);
+  if (bytes === null)
+    throw new AppError('too-large', `The image is larger than ${maxBytes.toLocaleString('en')} bytes.`);
+  return { status: reply.status, bytes };
 };
 
 const failed = (sentence: string): AppError => new AppError('platform-failed', sentence);

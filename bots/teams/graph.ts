@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { isAppError } from '../../core/errors.ts';
 import type { Earlier } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { readBounded } from '../../core/security/read-bounded.ts';
 import { maybe, type TeamsHandle } from './activity.ts';
 import type { Cloud } from './clouds.ts';
 import { textOfHtml } from './text.ts';
@@ -96,14 +97,9 @@ export const createGraph = (parts: {
       redirect: 'error',
       signal: within,
     });
-    const parts: Uint8Array[] = [];
-    let size = 0;
-    for await (const part of reply.body ?? []) {
-      size += part.byteLength;
-      if (size > maxReply) return null;
-      parts.push(part);
-    }
-    if (reply.ok) return JSON.parse(Buffer.concat(parts).toString('utf8'));
+    const body = await readBounded(reply.body, maxReply);
+    if (body === null) return null;
+    if (reply.ok) return JSON.parse(body.toString('utf8'));
     runtime.log.info('teams-history-not-read', { status: reply.status });
     if (reply.status === 401) tokensOf(tenantId).drop();
     return reply.status === 403 || reply.status === 404 ? 'denied' : null;

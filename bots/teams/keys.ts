@@ -3,6 +3,7 @@ import { fetch } from 'undici';
 import { z } from 'zod';
 import { AppError } from '../../core/errors.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { readBounded } from '../../core/security/read-bounded.ts';
 import type { SigningKey } from './verify.ts';
 
 export type SigningKeys = {
@@ -92,12 +93,7 @@ const fetchJson = async (url: string): Promise<unknown> => {
     await response.body?.cancel();
     throw new AppError('platform-failed', `The signing keys were answered with ${response.status}.`);
   }
-  let size = 0;
-  const parts: Uint8Array[] = [];
-  for await (const part of response.body ?? []) {
-    size += part.byteLength;
-    if (size > maxBytes) throw new AppError('platform-failed', 'The signing keys are too large to be true.');
-    parts.push(part);
-  }
-  return JSON.parse(Buffer.concat(parts).toString('utf8'));
+  const body = await readBounded(response.body, maxBytes);
+  if (body === null) throw new AppError('platform-failed', 'The signing keys are too large to be true.');
+  return JSON.parse(body.toString('utf8'));
 };

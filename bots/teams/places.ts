@@ -1,6 +1,7 @@
 import type { InboundEvent } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Destination } from '../../core/ports/platform.ts';
+import { bounded } from '../bounded.ts';
 import { type TeamsHandle, teamsHandle } from './activity.ts';
 import type { TeamsApi, TeamsResult } from './api.ts';
 import type { Cloud } from './clouds.ts';
@@ -34,10 +35,10 @@ export const createPlaces = (parts: {
   readonly cloud: Cloud;
   readonly appId: string | null;
 }): Places => {
-  const heard = new Map<string, { readonly serviceUrl: string; readonly bot: string }>();
+  const heard = bounded<{ readonly serviceUrl: string; readonly bot: string }>(maxKept);
   const unasked = new Set<string>();
   /** Tenant and person → their chat with the bot. */
-  const chats = new Map<string, string>();
+  const chats = bounded<string>(maxKept);
 
   const reach = (tenant: string): { readonly serviceUrl: string; readonly bot: string } =>
     heard.get(tenant) ?? { serviceUrl: parts.cloud.serviceUrl, bot: `28:${parts.appId ?? ''}` };
@@ -64,7 +65,7 @@ export const createPlaces = (parts: {
       { signal, repeatable: true },
     );
     if (!result.ok) return { ok: false, result };
-    keepBounded(chats, key, result.conversationId);
+    chats.set(key, result.conversationId);
     return { ok: true, place: { serviceUrl, conversationId: result.conversationId } };
   };
 
@@ -90,21 +91,13 @@ export const createPlaces = (parts: {
     note: (event) => {
       const handle = teamsHandle.safeParse(event.handle);
       if (!handle.success) return;
-      keepBounded(heard, event.workspaceId, { serviceUrl: handle.data.serviceUrl, bot: handle.data.bot });
+      heard.set(event.workspaceId, { serviceUrl: handle.data.serviceUrl, bot: handle.data.bot });
       if (event.scope === 'dm')
         for (const person of [event.author.id, handle.data.user])
-          if (person !== undefined) keepBounded(chats, `${event.workspaceId} ${person}`, handle.data.conversation);
+          if (person !== undefined) chats.set(`${event.workspaceId} ${person}`, handle.data.conversation);
       if (event.kind === 'message' && event.scope !== 'dm' && event.addressed === 'none' && unasked.size < maxKept)
         unasked.add(event.workspaceId);
     },
     heardUnasked: (tenant) => unasked.has(tenant),
   };
-};
-
-/** The oldest goes. */
-const keepBounded = <T>(map: Map<string, T>, key: string, value: T): void => {
-  map.delete(key);
-  const oldest = map.keys().next();
-  if (map.size >= maxKept && !oldest.done) map.delete(oldest.value);
-  map.set(key, value);
 };

@@ -2,6 +2,7 @@ import { lookup as systemLookup } from 'node:dns/promises';
 import ipaddr from 'ipaddr.js';
 import { Agent, buildConnector, fetch as undiciFetch } from 'undici';
 import { AppError } from '../errors.ts';
+import { readBounded } from './read-bounded.ts';
 
 export type GuardedResponse = {
   /** After redirects. */
@@ -113,6 +114,8 @@ export const createGuardedFetch = ({
         : await readBounded(response.body, maxBytes).catch((error: unknown) => {
             throw asAppError(error, signal);
           });
+      if (bytes === null)
+        throw new AppError('too-large', `The page is larger than ${maxBytes.toLocaleString('en')} bytes.`);
       return { url: current.href, ...head, bytes };
     }
   };
@@ -171,18 +174,6 @@ const parseAddress = (address: string): URL => {
   if (url.username !== '' || url.password !== '')
     throw new AppError('address-not-allowed', 'address not allowed: it carries a user name or password');
   return url;
-};
-
-const readBounded = async (body: AsyncIterable<Uint8Array> | null, maxBytes: number): Promise<Uint8Array> => {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of body ?? []) {
-    size += part.byteLength;
-    if (size > maxBytes)
-      throw new AppError('too-large', `The page is larger than ${maxBytes.toLocaleString('en')} bytes.`);
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
 };
 
 const asAppError = (error: unknown, signal: AbortSignal): AppError => {

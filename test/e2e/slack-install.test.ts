@@ -1,9 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Running, startFootnote } from '../../main.ts';
 import { createSlackSender, type FakeSlack, slackPayloads, startFakeSlack } from '../fakes/slack-api.ts';
+import { until } from '../until.ts';
 
 const signingSecret = 'e2e-signing-secret';
 const token = 'an-operator-token-for-tests';
@@ -35,7 +36,6 @@ describe('a workspace joins by "Add to Slack"', () => {
   it('asked for, installed, claimed with the code that Slack showed, answering with its own token, checked, removed', {
     timeout: 90_000,
   }, async () => {
-    const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 50 });
     const begun = await fetch(`${running.url}/slack/install`, { redirect: 'manual' });
     const state = new URL(begun.headers.get('location') ?? '').searchParams.get('state') ?? '';
     const cookie = (begun.headers.get('set-cookie') ?? '').split(';')[0] ?? '';

@@ -1,10 +1,11 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createDiscord } from '../../../bots/discord/discord.ts';
 import type { InboundEvent } from '../../../core/domain.ts';
 import { systemClock } from '../../../core/observe/system.ts';
 import type { Offer } from '../../../core/ports/platform.ts';
 import { type Gesture, type GestureOptions, type PlatformRig, platformContract } from '../../contracts/platform.ts';
 import { createTestRuntime } from '../../fakes/clock.ts';
+import { until } from '../../until.ts';
 import { createKeys, listen, newId, signatureHeaders, soleLeader } from './driving.ts';
 import { type BotMessage, startFakeDiscord } from './fake.ts';
 
@@ -37,7 +38,6 @@ const startRig = async (): Promise<PlatformRig> => {
     heard.push(event);
     return { outcome: 'stored' };
   });
-  const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 5 });
   await until(() => expect(runtime.logged.some((line) => line.event === 'discord-ready')).toBe(true));
   const http = await listen(platform.routes);
   const inChannel = fake.twin.channel(fake.channel);

@@ -1,9 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../../until.ts';
 import { newId } from './driving.ts';
 import { type BotMessage, forum, publicThread, voice } from './fake.ts';
 import { createWorld, deafWhile, demoTenant, reasonsOf, type World } from './world.ts';
 
-const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 const buttons = (message: BotMessage | undefined): string => JSON.stringify(message?.components ?? []);
 
 describe('a question on Discord, over real sockets', () => {

@@ -3,11 +3,10 @@ import type { Connection } from '../../../core/domain.ts';
 import { systemClock } from '../../../core/observe/system.ts';
 import type { Clock } from '../../../core/ports/runtime.ts';
 import { createTestRuntime } from '../../fakes/clock.ts';
+import { until } from '../../until.ts';
 import { newId } from './driving.ts';
 import { type FakeGateway, startFakeGateway } from './gateway.ts';
 import { createWorld, deafWhile, demoTenant, type Instance, reasonsOf, type World } from './world.ts';
-
-const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
 describe('the gateway', () => {
   let world: World;

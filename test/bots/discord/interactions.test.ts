@@ -1,8 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { until } from '../../until.ts';
 import { newId, signatureHeaders } from './driving.ts';
 import { createWorld, deafWhile, demoTenant, type Instance, reasonsOf, type World } from './world.ts';
-
-const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
 describe('commands, buttons and forms, by both doors', () => {
   let world: World;

@@ -1,12 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { downloadFromDiscord } from '../../../bots/discord/speak.ts';
 import type { Connection, InboundEvent } from '../../../core/domain.ts';
+import { until } from '../../until.ts';
 import { newId } from './driving.ts';
 import { createWorld, demoTenant, type Instance, reasonsOf, type World } from './world.ts';
 
-const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 const soon = () => AbortSignal.timeout(20_000);
 
 describe('what the bot does on Discord beside answering', () => {

@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Connection } from '../../../core/domain.ts';
 import { AppError } from '../../../core/errors.ts';
 import type { StateStore } from '../../../core/ports/state.ts';
 import { createSlackSender } from '../../fakes/slack-api.ts';
 import { createFakeWorkspaces } from '../../fakes/workspaces.ts';
+import { until } from '../../until.ts';
 import { createWorld, demoTenant, reasonsOf, signingSecret, type World } from './world.ts';
 
 describe("Slack's doors", () => {
@@ -12,7 +13,6 @@ describe("Slack's doors", () => {
     world = await createWorld();
   });
   afterEach(() => world.close());
-  const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
   const mention = (ts: string) => world.payloads.appMention({ text: `<@${world.fake.botUserId}> leave?`, ts });
 
   it('Socket Mode: acknowledged after it is stored, answered, thumbs too', async () => {

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../../../core/errors.ts';
 import { type MessageShape, signatureHeaders } from '../../fakes/slack-api.ts';
+import { until } from '../../until.ts';
 import { createWorld, reasonsOf, signingSecret, type World } from './world.ts';
 
 describe('a question in Slack, over real sockets', () => {
@@ -9,8 +10,6 @@ describe('a question in Slack, over real sockets', () => {
     world = await createWorld();
   });
   afterEach(() => world.close());
-
-  const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
   it('a signed mention ends in one threaded, footnoted answer with thumbs', async () => {
     const bot = await world.instance();

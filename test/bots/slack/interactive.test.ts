@@ -1,8 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Connection } from '../../../core/domain.ts';
 import { AppError } from '../../../core/errors.ts';
 import { createSlackSender, type FakeMessage } from '../../fakes/slack-api.ts';
 import { createFakeWorkspaces } from '../../fakes/workspaces.ts';
+import { until } from '../../until.ts';
 import { createWorld, demoTenant, reasonsOf, type World } from './world.ts';
 
 type Button = { readonly action_id: string; readonly value: string };
@@ -16,7 +17,6 @@ describe('commands, buttons and shortcuts in Slack, over real sockets', () => {
     world = await createWorld();
   });
   afterEach(() => world.close());
-  const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
   const responseUrl = () => world.fake.responseUrl({ channel: 'C0GENERAL', user: 'U0ASKER' });
   const mention = (ts: string, text = 'leave?') =>
     world.payloads.appMention({ text: `<@${world.fake.botUserId}> ${text}`, ts });

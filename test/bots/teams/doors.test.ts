@@ -3,9 +3,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Connection, InboundEvent } from '../../../core/domain.ts';
 import type { createGuardedFetch } from '../../../core/security/guarded-fetch.ts';
 import { foreignPair, teamsActivities, teamsIds } from '../../fakes/teams-service.ts';
+import { until } from '../../until.ts';
 import { type Driver, startDriver } from './driver.ts';
-
-const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
 /** What comes in by `/teams/messages`, what is answered on the line, and what the driver does unasked. */
 let driver: Driver;

@@ -1,13 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createTeamsApi } from '../../../bots/teams/api.ts';
 import type { Connector, OutgoingActivity, Place } from '../../../bots/teams/connector/connector.ts';
 import type { InboundEvent } from '../../../core/domain.ts';
 import type { Clock } from '../../../core/ports/runtime.ts';
 import { createTestRuntime } from '../../fakes/clock.ts';
 import type { FakeCall } from '../../fakes/teams-service.ts';
+import { until } from '../../until.ts';
 import { type Driver, startDriver } from './driver.ts';
-
-const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
 /** The connector as it is on a bad day. */
 let driver: Driver;

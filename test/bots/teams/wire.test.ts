@@ -1,10 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Citation } from '../../../core/domain.ts';
 import type { FakeCall } from '../../fakes/teams-service.ts';
 import { teamsIds } from '../../fakes/teams-service.ts';
+import { until } from '../../until.ts';
 import { type Driver, startDriver } from './driver.ts';
-
-const until = (check: () => void) => vi.waitFor(check, { timeout: 20_000, interval: 10 });
 
 /** What leaves the process, byte for byte: the SDK drops what it does not know. */
 let driver: Driver;

@@ -1,6 +1,7 @@
 import weaviate, { type WeaviateClient } from 'weaviate-client';
 import { AppError, isAppError } from '../../../errors.ts';
 import type { Clock, Log } from '../../../ports/runtime.ts';
+import { readBounded } from '../../../security/read-bounded.ts';
 import { type Endpoints, isSupported, parseEndpoints } from './endpoints.ts';
 import { faultError, faultOf, isPassing, RestFailure, type Whereabouts } from './faults.ts';
 import { createRelay } from './relay.ts';
@@ -222,23 +223,14 @@ const restCall = async ({ base }: Endpoints, apiKey: string | undefined, request
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  const text = await boundedText(response);
+  const bytes = await readBounded(response.body, maxAnswerBytes);
+  if (bytes === null) throw new Error('The answer is larger than any that Weaviate should give.');
+  const text = bytes.toString('utf8');
   if (response.status >= 400 && !expect.includes(response.status))
     throw new RestFailure(response.status, text.slice(0, 2_000));
   if (text === '') return { status: response.status, body: null };
   const parsed: unknown = response.status >= 400 ? text : JSON.parse(text);
   return { status: response.status, body: parsed };
-};
-
-const boundedText = async (response: Response): Promise<string> => {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const part of response.body ?? []) {
-    bytes += part.byteLength;
-    if (bytes > maxAnswerBytes) throw new Error('The answer is larger than any that Weaviate should give.');
-    parts.push(part);
-  }
-  return Buffer.concat(parts).toString('utf8');
 };
 
 /** For our log only: class and text of the server's complaint, shortened. It names ids and settings, never document text. */
