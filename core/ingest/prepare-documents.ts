@@ -23,16 +23,16 @@ export type Incoming = {
   read(signal: AbortSignal): Promise<string | Uint8Array>;
 };
 
-/** What is to be written for one document. Nothing has been written yet. */
-export type Prepared =
-  | { readonly outcome: 'unchanged'; readonly row: StoredDocument; readonly write: boolean }
-  | {
-      readonly outcome: 'created' | 'updated';
-      readonly row: StoredDocument;
-      readonly chunks: readonly Chunk[];
-      readonly contents: Uint8Array;
-    }
-  | { readonly outcome: 'failed'; readonly row: StoredDocument; readonly problem: string };
+/** What is to be written for one document, over the row that was read of it. Nothing has been written yet. */
+export type Prepared = {
+  readonly row: StoredDocument;
+  /** Its `rev`; null where there was no row, or one without. */
+  readonly over: string | null;
+} & (
+  | { readonly outcome: 'unchanged'; readonly write: boolean }
+  | { readonly outcome: 'created' | 'updated'; readonly chunks: readonly Chunk[]; readonly contents: Uint8Array }
+  | { readonly outcome: 'failed'; readonly problem: string }
+);
 
 /**
  * What is stored of these, read for all at once. Each answer reads, compares, parses and cuts its document; a problem
@@ -72,6 +72,7 @@ export const createLookUp = (parts: Parts): LookUp => {
   ): Promise<Prepared> => {
     const documentId = documentIdOf(sourceId, incoming.externalId);
     const fingerprint = fingerprintOf(incoming);
+    const over = stored?.rev ?? null;
     const intact = stored !== undefined && stored.fingerprint === fingerprint && isIndexed(documentId);
     if (
       intact &&
@@ -79,7 +80,7 @@ export const createLookUp = (parts: Parts): LookUp => {
       incoming.version !== undefined &&
       incoming.version === stored.version
     ) {
-      return { outcome: 'unchanged', row: stored, write: false };
+      return { outcome: 'unchanged', row: stored, over, write: false };
     }
     let content: string | Uint8Array = '';
     let contentHash = '';
@@ -88,7 +89,7 @@ export const createLookUp = (parts: Parts): LookUp => {
       contentHash = hash('sha256', content, 'hex');
       if (intact && stored.contentHash === contentHash) {
         const row = refreshed(stored, incoming);
-        return { outcome: 'unchanged', row, write: JSON.stringify(row) !== JSON.stringify(stored) };
+        return { outcome: 'unchanged', row, over, write: JSON.stringify(row) !== JSON.stringify(stored) };
       }
       const parsed = await timed('parse', () =>
         pool.parse(
@@ -115,6 +116,7 @@ export const createLookUp = (parts: Parts): LookUp => {
       return {
         outcome: stored === undefined ? 'created' : 'updated',
         row,
+        over,
         chunks: parsed.chunks,
         contents: parsed.contents,
       };
@@ -123,6 +125,7 @@ export const createLookUp = (parts: Parts): LookUp => {
       return {
         outcome: 'failed',
         problem,
+        over,
         row: failedRow(tenant, sourceId, incoming, stored, problem, contentHash, byteLength(content)),
       };
     }

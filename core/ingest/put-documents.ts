@@ -112,7 +112,8 @@ const incomingOf = ({ content, ...document }: DocumentInput): Incoming => ({
   read: async () => content,
 });
 
-const publicDocument = ({ version: _version, seenIn: _seenIn, ...document }: StoredDocument): Document => document;
+const publicDocument = ({ version: _version, seenIn: _seenIn, rev: _rev, ...document }: StoredDocument): Document =>
+  document;
 
 /** An abort is told as `cancelled`, whatever it interrupted. */
 const cancellable = async <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> => {

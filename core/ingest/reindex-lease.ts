@@ -1,7 +1,7 @@
 import type { Job, TenantId } from '../domain.ts';
 import { AppError } from '../errors.ts';
 import type { Runtime } from '../ports/runtime.ts';
-import type { Lease, StateStore } from '../ports/state.ts';
+import type { StateStore } from '../ports/state.ts';
 import type { JobContext } from './jobs.ts';
 
 type Parts = { readonly state: StateStore; readonly runtime: Runtime };
@@ -16,17 +16,29 @@ export const reindexLeaseOf = (tenantId: TenantId): string => `reindex:${tenantI
  * job under another worker holds the same lease; that worker is fenced by the job's own.
  */
 export const underReindexLease = async <T>(
-  parts: Parts,
+  { state, runtime }: Parts,
   job: Job,
   context: JobContext,
   work: (context: JobContext) => Promise<T>,
 ): Promise<T> => {
-  const { state, runtime } = parts;
-  const lease = await state.leases.acquire(reindexLeaseOf(job.tenantId), job.id, runtime.clock.now(), leaseForMs);
+  const { clock } = runtime;
+  // Always counted from before the request: an answer may be long on its way, and the lease over when it is here.
+  let heldUntil = clock.now() + leaseForMs;
+  const lease = await state.leases.acquire(reindexLeaseOf(job.tenantId), job.id, clock.now(), leaseForMs);
   if (lease === null) throw new AppError('conflict', 'Another re-index of this tenant is running.');
   const over = new AbortController();
   const lost = new AbortController();
-  const beating = keepAlive(parts, lease, over.signal, lost);
+  const keepAlive = async (): Promise<void> => {
+    while (!over.signal.aborted) {
+      await clock.sleep(leaseForMs / 3, over.signal).catch(() => undefined);
+      if (over.signal.aborted) return;
+      const askedAt = clock.now();
+      const renewed = await state.leases.renew(lease, askedAt, leaseForMs).catch(() => null);
+      if (renewed === true) heldUntil = askedAt + leaseForMs;
+      if (renewed === false || clock.now() >= heldUntil) return lost.abort(takenOver());
+    }
+  };
+  const beating = keepAlive();
   try {
     return await work({
       ...context,
@@ -34,6 +46,7 @@ export const underReindexLease = async <T>(
       mayWrite: () => {
         context.mayWrite();
         lost.signal.throwIfAborted();
+        if (clock.now() >= heldUntil) throw takenOver();
       },
     });
   } finally {
@@ -43,20 +56,4 @@ export const underReindexLease = async <T>(
   }
 };
 
-const keepAlive = async (
-  { state, runtime }: Parts,
-  lease: Lease,
-  over: AbortSignal,
-  lost: AbortController,
-): Promise<void> => {
-  let heldUntil = runtime.clock.now() + leaseForMs;
-  while (!over.aborted) {
-    await runtime.clock.sleep(leaseForMs / 3, over).catch(() => undefined);
-    if (over.aborted) return;
-    const now = runtime.clock.now();
-    const renewed = await state.leases.renew(lease, now, leaseForMs).catch(() => null);
-    if (renewed === true) heldUntil = now + leaseForMs;
-    if (renewed === false || now >= heldUntil)
-      return lost.abort(new AppError('lease-lost', 'Another worker has taken over.'));
-  }
-};
+const takenOver = (): AppError => new AppError('lease-lost', 'Another worker has taken over.');

@@ -214,11 +214,18 @@ export type StoredDocument = Document & {
   readonly version?: string;
   /** The sync run that saw it last. */
   readonly seenIn?: string;
+  /** Made up anew by whoever writes the row: tells whether it still is the one that was read. */
+  readonly rev?: string;
 };
+
+/** By document id the `rev` that its row must have; null: there must be no row, or one without. */
+export type ExpectedRows = ReadonlyMap<string, string | null>;
 
 export type DocumentWrite = {
   readonly rows: readonly StoredDocument[];
   readonly contents: readonly DocumentContents[];
+  /** A row that is not as expected stays as it is; one that is not named here is replaced whatever it is. */
+  readonly expected?: ExpectedRows;
 };
 
 /** What a writer has to know: whether its documents are still wanted, and which index answers. */
@@ -229,20 +236,26 @@ export type Standing = {
   readonly generations: readonly Generation[];
 };
 
+/** How things stand after a write, and of which documents the row was another than expected. */
+export type Written = Standing & { readonly stale: readonly string[] };
+
 export type DocumentStore = {
   /** Read in one go, which is one way to a remote store and back. */
   standing(tenantId: TenantId, sourceId: string): Promise<Standing>;
   /**
    * Documents of one source, replaced by id: contents, then the tenant's content revision if there are any, then rows.
    * In one step, or in this order: a write that was cut short leaves rows that are not up to date, and is repeated.
-   * Tells how things stand after it.
+   * Tells how things stand after it. Each row is compared and replaced in one step; contents of a stale one may have been replaced.
    */
-  write(tenantId: TenantId, sourceId: string, documents: DocumentWrite): Promise<Standing>;
+  write(tenantId: TenantId, sourceId: string, documents: DocumentWrite): Promise<Written>;
   get(tenantId: TenantId, documentId: string): Promise<StoredDocument | null>;
   getMany(tenantId: TenantId, documentIds: readonly string[]): Promise<readonly StoredDocument[]>;
   list(tenantId: TenantId, filter: { readonly sourceId?: string }, page: Page): Promise<Paged<StoredDocument>>;
-  /** Their contents go with them (first, where that is two steps). Returns how many rows there were. */
-  remove(tenantId: TenantId, documentIds: readonly string[]): Promise<number>;
+  /**
+   * Their contents go with them (first, where that is two steps). Returns how many rows went; one that is not as expected
+   * stays.
+   */
+  remove(tenantId: TenantId, documentIds: readonly string[], expected?: ExpectedRows): Promise<number>;
   markSeen(tenantId: TenantId, documentIds: readonly string[], runId: string): Promise<void>;
   /** Documents of the source that the run has not seen, by id. */
   unseen(tenantId: TenantId, sourceId: string, runId: string, limit: number): Promise<readonly string[]>;

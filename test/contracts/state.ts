@@ -482,9 +482,66 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         const unchanged = await write([]);
         expect(unchanged).toMatchObject({ tenant: { contentRevision: 1 }, hasSource: false });
         expect(unchanged.generations).toMatchObject([{ number: 1, profile }]);
-        expect(await state.documents.standing(tenant.id, source.id)).toEqual(unchanged);
+        const { stale: _, ...stands } = unchanged;
+        expect(await state.documents.standing(tenant.id, source.id)).toEqual(stands);
         await state.tenants.markDeleted(tenant.id, now);
         expect(await state.documents.standing(tenant.id, source.id)).toMatchObject({ tenant: null, hasSource: false });
+      });
+
+      test('a row is replaced or removed only as it was read, when that is asked for', async () => {
+        const tenant = await newTenant();
+        const source = aSource(tenant.id);
+        await state.sources.create(source);
+        const row = aDocument(tenant.id, source.id, { title: 'Read' });
+        const write = (title: string, rev: string, over: string | null) =>
+          state.documents.write(tenant.id, source.id, {
+            rows: [{ ...row, title, rev }],
+            contents: [],
+            expected: new Map([[row.id, over]]),
+          });
+        const titled = async () => (await state.documents.get(tenant.id, row.id))?.title;
+        // Nothing is there: who expects something comes too late, who expects nothing writes the first.
+        expect(await write('Gone', 'r0', 'r9')).toMatchObject({ stale: [row.id], hasSource: true });
+        expect(await titled()).toBeUndefined();
+        const first = await Promise.all(['a', 'b', 'c', 'd'].map((title) => write(title, `r_${title}`, null)));
+        const winner = first.findIndex(({ stale }) => stale.length === 0);
+        expect(first.filter(({ stale }) => stale.length === 0)).toHaveLength(1);
+        expect(await titled()).toBe('abcd'[winner]);
+        // Of several who have read the same, one replaces it.
+        const read = (await state.documents.get(tenant.id, row.id))?.rev ?? null;
+        const all = await Promise.all(['e', 'f', 'g', 'h'].map((title) => write(title, `r_${title}`, read)));
+        expect(all.filter(({ stale }) => stale.length === 0)).toHaveLength(1);
+        expect(await titled()).toBe('efgh'[all.findIndex(({ stale }) => stale.length === 0)]);
+        // One that is as expected and one that is not: each by itself.
+        const other = aDocument(tenant.id, source.id, { rev: 'o1' });
+        const { stale } = await state.documents.write(tenant.id, source.id, {
+          rows: [{ ...row, title: 'late', rev: 'r_late' }, other],
+          contents: [],
+          expected: new Map([
+            [row.id, read],
+            [other.id, null],
+          ]),
+        });
+        expect(stale).toEqual([row.id]);
+        expect(await state.documents.get(tenant.id, other.id)).toMatchObject({ rev: 'o1' });
+        // Whoever expects nothing of a row replaces it; one without a revision is expected with null.
+        await state.documents.write(tenant.id, source.id, { rows: [row], contents: [] });
+        expect((await write('Over none', 'r2', null)).stale).toEqual([]);
+        expect(await state.documents.remove(tenant.id, [row.id], new Map([[row.id, 'r1']]))).toBe(0);
+        expect(await state.documents.remove(tenant.id, [row.id], new Map([[row.id, null]]))).toBe(0);
+        expect(await titled()).toBe('Over none');
+        expect(
+          await state.documents.remove(
+            tenant.id,
+            [row.id, other.id],
+            new Map([
+              [row.id, 'r2'],
+              [other.id, 'o0'],
+            ]),
+          ),
+        ).toBe(1);
+        expect(await titled()).toBeUndefined();
+        expect(await state.documents.get(tenant.id, other.id)).not.toBeNull();
       });
 
       test('what a run has not seen is told by source', async () => {

@@ -148,6 +148,25 @@ if (!hasServers) {
       for (const running of [one, two]) expect(await found(running)).not.toContain('wombat');
     });
 
+    it('hold one version of a document that both are given at once, in index and row', async () => {
+      const source = await callOn(one, 'POST', '/api/v1/tenants/demo/sources', { body: { kind: 'push', name: 'r' } });
+      const path = `/api/v1/tenants/demo/sources/${source.body.id}/documents/numbat`;
+      const put = (running: Running, text: string) =>
+        callOn(running, 'PUT', path, { body: { title: 'Numbats', text } });
+      for (let round = 0; round < 8; round += 1) {
+        const said = await Promise.all([
+          put(one, `The numbat sleeps, left ${round}.`),
+          put(two, `The numbat sleeps, right ${round}.`),
+        ]);
+        for (const { status } of said) expect([200, 201]).toContain(status);
+        const { body } = await callOn(one, 'POST', '/api/v1/tenants/demo/search', { body: { query: 'numbat sleeps' } });
+        const found = body.passages.filter((passage: { externalId: string }) => passage.externalId === 'numbat');
+        expect(found).toHaveLength(1);
+        expect((await put(two, found[0].text)).body).toMatchObject({ outcome: 'unchanged' });
+      }
+      await callOn(one, 'DELETE', `/api/v1/tenants/demo/sources/${source.body.id}`);
+    });
+
     it('answer a tenant without documents that nothing was found', async () => {
       await callOn(one, 'POST', '/api/v1/tenants', { body: { slug: 'empty', name: 'Empty' } });
       const { status, body } = await callOn(two, 'POST', '/api/v1/tenants/empty/ask', { body: { question: 'Why?' } });

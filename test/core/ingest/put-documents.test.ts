@@ -3,8 +3,11 @@ import type { DocumentInput } from '../../../core/core.ts';
 import { pushSource } from '../../../core/drivers/sources/push.ts';
 import { uploadSource } from '../../../core/drivers/sources/upload.ts';
 import { AppError } from '../../../core/errors.ts';
+import { stampOf } from '../../../core/ingest/contents.ts';
+import type { ChunkStore } from '../../../core/ports/chunks.ts';
 import type { Embedder } from '../../../core/ports/model.ts';
-import { type Bench, openBench } from './workbench.ts';
+import type { StateStore } from '../../../core/ports/state.ts';
+import { type Bench, openBench, whileTimePasses } from './workbench.ts';
 
 let bench: Bench;
 afterEach(() => bench.close());
@@ -191,6 +194,122 @@ describe('removing', () => {
     await bench.ingest.dropTenant(bench.tenant.id);
     expect(await bench.chunks.generations(bench.tenant.id)).toEqual([]);
     expect(await bench.state.tenants.deleted(10)).toEqual([]);
+  });
+});
+
+describe('two processes and one document', () => {
+  /** The first call of the verb is made at once, and tells its caller only when it is let go. */
+  const holdingFirst = (verb: 'replaceDocuments' | 'removeDocuments') => {
+    const made = Promise.withResolvers<void>();
+    const free = Promise.withResolvers<void>();
+    let calls = 0;
+    const wrapChunks = (store: ChunkStore): ChunkStore => {
+      const held = async (...args: never[]) => {
+        calls += 1;
+        const isFirst = calls === 1;
+        await (store[verb] as (...args: never[]) => Promise<void>)(...args);
+        if (!isFirst) return;
+        made.resolve();
+        await free.promise;
+      };
+      return { ...store, [verb]: held };
+    };
+    return { made: made.promise, letGo: () => free.resolve(), wrapChunks };
+  };
+  const rows = async () => (await bench.state.documents.list(bench.tenant.id, {}, { limit: 10 })).items;
+  const finish = <T>(work: Promise<T>): Promise<T> => whileTimePasses(bench.runtime, work);
+
+  it('what is found is what its row says, though the one who wrote first into the index is the last to write the row', async () => {
+    const source = await open();
+    await put(source, 'a', 'The gate opens at five.');
+    const { made, letGo, wrapChunks } = holdingFirst('replaceDocuments');
+    const slow = bench
+      .another({ chunks: wrapChunks(bench.chunks) })
+      .put(bench.tenant, source, { externalId: 'a', content: 'The gate opens at six.' }, signal);
+    await made;
+    await put(source, 'a', 'The gate opens at seven.');
+    letGo();
+    const { document } = await finish(slow);
+    expect(await bench.find('gate')).toEqual(['The gate opens at six.']);
+    expect(await rows()).toMatchObject([{ contentHash: document.contentHash }]);
+    // The kept text too: an index that is built from it holds the same.
+    const [contents] = await bench.state.documents.contents(bench.tenant.id, [document.id]);
+    expect(contents?.stamp).toBe(stampOf((await rows())[0]!));
+    expect((await put(source, 'a', 'The gate opens at six.')).outcome).toBe('unchanged');
+  });
+
+  it('the first version of both is one document, found as its row says', async () => {
+    const source = await open();
+    const { made, letGo, wrapChunks } = holdingFirst('replaceDocuments');
+    const slow = bench
+      .another({ chunks: wrapChunks(bench.chunks) })
+      .put(bench.tenant, source, { externalId: 'a', content: 'The gate opens at six.' }, signal);
+    await made;
+    await put(source, 'a', 'The gate opens at seven.');
+    letGo();
+    const { document } = await finish(slow);
+    expect(await bench.find('gate')).toEqual(['The gate opens at six.']);
+    expect(await rows()).toMatchObject([{ contentHash: document.contentHash }]);
+  });
+
+  it('is found when it was removed while it was being written, for then it was written last', async () => {
+    const source = await open();
+    await put(source, 'a', 'The gate opens at five.');
+    const { made, letGo, wrapChunks } = holdingFirst('replaceDocuments');
+    const slow = bench
+      .another({ chunks: wrapChunks(bench.chunks) })
+      .put(bench.tenant, source, { externalId: 'a', content: 'The gate opens at six.' }, signal);
+    await made;
+    expect(await bench.ingest.remove(bench.tenant, source, 'a', signal)).toBe(true);
+    letGo();
+    await finish(slow);
+    expect(await bench.find('gate')).toEqual(['The gate opens at six.']);
+    expect(await rows()).toHaveLength(1);
+  });
+
+  it('is gone, index and row, when it was written while it was being removed', async () => {
+    const source = await open();
+    await put(source, 'a', 'The gate opens at five.');
+    const { made, letGo, wrapChunks } = holdingFirst('removeDocuments');
+    const slow = bench.another({ chunks: wrapChunks(bench.chunks) }).remove(bench.tenant, source, 'a', signal);
+    await made;
+    await put(source, 'a', 'The gate opens at six.');
+    letGo();
+    expect(await finish(slow)).toBe(true);
+    expect(await rows()).toEqual([]);
+    expect(await bench.find('gate')).toEqual([]);
+  });
+
+  it('what one tells about it and what the other writes into it both stand', async () => {
+    const source = await open();
+    await put(source, 'a', 'The gate opens at five.');
+    const read = Promise.withResolvers<void>();
+    const free = Promise.withResolvers<void>();
+    const late: StateStore = {
+      ...bench.state,
+      documents: {
+        ...bench.state.documents,
+        write: async (...args) => {
+          read.resolve();
+          await free.promise;
+          return bench.state.documents.write(...args);
+        },
+      },
+    };
+    const telling = bench
+      .another({ state: late })
+      .put(
+        bench.tenant,
+        source,
+        { externalId: 'a', content: 'The gate opens at five.', metadata: { floor: 2 } },
+        signal,
+      );
+    await read.promise;
+    const { document } = await put(source, 'a', 'The gate opens at seven.');
+    free.resolve();
+    await finish(telling);
+    expect(await rows()).toMatchObject([{ contentHash: document.contentHash, metadata: { floor: 2 } }]);
+    expect(await bench.find('gate')).toEqual(['The gate opens at seven.']);
   });
 });
 

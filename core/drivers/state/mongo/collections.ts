@@ -55,6 +55,8 @@ export type DocumentDoc = {
   /** From the record, for summing. */
   bytes?: number;
   chunks?: number;
+  /** From the record, for comparing. */
+  rev?: string;
   record: string;
 };
 export type ContentsDoc = {

@@ -1,7 +1,9 @@
+import type { Collection } from 'mongodb';
 import type { Source } from '../../../domain.ts';
 import type { DocumentStore, SourceStore, Standing, StoredDocument, TenantStore } from '../../../ports/state.ts';
 import { type Collections, type DocumentDoc, keyOf, type SourceDoc } from './collections.ts';
 import { contentVerbs, putContents } from './contents.ts';
+import { isOnlyDuplicates } from './faults.ts';
 import { chunksOf, pageOf, parsed, present, replaceAll, rowLimit, within } from './queries.ts';
 import { deadTenants } from './tenants.ts';
 
@@ -76,8 +78,39 @@ const fieldsOf = (tenantId: string, { seenIn, ...document }: StoredDocument): Om
   seenIn: seenIn ?? null,
   bytes: document.bytes,
   chunks: document.chunkCount,
+  ...(document.rev === undefined ? {} : { rev: document.rev }),
   record: JSON.stringify({ ...document, tenantId }),
 });
+
+/** A row that carries no revision, or no row. */
+const noRev = { $exists: false } as const;
+
+/**
+ * Each in the place of the row that has the expected revision. Returns the ids of those whose row has another: asked for
+ * only when the counts say that there are some, for a bulk does not tell which of its writes met nothing.
+ */
+const replaceExpected = async (
+  documents: Collection<DocumentDoc>,
+  docs: readonly DocumentDoc[],
+  expected: (id: string) => string | null,
+): Promise<readonly string[]> => {
+  if (docs.length === 0) return [];
+  const each = docs.map(({ _id, ...replacement }) => {
+    const rev = expected(replacement.id);
+    // Where there is a row that has one, the upsert meets it by its id and fails as a duplicate.
+    const filter = { _id, rev: rev ?? noRev };
+    return { replaceOne: { filter, replacement, upsert: rev === null } };
+  });
+  try {
+    const { matchedCount, upsertedCount } = await documents.bulkWrite(each, { ordered: false });
+    if (matchedCount + upsertedCount === docs.length) return [];
+  } catch (error) {
+    if (!isOnlyDuplicates(error)) throw error;
+  }
+  const found = await documents.find({ _id: { $in: docs.map(({ _id }) => _id) } }, within).toArray();
+  const revs = new Map(found.map(({ id, rev }) => [id, rev]));
+  return docs.filter(({ id, rev }) => revs.get(id) !== rev).map(({ id }) => id);
+};
 
 export const documentVerbs = (
   collections: Collections,
@@ -95,16 +128,18 @@ export const documentVerbs = (
   };
   return {
     standing,
-    write: async (tenantId, sourceId, write) => {
-      await putContents(collections, tenantId, write.contents);
-      if (write.contents.length > 0) await tenants.bumpContentRevision(tenantId);
-      for (const chunk of chunksOf(write.rows)) {
-        await replaceAll<DocumentDoc>(
-          documents,
-          chunk.map((one) => ({ _id: keyOf(tenantId, one.id), ...fieldsOf(tenantId, one) })),
-        );
+    write: async (tenantId, sourceId, { rows, contents: texts, expected }) => {
+      await putContents(collections, tenantId, texts);
+      if (texts.length > 0) await tenants.bumpContentRevision(tenantId);
+      const stale: string[] = [];
+      for (const chunk of chunksOf(rows)) {
+        const docs = chunk.map((one) => ({ _id: keyOf(tenantId, one.id), ...fieldsOf(tenantId, one) }));
+        const free = docs.filter(({ id }) => expected?.has(id) !== true);
+        const bound = docs.filter(({ id }) => expected?.has(id) === true);
+        await replaceAll<DocumentDoc>(documents, free);
+        stale.push(...(await replaceExpected(documents, bound, (id) => expected?.get(id) ?? null)));
       }
-      return standing(tenantId, sourceId);
+      return { ...(await standing(tenantId, sourceId)), stale };
     },
     get: async (tenantId, documentId) => {
       const doc = await documents.findOne({ _id: keyOf(tenantId, documentId) }, within);
@@ -136,11 +171,18 @@ export const documentVerbs = (
         (doc) => [doc.id],
         documentOf,
       ),
-    remove: async (tenantId, documentIds) => {
+    remove: async (tenantId, documentIds, expected) => {
       let removed = 0;
-      for (const chunk of chunksOf(keysOf(tenantId, documentIds))) {
-        await contents.deleteMany({ _id: { $in: [...chunk] } });
-        removed += (await documents.deleteMany({ _id: { $in: [...chunk] } })).deletedCount;
+      for (const ids of chunksOf(documentIds)) {
+        await contents.deleteMany({ _id: { $in: keysOf(tenantId, ids) } });
+        const free = ids.filter((id) => expected?.has(id) !== true);
+        if (free.length > 0)
+          removed += (await documents.deleteMany({ _id: { $in: keysOf(tenantId, free) } })).deletedCount;
+        const bound = ids.flatMap((id) => {
+          const rev = expected?.get(id);
+          return rev === undefined ? [] : [{ deleteOne: { filter: { _id: keyOf(tenantId, id), rev: rev ?? noRev } } }];
+        });
+        if (bound.length > 0) removed += (await documents.bulkWrite(bound, { ordered: false })).deletedCount;
       }
       return removed;
     },

@@ -1,5 +1,5 @@
 import type { Source } from '../../../domain.ts';
-import type { DocumentStore, SourceStore, Standing, StoredDocument } from '../../../ports/state.ts';
+import type { DocumentStore, ExpectedRows, SourceStore, Standing, StoredDocument } from '../../../ports/state.ts';
 import { pageOf, rowLimit } from '../cursors.ts';
 import { contentVerbs, putContents } from './contents.ts';
 import { patched, type Recorded, readRecord, readRecords, type Sql } from './sql.ts';
@@ -98,13 +98,25 @@ export const documentVerbs = (sql: Sql): SyncGroup<DocumentStore> => {
     hasSource: readSource(sql, tenantId, sourceId) !== null,
     generations: readGenerations(sql, tenantId),
   });
+  const isStale = (tenantId: string, id: string, expected: ExpectedRows | undefined): boolean => {
+    const rev = expected?.get(id);
+    if (rev === undefined) return false;
+    const found = sql.one<{ readonly rev: string | null }>(
+      "SELECT json_extract(record, '$.rev') AS rev FROM documents WHERE tenant_id = ? AND id = ?",
+      tenantId,
+      id,
+    );
+    return (found?.rev ?? null) !== rev;
+  };
   return {
     standing,
-    write: (tenantId, sourceId, { rows, contents }) => {
-      putContents(sql, tenantId, contents);
-      if (contents.length > 0) bumpContentRevision(sql, tenantId);
-      for (const row of rows) put(tenantId, row);
-      return standing(tenantId, sourceId);
+    write: (tenantId, sourceId, { rows, contents, expected }) => {
+      const stale = new Set(rows.map(({ id }) => id).filter((id) => isStale(tenantId, id, expected)));
+      const kept = contents.filter(({ documentId }) => !stale.has(documentId));
+      putContents(sql, tenantId, kept);
+      if (kept.length > 0) bumpContentRevision(sql, tenantId);
+      for (const row of rows) if (!stale.has(row.id)) put(tenantId, row);
+      return { ...standing(tenantId, sourceId), stale: [...stale] };
     },
     get: (tenantId, documentId) => {
       const row = sql.one<DocumentRow>(
@@ -144,8 +156,8 @@ export const documentVerbs = (sql: Sql): SyncGroup<DocumentStore> => {
         (row) => [row.id],
         documentOf,
       ),
-    remove: (tenantId, documentIds) => {
-      const ids = JSON.stringify(documentIds);
+    remove: (tenantId, documentIds, expected) => {
+      const ids = JSON.stringify(documentIds.filter((id) => !isStale(tenantId, id, expected)));
       sql.run(
         'DELETE FROM contents WHERE tenant_id = ? AND document_id IN (SELECT value FROM json_each(?))',
         tenantId,

@@ -8,7 +8,7 @@ import { createTestRuntime, testStart } from '../../../../fakes/clock.ts';
 import { startTcpProxy, type TcpProxy } from '../../../../faults/tcp-proxy.ts';
 import { addressOf, dropDatabase, freshDatabase, mongodbUri, through } from './server.ts';
 
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
 
 /** Real time, because sockets know no other; short, because nobody learns more from waiting. */
 const limits: Partial<MongoLimits> = {
@@ -70,7 +70,7 @@ if (server === undefined || addressOf(server) === null) {
       proxy.watch(null);
       proxy.delay(0);
       proxy.set('pass');
-      await vi.waitFor(() => state.maintenance.check(), { timeout: 20_000, interval: 100 });
+      await vi.waitFor(() => state.maintenance.check(), { timeout: 60_000, interval: 100 });
     });
     afterAll(async () => {
       await state.maintenance.close();
@@ -98,7 +98,7 @@ if (server === undefined || addressOf(server) === null) {
         expect(await Promise.all(calls.map((call) => ending<unknown>(call)))).toEqual(calls.map(() => 'unavailable'));
         proxy.set('pass');
         await vi.waitFor(async () => expect(await state.tenants.get(tenant.id)).toMatchObject({ id: tenant.id }), {
-          timeout: 20_000,
+          timeout: 60_000,
           interval: 100,
         });
       },
@@ -132,7 +132,7 @@ if (server === undefined || addressOf(server) === null) {
       );
       // The platform sends the others again. Then each is there once, and every thread is served, though many hints and
       // answers were lost on the way.
-      await vi.waitFor(() => state.maintenance.check(), { timeout: 20_000, interval: 100 });
+      await vi.waitFor(() => state.maintenance.check(), { timeout: 60_000, interval: 100 });
       for (const row of rows) await state.inbox.receive(row);
       const served = new Set<string>();
       for (;;) {
@@ -165,7 +165,7 @@ if (server === undefined || addressOf(server) === null) {
           const first = await ending(call());
           proxy.watch(null);
           proxy.set('pass');
-          await vi.waitFor(() => state.maintenance.check(), { timeout: 20_000, interval: 50 });
+          await vi.waitFor(() => state.maintenance.check(), { timeout: 60_000, interval: 50 });
           if (first === 'unavailable') await call();
           await examine();
           if (first !== 'unavailable') return n - 1;
@@ -237,7 +237,7 @@ if (server === undefined || addressOf(server) === null) {
         expect(await ending(call())).toBe('unavailable');
         await vi.waitFor(async () => expect(await isDone(), 'it was really done').toBeTruthy(), { timeout: 5_000 });
         proxy.set('pass');
-        await vi.waitFor(() => state.maintenance.check(), { timeout: 20_000, interval: 100 });
+        await vi.waitFor(() => state.maintenance.check(), { timeout: 60_000, interval: 100 });
         return call();
       };
       const counter = { id: 'tenant:t:tokens:2026-11-22', limit: 100, expiresAt: now + 86_400_000 };
@@ -265,7 +265,7 @@ if (server === undefined || addressOf(server) === null) {
         expect(await held(tenant.id), 'it was really done').toEqual({ id: counter.id, used: 40, held: 0 });
         proxy.watch(null);
         proxy.set('pass');
-        await vi.waitFor(() => state.maintenance.check(), { timeout: 20_000, interval: 100 });
+        await vi.waitFor(() => state.maintenance.check(), { timeout: 60_000, interval: 100 });
         expect(await settle()).toBe(false);
         expect(await held(tenant.id)).toEqual({ id: counter.id, used: 40, held: 0 });
       });
