@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Job } from '../../../core/domain.ts';
 import { pushSource } from '../../../core/drivers/sources/push.ts';
 import { AppError } from '../../../core/errors.ts';
@@ -9,6 +9,9 @@ import type { Embedder } from '../../../core/ports/model.ts';
 import type { DocumentContents } from '../../../core/ports/state.ts';
 import { createHashingEmbedder } from '../../fakes/hashing-embedder.ts';
 import { type Bench, openBench, whileTimePasses } from './workbench.ts';
+
+// Real threads and files under a clock that keeps pace: on a busy machine a minute.
+vi.setConfig({ testTimeout: 120_000 });
 
 let bench: Bench;
 let source: string;

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { WeaviateChunks } from '../../../../../core/drivers/chunks/weaviate/chunks.ts';
 import type { IndexProfile } from '../../../../../core/ports/chunks.ts';
 import { type Interfere, recordWeaviate } from '../../../../fakes/weaviate-replay.ts';
@@ -8,6 +8,9 @@ const never = new AbortController().signal;
 const profile: IndexProfile = { analyser: 'a', embeddingModel: 'm', dimensions: 2 };
 const keywordsOnly: IndexProfile = { analyser: 'a', embeddingModel: null, dimensions: null };
 const search = { limit: 50, signal: never };
+
+// A server that shares the cores with everything else is slow at times.
+vi.setConfig({ testTimeout: 120_000 });
 
 againstRealServer('Weaviate itself', (server) => {
   const tenantId = 't_server';
