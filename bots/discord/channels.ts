@@ -25,7 +25,8 @@ export type Channels = {
 };
 
 const limit = 50_000;
-const plain: ChannelKind = { kind: 'channel', startable: true };
+/** Most are so. */
+export const textChannel: ChannelKind = { kind: 'channel', startable: true };
 
 /** Told by the gateway, asked for where it did not tell (archived threads, a process without the gateway). */
 export const createChannels = (api: DiscordApi): Channels => {
@@ -48,7 +49,7 @@ export const createChannels = (api: DiscordApi): Channels => {
       const result = await api
         .call('get', `/channels/${channelId}`, { signal: AbortSignal.timeout(5000) })
         .catch(() => null);
-      return (result?.ok === true ? learn(result.data) : null) ?? plain;
+      return (result?.ok === true ? learn(result.data) : null) ?? textChannel;
     },
     started: (messageId, threadId) => {
       if (messageId !== threadId) origins.set(threadId, messageId);
@@ -77,7 +78,7 @@ const kindOf = (channel: unknown): ChannelKind | null => {
       };
     case 0:
     case 5:
-      return plain;
+      return textChannel;
     default:
       return typeof channel.type === 'number' ? { kind: 'channel', startable: false } : null;
   }

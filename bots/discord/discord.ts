@@ -56,6 +56,7 @@ const defaults: DiscordSettings = {
   placeholderAfterMs: 900,
   storeForMs: 300_000,
   maxWaiting: 10_000,
+  interactionWithinMs: 2000,
 };
 
 /** Discord as a platform: events in over the gateway and, for commands, over HTTP; answers out through the REST API. */

@@ -1,12 +1,13 @@
 import type { InboundEvent } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
 import type { Received } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { bounded } from '../bounded.ts';
 import type { DiscordApi } from './api.ts';
-import type { Channels } from './channels.ts';
+import { type Channels, textChannel } from './channels.ts';
 import { isRecord, textOf } from './fields.ts';
-import { createHomes, type Home } from './homes.ts';
-import type { Heard } from './interaction.ts';
+import { createHomes, type Home, nowhere } from './homes.ts';
+import { ephemeralFlag, type Heard, replies } from './interaction.ts';
 import { hearInteraction } from './interactions.ts';
 import {
   addressOf,
@@ -33,13 +34,18 @@ export type HearingSettings = {
   readonly storeForMs: number;
   /** Events that wait for a store that is down; more are left to the resume of the session. */
   readonly maxWaiting: number;
+  /** Longest from hearing an interaction to the reply: Discord takes none after three seconds, the way there included. */
+  readonly interactionWithinMs: number;
 };
 
 /** What Discord tells, turned into events; and what is learned on the way about servers, channels and ourselves. */
 export type Hearing = {
   /** Over the gateway. Resolves when it is stored or set aside. */
   dispatch(type: string, data: unknown): Promise<void>;
-  /** Over HTTP or the gateway: stored, then to be replied to. Null when it cannot be read. */
+  /**
+   * Over HTTP or the gateway: stored, then to be replied to; null when it cannot be read. A store that takes too long is not
+   * waited for: then the reply says that nobody knows, and is no acknowledgement. It throws where it is surely not stored.
+   */
   interaction(payload: unknown): Promise<Heard | null>;
   self(guild: string | null): Self;
   learnSelf(userId: string): void;
@@ -47,6 +53,34 @@ export type Hearing = {
 
 /** Discord waits three seconds for the first reply to an interaction. */
 const replyWithinMs = 2500;
+
+/** Said in time in place of an acknowledgement. If it was stored after all, the answer takes its place. */
+const unsure: Heard['reply'] = {
+  type: replies.message,
+  data: {
+    content:
+      'My memory is slow at the moment, and I am not sure that I have this. If nothing comes of it within a minute, please try again.',
+    flags: ephemeralFlag,
+  },
+};
+
+/** What takes longer than until then goes on unheeded, and something else stands for it. */
+const withinUntil =
+  (clock: Runtime['clock'], until: number) =>
+  async <T, Else>(work: Promise<T>, otherwise: Else): Promise<T | Else> => {
+    const done = new AbortController();
+    const late = clock.sleep(Math.max(0, until - clock.now()), done.signal).then(
+      () => otherwise,
+      () => otherwise,
+    );
+    try {
+      return await Promise.race([work, late]);
+    } finally {
+      done.abort(over);
+    }
+  };
+/** An abort without a reason makes one, with its stack, each time. */
+const over = new AppError('cancelled', 'It came in time.');
 
 export const createHearing = (parts: HearingParts): Hearing => {
   const { api, channels, runtime } = parts;
@@ -187,7 +221,16 @@ export const createHearing = (parts: HearingParts): Hearing => {
   };
 
   const interaction = async (payload: unknown): Promise<Heard | null> => {
-    const heard = await hearInteraction(payload, { receivedAt: clock.now(), self, channels, homeOf: homes.of });
+    const receivedAt = clock.now();
+    const inTime = withinUntil(clock, receivedAt + parts.settings.interactionWithinMs);
+    // Half of the time for what Discord is asked meanwhile; the store has the rest.
+    const asked = withinUntil(clock, receivedAt + parts.settings.interactionWithinMs / 2);
+    const heard = await hearInteraction(payload, {
+      receivedAt,
+      self,
+      channels: { ...channels, of: (id) => asked(channels.of(id), textChannel) },
+      homeOf: (person) => asked(homes.of(person), nowhere),
+    });
     if (heard === null) return null;
     if (heard.event === null) {
       if (heard.why !== undefined) await take({ kind: 'ignored', why: heard.why });
@@ -195,8 +238,11 @@ export const createHearing = (parts: HearingParts): Hearing => {
     }
     if (heard.event.scope !== 'dm') homes.seen(heard.event.author.id, heard.event.workspaceId);
     // Not offered again: by the time the store is back Discord has told the person that it failed.
-    await parts.store(heard.event);
-    return heard;
+    const storing = parts.store(heard.event).then(() => true as const);
+    if (await inTime(storing, false)) return heard;
+    log.warn('discord-store-too-slow');
+    storing.catch(() => log.warn('discord-interaction-not-stored'));
+    return { ...heard, reply: unsure };
   };
 
   /** By the gateway the reply is a call of its own. Who replied first wins; the other door's event is the same event. */

@@ -31,7 +31,8 @@ const rememberedMs = 600_000;
 const mostAsked = 50;
 const mostSeen = 20;
 
-const nowhere: Home = { workspaceId: 'dm', isMember: false, homes: [] };
+/** Known to be in no server, or not known at all. */
+export const nowhere: Home = { workspaceId: 'dm', isMember: false, homes: [] };
 
 /** Discord tells no server with a direct message: who shares which one with the bot must be asked, and is kept a while. */
 export const createHomes = (api: DiscordApi, clock: Clock): Homes => {

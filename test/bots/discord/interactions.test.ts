@@ -140,6 +140,39 @@ describe('commands, buttons and forms, by both doors', () => {
     expect(world.fake.callsOf('callback')).toEqual([]);
   });
 
+  it('a store that takes too long is not acknowledged but told of in time, and what it stored is answered', async () => {
+    const release = Promise.withResolvers<void>();
+    let slow = false;
+    const bot = await world.instance({
+      discord: { settings: { interactionWithinMs: 400 } },
+      state: (state) => ({
+        ...state,
+        inbox: {
+          ...state.inbox,
+          receive: async (row) => {
+            if (slow) await release.promise;
+            return state.inbox.receive(row);
+          },
+          receiveAndClaim: async (row, claim) => {
+            if (slow) await release.promise;
+            return state.inbox.receiveAndClaim(row, claim);
+          },
+        },
+      }),
+    });
+    slow = true;
+    const interaction = payload();
+    await known(interaction, true);
+    const unsure = { type: 4, data: { content: expect.stringContaining('not sure that I have this'), flags: 64 } };
+    expect(await post(bot, interaction)).toEqual({ status: 200, reply: unsure });
+    await slash('leave?');
+    await until(() => expect(world.fake.callsOf('callback')).toMatchObject([{ body: unsure }]));
+    expect(world.answering.asked).toEqual([]);
+    release.resolve();
+    await until(async () => expect(await rows(String(interaction.id))).toMatchObject([{ reason: 'answered' }]));
+    await until(() => expect(world.answering.asked).toHaveLength(2));
+  });
+
   it('the worker may be quicker than the acknowledgement', async () => {
     await world.instance();
     const release = Promise.withResolvers<void>();
