@@ -131,6 +131,7 @@ export const createConversations = (parts: ConversationParts): Conversations => 
       if (lease !== null) await state.inbox.releaseThread(lease);
       if (running.has(row.threadKey)) calledAgain.add(row.threadKey);
       if (event.kind === 'delete') running.get(row.threadKey)?.questionGone(event);
+      if (workspaceOf(row.threadKey) !== flooding) pastFloodAt = 0;
       queued = true;
       heard += 1;
       bell.ring();
@@ -168,18 +169,27 @@ export const createConversations = (parts: ConversationParts): Conversations => 
     for (const key of running.keys()) if (workspaceOf(key) === workspace) count += 1;
     return count;
   };
+  /** Who has most of the workers. More than one cannot have its share. */
+  const busiest = (): { readonly workspace: string; readonly count: number } => {
+    const counts = new Map<string, number>();
+    for (const key of running.keys()) counts.set(workspaceOf(key), (counts.get(workspaceOf(key)) ?? 0) + 1);
+    let most = { workspace: '', count: 0 };
+    for (const [workspace, count] of counts) if (count > most.count) most = { workspace, count };
+    return most;
+  };
 
-  const claimOne = async (): Promise<'claimed' | 'nothing'> => {
+  const claimOne = async (except?: string): Promise<'claimed' | 'nothing'> => {
     const claimedAt = clock.now();
     const lease = await state.inbox.claimThread({
       owner: parts.owner,
       now: claimedAt,
       leaseForMs: settings.leaseForMs,
+      ...(except === undefined ? {} : { except: `${except}:` }),
     });
     if (lease === null) return 'nothing';
-    if (stopping.signal.aborted || (running.size >= share && runningOf(workspaceOf(lease.key)) >= share)) {
-      await state.inbox.releaseThread(lease, clock.now() + settings.pollMs);
-      return 'claimed';
+    if (stopping.signal.aborted) {
+      await state.inbox.releaseThread(lease);
+      return 'nothing';
     }
     run(lease, claimedAt);
     return 'claimed';
@@ -189,20 +199,40 @@ export const createConversations = (parts: ConversationParts): Conversations => 
   let heard = 0;
   /** Grows while every claim finds work, so that a backlog that others left is taken up fast too. */
   let batch = 1;
+  /** Whose flood it was that nobody stood behind. */
+  let flooding = '';
+  /** Looking past a flood reads all of it: not again before then, unless somebody else has asked here meanwhile. */
+  let pastFloodAt = 0;
   /** A claim is a write that waits for the disk; claims that are asked for together share one wait. */
   const claimSome = async (): Promise<'claimed' | 'nothing'> => {
     const count = Math.min(settings.concurrency - running.size, Math.max(batch, Math.min(heard, 16)));
     heard = 0;
     if (count <= 0) return 'nothing';
+    const most = running.size + count > share ? busiest() : { workspace: '', count: 0 };
+    if (most.count >= share) return claimPastFlood(most.workspace);
     // Rows that come from here on say so themselves.
     queued = false;
-    const claims = await Promise.allSettled(Array.from({ length: count }, claimOne));
+    // All of them may turn out to be the busiest one's.
+    const claims = await Promise.allSettled(
+      Array.from({ length: Math.min(count, share - most.count) }, () => claimOne()),
+    );
     const failed = claims.find((claim) => claim.status === 'rejected');
     const all = claims.every((claim) => claim.status === 'fulfilled' && claim.value === 'claimed');
     if (failed !== undefined || all) queued = true;
     if (failed !== undefined) throw failed.reason;
     batch = all ? Math.min(16, batch * 2) : 1;
     return all ? 'claimed' : 'nothing';
+  };
+
+  /** One workspace has its share, and may have any number of threads waiting: the others' turn. */
+  const claimPastFlood = async (workspace: string): Promise<'claimed' | 'nothing'> => {
+    queued = true;
+    if (clock.now() < pastFloodAt) return 'nothing';
+    flooding = workspace;
+    pastFloodAt = clock.now() + settings.pollMs;
+    const claimed = await claimOne(workspace);
+    if (claimed === 'claimed') pastFloodAt = 0;
+    return claimed;
   };
 
   const claimLoop = async (): Promise<void> => {

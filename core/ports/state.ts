@@ -376,11 +376,15 @@ export type InboxStore = {
     row: InboxRow,
     claim: { readonly owner: string; readonly now: number; readonly leaseForMs: number },
   ): Promise<{ readonly outcome: 'stored' | 'duplicate'; readonly lease: Lease | null }>;
-  /** A thread with ready rows that nobody holds, least recently served first; or one whose lease ran out. */
+  /**
+   * A thread with ready rows that nobody holds, least recently served first; or one whose lease ran out. With `except` none
+   * whose key begins so (a workspace's, with its colon): that may look at all of those on the way.
+   */
   claimThread(options: {
     readonly owner: string;
     readonly now: number;
     readonly leaseForMs: number;
+    readonly except?: string;
   }): Promise<Lease | null>;
   heartbeatThread(lease: Lease, now: number, leaseForMs: number): Promise<boolean>;
   /**

@@ -827,6 +827,17 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         await drain();
       });
 
+      test('a claim passes over what begins with the excepted words, and only over that', async () => {
+        const waiting = ['slack:T1:C:1', 'slack:T10:C:1', 'discord:T1:C:1'];
+        for (const threadKey of waiting) await state.inbox.receive({ ...anInboxRow(anEvent()), threadKey });
+        const past = (except: string) => state.inbox.claimThread({ owner: 'a', now, leaseForMs: 30 * second, except });
+        const keys = [(await past('slack:T1:'))?.key, (await past('slack:T1:'))?.key];
+        expect(keys.toSorted()).toEqual(['discord:T1:C:1', 'slack:T10:C:1']);
+        expect(await past('slack:T1:')).toBeNull();
+        expect((await claim('a'))?.key).toBe('slack:T1:C:1');
+        await drain();
+      });
+
       test('an event that names a key twice is stored', async () => {
         const key = fresh('key');
         expect(await state.inbox.receive(anInboxRow(anEvent({ dedupeKeys: [key, key] })))).toBe('stored');

@@ -178,9 +178,9 @@ export const inboxVerbs = ({
     receive,
     // The lease is another document: asking for it here would hold up the acknowledgement.
     receiveAndClaim: async (row) => ({ outcome: await receive(row), lease: null }),
-    claimThread: async ({ owner, now, leaseForMs }) => {
+    claimThread: async ({ owner, now, leaseForMs, except }) => {
       await drained();
-      return threads.claim(owner, now, leaseForMs);
+      return threads.claim(owner, now, leaseForMs, except);
     },
     heartbeatThread: (lease, now, leaseForMs) => threads.heartbeat(lease, now + leaseForMs),
     pending,

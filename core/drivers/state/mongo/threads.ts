@@ -18,7 +18,8 @@ import { inserted, stepRows, within } from './queries.ts';
 export type Threads = {
   /** Says that the thread has a new row. `at` is when it came. */
   mark(threadKey: string, at: number): Promise<void>;
-  claim(owner: string, now: number, leaseForMs: number): Promise<Lease | null>;
+  /** `except`: none whose key begins so. */
+  claim(owner: string, now: number, leaseForMs: number, except?: string): Promise<Lease | null>;
   holds(lease: Lease): Promise<boolean>;
   heartbeat(lease: Lease, until: number): Promise<boolean>;
   release(lease: Lease, notBefore: number): Promise<boolean>;
@@ -57,10 +58,13 @@ export const createThreads = ({ threads, inbox }: Collections): Threads => {
     if (!added) await threads.updateOne({ _id: threadKey }, { $set: { waiting: true }, $inc: { marks: 1 } });
   };
 
-  const takeNext = async (owner: string, now: number, leaseForMs: number): Promise<Lease | null> => {
+  const takeNext = async (owner: string, now: number, leaseForMs: number, except?: string): Promise<Lease | null> => {
+    // Between the beginning itself and what comes after all that begin so: the comparison of strings needs no pattern.
+    const others =
+      except === undefined ? {} : { $or: [{ _id: { $lt: except } }, { _id: { $gte: `${except}\uffff` } }] };
     for (let empty = 0; empty < maxEmpty; empty += 1) {
       const doc = await threads.findOneAndUpdate(
-        { waiting: true, leaseUntil: { $lte: now }, notBefore: { $lte: now } },
+        { waiting: true, leaseUntil: { $lte: now }, notBefore: { $lte: now }, ...others },
         { $set: { owner, leaseUntil: now + leaseForMs, servedAt: now }, $inc: { fence: 1 } },
         { sort: { servedAt: 1, _id: 1 }, returnDocument: 'after' },
       );
@@ -131,10 +135,10 @@ export const createThreads = ({ threads, inbox }: Collections): Threads => {
 
   return {
     mark,
-    claim: async (owner, now, leaseForMs) => {
-      const lease = await takeNext(owner, now, leaseForMs);
+    claim: async (owner, now, leaseForMs, except) => {
+      const lease = await takeNext(owner, now, leaseForMs, except);
       if (lease !== null || !(await repair(now, looked))) return lease;
-      return takeNext(owner, now, leaseForMs);
+      return takeNext(owner, now, leaseForMs, except);
     },
     holds: async (lease) => (await threads.findOne(held(lease), { ...within, projection: { _id: 1 } })) !== null,
     heartbeat: async (lease, until) =>

@@ -199,15 +199,18 @@ export const inboxVerbs = (sql: Sql, outbox: Pick<SyncGroup<OutboxStore>, 'sent'
       lineUp(row);
       return { outcome: 'stored', lease };
     },
-    claimThread: ({ owner, now, leaseForMs }) => {
+    claimThread: ({ owner, now, leaseForMs, except }) => {
       const claimed = sql.one<{ readonly key: string; readonly fence: number }>(
         `UPDATE threads SET owner = ?1, fence = fence + 1, lease_until = ?2, served_at = ?3
          WHERE key = (
-           SELECT key FROM threads WHERE ready > 0 AND lease_until <= ?3 AND not_before <= ?3 ORDER BY served_at, key LIMIT 1
+           SELECT key FROM threads WHERE ready > 0 AND lease_until <= ?3 AND not_before <= ?3
+             ${except === undefined ? '' : 'AND substr(key, 1, ?4) <> ?5'}
+           ORDER BY served_at, key LIMIT 1
          ) RETURNING key, fence`,
         owner,
         now + leaseForMs,
         now,
+        ...(except === undefined ? [] : [except.length, except]),
       );
       return claimed === undefined ? null : { key: claimed.key, owner, fence: claimed.fence };
     },
