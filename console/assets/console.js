@@ -1,11 +1,25 @@
 // Times and numbers in the reader's own notation, menus that close, and the ask page's live part: it sends the question, shows the answer as it grows. All HTML comes finished and sanitised from the server.
 (() => {
+  const purses = new Map();
+  // To the last digit that the server wrote: a bill is not rounded. Text goes in, so that no digit is lost on the way.
+  const money = (currency, amount) => {
+    const digits = Math.max(2, amount.split('.')[1]?.length ?? 0);
+    const key = `${currency} ${digits}`;
+    const [minimumFractionDigits, maximumFractionDigits] = [2, digits];
+    if (!purses.has(key))
+      purses.set(
+        key,
+        new Intl.NumberFormat(undefined, { style: 'currency', currency, minimumFractionDigits, maximumFractionDigits }),
+      );
+    return purses.get(key).format(amount);
+  };
   const localise = (root) => {
     const format = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
     for (const time of root.querySelectorAll('time[datetime]'))
       time.textContent = format.format(new Date(time.dateTime));
     const figures = new Intl.NumberFormat();
     for (const data of root.querySelectorAll('data.number')) data.textContent = figures.format(Number(data.value));
+    for (const data of root.querySelectorAll('data.money')) data.textContent = money(data.dataset.currency, data.value);
   };
   localise(document);
   // A form that came back: where something is wrong with it.

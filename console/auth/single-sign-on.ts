@@ -9,13 +9,18 @@ export type Oidc = { readonly issuer: string; readonly clientId: string; readonl
 export type SingleSignOnRefusal = 'email-not-verified' | 'not-linked' | 'denied' | 'failed';
 
 export type SingleSignOn = {
-  /** Where the browser is to go, and the cookies that bind its return to this browser. Throws `platform-failed`. */
-  start(headers: Headers): Promise<{ readonly url: string; readonly cookies: readonly string[] }>;
+  /** Where the browser is to go (and then to `next`, a path of the console), and the cookies that bind its return to this browser. Throws `platform-failed`. */
+  start(headers: Headers, next?: string): Promise<{ readonly url: string; readonly cookies: readonly string[] }>;
   /** What the provider sent back, as the query of the callback's address. */
   finish(
     query: string,
     headers: Headers,
-  ): Promise<{ readonly cookies: readonly string[]; readonly refusal: SingleSignOnRefusal | null }>;
+  ): Promise<{
+    readonly cookies: readonly string[];
+    readonly refusal: SingleSignOnRefusal | null;
+    /** Where the person wanted to go; a path of ours. */
+    readonly next: string;
+  }>;
 };
 
 const provider = 'oidc';
@@ -27,6 +32,7 @@ const stepForMs = 15_000;
  * own over the same tables, so that a provider which hangs holds up nobody who signs in by password.
  */
 export const createSingleSignOn = (parts: AuthParts, oidc: Oidc): SingleSignOn => {
+  const own = new URL(parts.publicUrl).origin;
   let opened: ReturnType<typeof openProvider> | undefined;
   const open = async () => {
     opened ??= openProvider(parts, oidc).catch((error: unknown) => {
@@ -36,11 +42,16 @@ export const createSingleSignOn = (parts: AuthParts, oidc: Oidc): SingleSignOn =
     return within(opened);
   };
   return {
-    async start(headers) {
+    async start(headers, next) {
       const auth = await open();
       const response = await within(
         auth.api.signInSocial({
-          body: { provider, callbackURL: '/console', errorCallbackURL: '/console/sign-in', disableRedirect: true },
+          body: {
+            provider,
+            callbackURL: next !== undefined && isReturn(next) ? next : '/console',
+            errorCallbackURL: signInPath,
+            disableRedirect: true,
+          },
           headers: requestHeaders(headers, parts.publicUrl),
           asResponse: true,
         }),
@@ -56,16 +67,25 @@ export const createSingleSignOn = (parts: AuthParts, oidc: Oidc): SingleSignOn =
       const response = await within(
         auth.handler(new Request(address, { headers: requestHeaders(headers, parts.publicUrl) })),
       );
-      const location = new URL(response.headers.get('location') ?? '/console/sign-in?error=failed', parts.publicUrl);
+      const location = new URL(response.headers.get('location') ?? `${signInPath}?error=failed`, parts.publicUrl);
       const error = location.searchParams.get('error');
-      const isIn = response.status === 302 && error === null && location.pathname === '/console';
+      const next = location.pathname + location.search;
+      const isIn = response.status === 302 && error === null && location.origin === own && isReturn(next);
       return {
         cookies: response.headers.getSetCookie(),
+        next: isIn ? next : '/console',
         refusal: isIn ? null : (refusals[error?.toLowerCase().replaceAll(' ', '_') ?? ''] ?? 'failed'),
       };
     },
   };
 };
+
+const signInPath = '/console/sign-in';
+/** A page of the console whose address the library takes, too; and none that is on the way in. */
+const isReturn = (path: string): boolean =>
+  /^\/console(?:$|[/?])[\w\-.+/@]*(?:\?[\w\-.+/=&%@]*)?$/.test(path) &&
+  !path.includes('//') &&
+  !path.startsWith(signInPath);
 
 const refusals: Readonly<Record<string, SingleSignOnRefusal>> = {
   email_not_verified: 'email-not-verified',

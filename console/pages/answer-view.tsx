@@ -3,6 +3,7 @@ import type { Citation, Passage, Receipt, Tenant } from '../../core/domain.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { Time } from './layout.tsx';
 import { plainText, renderMarkdown, safeHref } from './markdown.ts';
+import { Money } from './parts/table.tsx';
 
 /** What a person sees of one answer: the text, its footnotes, and how it came about. Shared by the ask and receipt pages. */
 
@@ -138,7 +139,7 @@ export const Figures = ({ receipt }: { receipt: Receipt }) => {
   const parts = [
     milliseconds(totalMs(receipt)),
     ...(tokens > 0
-      ? [texts.answer.tokens(tokens), cost === undefined ? texts.answer.costUnknown : `${cost.amount} ${cost.currency}`]
+      ? [texts.answer.tokens(tokens), cost === undefined ? texts.answer.costUnknown : <Money {...cost} />]
       : []),
   ];
   return (
@@ -153,9 +154,18 @@ export const Figures = ({ receipt }: { receipt: Receipt }) => {
 };
 
 /** Thumbs: plain forms that work without scripts, swapped in place with them. */
-export const Thumbs = ({ tenant, receipt }: { tenant: Tenant; receipt: Receipt }) => {
+export const Thumbs = ({
+  tenant,
+  receipt,
+  reader,
+}: {
+  tenant: Tenant;
+  receipt: Receipt;
+  reader?: string | undefined;
+}) => {
   const action = `${receiptPath(tenant, receipt.answerId)}/feedback`;
-  const given = receipt.feedback.at(-1)?.rating;
+  // The reader's own verdict; what others said stands below.
+  const given = reader === undefined ? undefined : receipt.feedback.findLast(({ user }) => user === reader)?.rating;
   return (
     <form class="thumbs" method="post" action={action} hx-post={action} hx-swap="outerHTML">
       <span class="ask">{texts.answer.helpful}</span>

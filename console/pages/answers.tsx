@@ -5,6 +5,7 @@ import { milliseconds, texts } from '../texts.ts';
 import { answersPath, receiptPath, totalMs } from './answer-view.tsx';
 import { askPath } from './ask.tsx';
 import { Empty, Layout, type Shell, Time } from './layout.tsx';
+import { Money } from './parts/table.tsx';
 import { Outcome } from './receipt.tsx';
 
 /** As it stands in the address. */
@@ -238,7 +239,9 @@ export const AnswerRows = ({ tenant, page, filter, names }: ListProps) => (
           <span>{names.place(receipt)}</span>
           <span>{milliseconds(totalMs(receipt))}</span>
           {receipt.usage.cost !== undefined && receipt.usage.cost.amount !== '0' && (
-            <span>{`${receipt.usage.cost.amount} ${receipt.usage.cost.currency}`}</span>
+            <span>
+              <Money {...receipt.usage.cost} />
+            </span>
           )}
         </p>
       </li>

@@ -54,7 +54,7 @@ export const ConnectionsPage = ({
             head: words.workspace,
             cell: (connection) => <a href={connectionPath(shell.tenant, connection)}>{names.connection(connection)}</a>,
           },
-          { head: words.health, cell: (connection) => <Health connection={connection} /> },
+          { head: words.health, cell: (connection) => <ConnectionState connection={connection} /> },
           {
             head: words.lastHeard,
             cell: ({ lastEventAt }) => (lastEventAt === undefined ? words.never : <Time at={lastEventAt} />),
@@ -67,10 +67,10 @@ export const ConnectionsPage = ({
 };
 
 /** A problem that is older than the last sign of life is over. */
-const isTroubled = ({ lastErrorAt, lastEventAt = 0 }: Connection): boolean =>
+export const isTroubled = ({ lastErrorAt, lastEventAt = 0 }: Connection): boolean =>
   lastErrorAt !== undefined && lastErrorAt >= lastEventAt;
 
-const Health = ({ connection }: { connection: Connection }) => {
+export const ConnectionState = ({ connection }: { connection: Connection }) => {
   if (isTroubled(connection)) return <Chip tone="bad">{words.troubled}</Chip>;
   return connection.lastEventAt === undefined ? <Chip>{words.waiting}</Chip> : <Chip tone="good">{words.well}</Chip>;
 };
@@ -245,7 +245,7 @@ export const ConnectionPage = ({
       <h1>{name}</h1>
       <Facts
         facts={[
-          [words.health, <Health connection={connection} />],
+          [words.health, <ConnectionState connection={connection} />],
           [words.lastHeard, connection.lastEventAt === undefined ? words.never : <Time at={connection.lastEventAt} />],
           [words.lastError, <LastError connection={connection} />],
           [words.since, <Time at={connection.createdAt} />],

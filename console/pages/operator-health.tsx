@@ -125,18 +125,20 @@ const Instances = ({ instances }: { instances: readonly InstanceView[] }) => {
 
 const Checks = ({ findings, complete }: NonNullable<HealthState['checks']>) => {
   const bad = findings.filter(({ ok }) => !ok).length;
+  const warnings = findings.filter(({ ok, warns }) => ok && warns).length;
+  const sum = [...(bad === 0 ? [] : [words.problems(bad)]), ...(warnings === 0 ? [] : [words.warnings(warnings)])];
   return (
     <>
       {!complete && <p class="notice error">{words.broke}</p>}
       {complete && (
         <p class={`notice ${bad === 0 ? 'note' : 'error'}`} role="status">
-          {bad === 0 ? words.allWell : words.problems(bad)}
+          {sum.length === 0 ? words.allWell : sum.join(' ')}
         </p>
       )}
       <ul class="check-up">
-        {findings.map(({ item, ok, says }) => (
+        {findings.map(({ item, ok, warns = false, says }) => (
           <li>
-            <Chip tone={ok ? 'good' : 'bad'}>{ok ? words.ok : words.bad}</Chip>
+            <Chip tone={!ok ? 'bad' : warns ? 'warn' : 'good'}>{!ok ? words.bad : warns ? words.warns : words.ok}</Chip>
             <div>
               <p>{item}</p>
               {says.split('\n').map((line) => (

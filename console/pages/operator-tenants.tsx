@@ -1,11 +1,10 @@
 import type { TenantFigures, TenantView } from '../../core/core.ts';
 import type { Tenant } from '../../core/domain.ts';
 import type { Paged } from '../../core/ports/state.ts';
-import { decimalOf } from '../../core/text/decimal.ts';
 import { bytesInWords, texts } from '../texts.ts';
 import { Empty, Layout, type Shell } from './layout.tsx';
 import { FormBox, type FormState, TextField } from './parts/form.tsx';
-import { More, Num, Search, Table } from './parts/table.tsx';
+import { More, Num, Search, Sums, Table } from './parts/table.tsx';
 
 const words = texts.operator.tenants;
 
@@ -17,10 +16,14 @@ export const operatorTenantPath = (tenant: Pick<Tenant, 'slug'>): string =>
 
 /** What was paid in a time: an amount for each currency, and whether that is all. */
 export const Spent = ({ figures: { costs, costUnknown } }: { figures: TenantFigures }) => {
-  const paid = costs.filter(({ nanos }) => nanos > 0).map(({ currency, nanos }) => `${decimalOf(nanos)} ${currency}`);
+  const paid = costs.filter(({ nanos }) => nanos > 0);
   if (paid.length === 0) return <span class="muted">{costUnknown ? words.unknown : words.nothing}</span>;
-  const sum = paid.join(' + ');
-  return <span>{costUnknown ? words.more(sum) : sum}</span>;
+  return (
+    <span>
+      <Sums costs={paid} />
+      {costUnknown && ` ${words.more}`}
+    </span>
+  );
 };
 
 export const OperatorTenantsPage = ({

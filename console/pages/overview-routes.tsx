@@ -3,9 +3,9 @@ import type { Tenant, Webhook } from '../../core/domain.ts';
 import type { Names } from '../names.ts';
 import { texts } from '../texts.ts';
 import { answersPath } from './answer-view.tsx';
-import { connectionPath } from './connections.tsx';
+import { connectionPath, isTroubled } from './connections.tsx';
 import { gapsPath } from './gaps.tsx';
-import { type Health, isFailing, limitInWords, type Need, OverviewPage, type SourceHealth } from './overview.tsx';
+import { type Health, limitInWords, type Need, OverviewPage, type SourceHealth } from './overview.tsx';
 import { mayPass, type Pages } from './pages.tsx';
 import { quotasPath } from './quotas.tsx';
 import { sourcePath, sourcesPath } from './source-state.tsx';
@@ -80,7 +80,7 @@ const needsOf = (tenant: Tenant, { tally, sources, connections, spending }: Heal
         ? [{ text: words.documentsFailed(source.name, last.counts.failed), href: sourcePath(tenant, source) }]
         : [],
   ),
-  ...connections.filter(isFailing).map((connection) => ({
+  ...connections.filter(isTroubled).map((connection) => ({
     text: words.connection(names.connection(connection), connection.lastError ?? ''),
     href: connectionPath(tenant, connection),
   })),

@@ -8,9 +8,10 @@ import type { Names } from '../names.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { answersPath } from './answer-view.tsx';
 import { askPath } from './ask.tsx';
+import { ConnectionState } from './connections.tsx';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
-import { Chip, Meter, Num } from './parts/table.tsx';
+import { Meter, Money, Num, Sums } from './parts/table.tsx';
 import { Tile, Tiles } from './parts/tiles.tsx';
 import { quotasPath } from './quotas.tsx';
 import { SourceState, sourcePath, sourcesPath } from './source-state.tsx';
@@ -28,10 +29,6 @@ export type Health = {
 };
 /** Something that somebody should look at, and where. */
 export type Need = { readonly text: string; readonly href?: string };
-
-/** A failure that no sign of life has followed. */
-export const isFailing = ({ lastError, lastErrorAt = 0, lastEventAt = 0 }: Connection): boolean =>
-  lastError !== undefined && lastErrorAt >= lastEventAt;
 
 export const limitInWords = ({ scope, id, unit, per }: QuotaState, names: Names): string =>
   `${id === undefined ? texts.billing.scopes[scope] : scope === 'channel' ? names.channelId(id) : id}, ${texts.billing.units[unit]} / ${texts.billing.pers[per]}`;
@@ -93,6 +90,9 @@ const Today = ({ tenant, tally }: { tenant: Tenant; tally: Tally }) => {
   ] as const;
   return (
     <Tiles>
+      <Tile name={words.asked}>
+        <Num value={tally.outcomes.reduce((sum, { count }) => sum + count, 0)} />
+      </Tile>
       {kinds.map(([kind, name]) => (
         <Tile name={<a href={`${answersPath(tenant)}?outcome=${kind}`}>{name}</a>} kind={kind}>
           <Num value={count(kind)} />
@@ -119,15 +119,18 @@ const Spending = ({
   // Each channel or member has a counter of its own; there is no one figure for all of them.
   const limits = spending.quotas.filter(({ scope, id }) => scope === 'tenant' || id !== undefined);
   const amount = (quota: QuotaState, value: number): Child =>
-    quota.unit === 'money' ? `${decimalOf(value)} ${currency}` : <Num value={value} />;
+    quota.unit === 'money' ? <Money amount={decimalOf(value)} currency={currency} /> : <Num value={value} />;
   return (
     <Part title={words.spending}>
       <p class="figures">
         <span>
           {words.tokensToday} <Num value={figures.promptTokens + figures.completionTokens + figures.embeddingTokens} />
         </span>
-        {costsOf(spending.used).map(({ currency: paid, nanos }) => (
-          <span>{`${words.costToday} ${decimalOf(nanos)} ${paid}`}</span>
+        {costsOf(spending.used).map((cost) => (
+          <span>
+            {`${words.costToday} `}
+            <Sums costs={[cost]} />
+          </span>
         ))}
       </p>
       {limits.length === 0 ? (
@@ -186,7 +189,7 @@ const Connections = ({ connections, names }: { connections: readonly Connection[
                 {connection.lastEventAt !== undefined && <Time at={connection.lastEventAt} />}
               </span>
             </span>
-            {isFailing(connection) ? <Chip tone="bad">{words.failing}</Chip> : <Chip tone="good">{words.working}</Chip>}
+            <ConnectionState connection={connection} />
           </li>
         ))}
       </ul>

@@ -43,15 +43,22 @@ const thresholdsForm = z.object({
   rev: z.coerce.number().int(),
 });
 
-const receiverForm = z.object({
-  platform: z.enum(['slack', 'discord', 'teams']),
-  workspaceId: z.string().max(200),
+const platform = z.enum(['slack', 'discord', 'teams']);
+const receiverFields = {
   kind: z.enum(['channel', 'person']),
   receiverId: z.string().max(200),
   rev: z.coerce.number().int(),
+};
+const receiverForm = z.object({ ...receiverFields, platform, workspaceId: z.string().max(200) });
+/** Where workspaces are connected, one of them is chosen: `slack:T024BE7LD`. */
+const chosenForm = z.object({
+  ...receiverFields,
+  workspace: z.string().max(220),
 });
 
 const mostReceivers = 20;
+/** So many channels and people are offered by name. */
+const mostKnown = 100;
 const dayMs = 86_400_000;
 
 const priceForm = z.object({
@@ -68,19 +75,25 @@ const priceForm = z.object({
 
 /** What may be used, and what it is counted at. */
 export const addQuotaPages = (pages: Pages): void => {
-  const { core } = pages.doors;
+  const { core, runtime } = pages.doors;
 
   type Forms = { readonly limit?: FormState; readonly warnings?: FormState; readonly receiver?: FormState };
 
   const page = async (request: PageRequest, forms: Forms = {}) => {
     const { tenant } = request;
-    const [connections, limits] = await Promise.all([core.connections.list(tenant.id), core.quotas.get(tenant.id)]);
-    const names = await pages.names(
-      tenant,
-      limits.flatMap(({ scope, id }) => (scope === 'channel' ? (id ?? []) : [])),
-    );
-    const [only] = connections;
-    const receiver = connections.length === 1 && only !== undefined ? only : undefined;
+    const now = runtime.clock.now();
+    const [connections, limits, channels, members] = await Promise.all([
+      core.connections.list(tenant.id),
+      core.quotas.get(tenant.id),
+      core.channels.list(tenant.id),
+      core.usage.report(tenant.id, { from: now - 31 * dayMs, to: now }, 'member'),
+    ]);
+    const places = channels.filter(({ platform }) => platform !== 'api' && platform !== 'console').slice(0, mostKnown);
+    const names = await pages.names(tenant, [
+      ...limits.flatMap(({ scope, id }) => (scope === 'channel' ? (id ?? []) : [])),
+      ...(tenant.settings.quotaWarnings?.to ?? []).flatMap(({ channelId }) => channelId ?? []),
+      ...places.map(({ channelId }) => channelId),
+    ]);
     return (
       <QuotasPage
         shell={await request.shell('quotas')}
@@ -88,11 +101,16 @@ export const addQuotaPages = (pages: Pages): void => {
         names={names}
         state={forms.limit ?? formWith({ scope: 'tenant', unit: 'questions', per: 'month' })}
         warnings={forms.warnings ?? formWith({ at: (tenant.settings.quotaWarnings?.at ?? usualThresholds).join(', ') })}
-        receiver={
-          forms.receiver ??
-          formWith({ platform: receiver?.platform, workspaceId: receiver?.workspaceId, kind: 'channel' })
-        }
-        workspaces={connections.map((connection) => `${names.connection(connection)}: ${connection.workspaceId}`)}
+        receiver={forms.receiver ?? formWith({ kind: 'channel' })}
+        connections={connections}
+        known={{
+          channels: places.map((place) => ({ ...place, name: names.channel(place) })),
+          members: members
+            .toSorted((a, b) => b.questions - a.questions)
+            .map(({ key }) => key)
+            .filter((key) => /^(slack|discord|teams):/.test(key))
+            .slice(0, mostKnown),
+        }}
       />
     );
   };
@@ -163,23 +181,42 @@ export const addQuotaPages = (pages: Pages): void => {
     }),
   );
 
-  pages.post('/console/{tenant}/quotas/warnings/receivers', 'session:admin', async (request) =>
-    request.submit(receiverForm, {
-      save: async ({ platform, workspaceId, kind, receiverId, rev }) => {
-        const to = request.tenant.settings.quotaWarnings?.to ?? [];
-        const receiver: Receiver = {
-          platform,
-          workspaceId,
-          ...(kind === 'channel' ? { channelId: receiverId } : { userId: receiverId }),
-        };
-        if (to.some((other) => nameOfReceiver(other) === nameOfReceiver(receiver)))
-          throw new AppError('conflict', words.receiverSame, { at: 'receiverId' });
-        if (to.length >= mostReceivers) throw new AppError('invalid', words.receiverMost);
-        return saveWarnings(request, { to: [...to, receiver] }, rev);
+  pages.post('/console/{tenant}/quotas/warnings/receivers', 'session:admin', async (request) => {
+    const add = (
+      workspace: Pick<Receiver, 'platform' | 'workspaceId'>,
+      {
+        kind,
+        receiverId,
+        rev,
+      }: { readonly kind: 'channel' | 'person'; readonly receiverId: string; readonly rev: number },
+    ): Promise<Response> => {
+      const to = request.tenant.settings.quotaWarnings?.to ?? [];
+      const receiver: Receiver = {
+        ...workspace,
+        ...(kind === 'channel' ? { channelId: receiverId } : { userId: receiverId }),
+      };
+      if (to.some((other) => nameOfReceiver(other) === nameOfReceiver(receiver)))
+        throw new AppError('conflict', words.receiverSame, { at: 'receiverId' });
+      if (to.length >= mostReceivers) throw new AppError('invalid', words.receiverMost);
+      return saveWarnings(request, { to: [...to, receiver] }, rev);
+    };
+    const again = (receiver: FormState) => page(request, { receiver });
+    if ((await request.form()).has('workspaceId'))
+      return request.submit(receiverForm, {
+        save: async ({ platform, workspaceId, ...typed }) => add({ platform, workspaceId }, typed),
+        again,
+      });
+    return request.submit(chosenForm, {
+      save: async ({ workspace, ...typed }) => {
+        const chosen = (await core.connections.list(request.tenant.id)).find(
+          ({ platform, workspaceId }) => workspace === `${platform}:${workspaceId}`,
+        );
+        if (chosen === undefined) throw new AppError('invalid', words.notWorkspace, { at: 'workspace' });
+        return add({ platform: chosen.platform, workspaceId: chosen.workspaceId }, typed);
       },
-      again: (receiver) => page(request, { receiver }),
-    }),
-  );
+      again,
+    });
+  });
 
   pages.post('/console/{tenant}/quotas/warnings/remove', 'session:admin', async (request) =>
     request.submit(z.object({ receiver: z.string().max(1000), rev: z.coerce.number().int() }), {

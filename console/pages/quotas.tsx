@@ -1,5 +1,5 @@
 import type { QuotaState } from '../../core/core.ts';
-import type { Price, Receiver, Tenant } from '../../core/domain.ts';
+import type { Connection, Price, Receiver, Tenant } from '../../core/domain.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
 import type { Names } from '../names.ts';
@@ -8,7 +8,7 @@ import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
 import { ActionButton, FormBox, type FormState, SelectField, TextField } from './parts/form.tsx';
-import { Meter, Num, Table } from './parts/table.tsx';
+import { Meter, Money, Num, Table } from './parts/table.tsx';
 
 type TenantShell = Shell & { readonly tenant: Tenant };
 const words = texts.billing;
@@ -26,7 +26,18 @@ const scopeInWords = ({ scope, id }: QuotaState, names: Names): string =>
     : words.scopeOne[scope](scope === 'channel' ? names.channelId(id) : id);
 
 const Amount = ({ state, value, currency }: { state: QuotaState; value: number; currency: string }) =>
-  state.unit === 'money' ? `${decimalOf(value)} ${currency}` : <Num value={value} />;
+  state.unit === 'money' ? <Money amount={decimalOf(value)} currency={currency} /> : <Num value={value} />;
+
+/** What was met lately, to be chosen by its name. */
+export type KnownPlaces = {
+  readonly channels: readonly {
+    readonly platform: string;
+    readonly channelId: string;
+    readonly name: string;
+  }[];
+  /** `platform:userId`. */
+  readonly members: readonly string[];
+};
 
 export const QuotasPage = ({
   shell,
@@ -34,7 +45,8 @@ export const QuotasPage = ({
   state,
   warnings,
   receiver,
-  workspaces,
+  connections,
+  known,
   names,
 }: {
   shell: TenantShell;
@@ -44,8 +56,8 @@ export const QuotasPage = ({
   warnings: FormState;
   /** The form that adds a receiver. */
   receiver: FormState;
-  /** Ids of connected workspaces, to choose from. */
-  workspaces: readonly string[];
+  connections: readonly Connection[];
+  known: KnownPlaces;
   names: Names;
 }) => {
   const mayEdit = mayPass(shell.roles ?? [], 'admin');
@@ -70,10 +82,10 @@ export const QuotasPage = ({
               head: words.limit,
               figures: true,
               cell: (one) => (
-                <>
+                <span>
                   <Amount state={one} value={one.limit} currency={currency} />
-                  {` ${one.unit === 'money' ? '' : words.units[one.unit]} / ${words.pers[one.per]}`}
-                </>
+                  {`${one.unit === 'money' ? '' : ` ${words.units[one.unit]}`} / ${words.pers[one.per]}`}
+                </span>
               ),
             },
             {
@@ -84,10 +96,10 @@ export const QuotasPage = ({
                 one.scope !== 'tenant' && one.id === undefined ? (
                   <span class="muted">{words.perEach}</span>
                 ) : (
-                  <>
-                    <Amount state={one} value={one.used} currency={currency} />{' '}
+                  <span class="measured">
+                    <Amount state={one} value={one.used} currency={currency} />
                     <Meter label={`${words.used}: ${scopeInWords(one, names)}`} value={one.used} max={one.limit} />
-                  </>
+                  </span>
                 ),
             },
             { head: words.grace, cell: (one) => graceOf(one) ?? <span class="muted">{words.graceNone}</span> },
@@ -115,7 +127,21 @@ export const QuotasPage = ({
           <h2>{words.quotasAdd}</h2>
           <FormBox state={state} action={path} submit={words.quotasAdd}>
             <SelectField state={state} name="scope" label={words.scope} options={options(words.scopes)} />
-            <TextField state={state} name="id" label={words.oneOnly} hint={words.oneOnlyHint} maxlength={200} />
+            <TextField
+              state={state}
+              name="id"
+              label={words.oneOnly}
+              hint={words.oneOnlyHint}
+              maxlength={200}
+              autocomplete="off"
+              known={[
+                ...known.channels.map(({ platform, channelId, name }) => ({
+                  value: `${platform}:${channelId}`,
+                  label: name,
+                })),
+                ...known.members.map((value) => ({ value, label: words.receiverKinds.person })),
+              ]}
+            />
             <div class="pair">
               <SelectField
                 state={state}
@@ -156,22 +182,77 @@ export const QuotasPage = ({
           </FormBox>
         </section>
       )}
-      <Warnings shell={shell} warnings={warnings} receiver={receiver} workspaces={workspaces} mayEdit={mayEdit} />
+      <Warnings
+        shell={shell}
+        warnings={warnings}
+        receiver={receiver}
+        connections={connections}
+        known={known}
+        names={names}
+        mayEdit={mayEdit}
+      />
     </Layout>
   );
 };
+
+/** One that is connected; where none is (a deployment with a token of its own), as the platform calls it. */
+const Workspace = ({
+  state,
+  connections,
+  names,
+}: {
+  state: FormState;
+  connections: readonly Connection[];
+  names: Names;
+}) =>
+  connections.length > 0 ? (
+    <SelectField
+      state={state}
+      name="workspace"
+      label={words.receiverWorkspace}
+      options={connections.map((connection) => ({
+        value: `${connection.platform}:${connection.workspaceId}`,
+        label: names.connection(connection),
+      }))}
+    />
+  ) : (
+    <>
+      <SelectField
+        state={state}
+        name="platform"
+        label={words.receiverPlatform}
+        options={(['slack', 'discord', 'teams'] as const).map((value) => ({
+          value,
+          label: texts.connections.platforms[value],
+        }))}
+      />
+      <TextField
+        state={state}
+        name="workspaceId"
+        label={words.receiverWorkspace}
+        hint={words.receiverWorkspaceHint}
+        required
+        maxlength={200}
+        autocomplete="off"
+      />
+    </>
+  );
 
 const Warnings = ({
   shell,
   warnings,
   receiver,
-  workspaces,
+  connections,
+  known,
+  names,
   mayEdit,
 }: {
   shell: TenantShell;
   warnings: FormState;
   receiver: FormState;
-  workspaces: readonly string[];
+  connections: readonly Connection[];
+  known: KnownPlaces;
+  names: Names;
   mayEdit: boolean;
 }) => {
   const path = quotasPath(shell.tenant);
@@ -188,15 +269,14 @@ const Warnings = ({
           caption={words.receivers}
           rows={to}
           columns={[
-            { head: words.receiverPlatform, cell: ({ platform }) => texts.connections.platforms[platform] },
-            { head: words.receiverWorkspace, cell: ({ workspaceId }) => workspaceId },
             {
               head: words.receivers,
-              cell: ({ channelId, userId }) =>
+              cell: ({ platform, channelId, userId }) =>
                 channelId === undefined
-                  ? `${words.receiverKinds.person} ${userId}`
-                  : `${words.receiverKinds.channel} ${channelId}`,
+                  ? `${words.receiverKinds.person}: ${userId}`
+                  : `${words.receiverKinds.channel}: ${names.channel({ platform, channelId })}`,
             },
+            { head: words.receiverWorkspace, cell: (one) => names.connection(one) },
             ...(mayEdit
               ? [
                   {
@@ -234,24 +314,7 @@ const Warnings = ({
             rev={rev}
             stands={path}
           >
-            <SelectField
-              state={receiver}
-              name="platform"
-              label={words.receiverPlatform}
-              options={(['slack', 'discord', 'teams'] as const).map((value) => ({
-                value,
-                label: texts.connections.platforms[value],
-              }))}
-            />
-            <TextField
-              state={receiver}
-              name="workspaceId"
-              label={words.receiverWorkspace}
-              hint={workspaces.length === 0 ? words.receiverWorkspaceHint : workspaces.join(', ')}
-              required
-              maxlength={200}
-              autocomplete="off"
-            />
+            <Workspace state={receiver} connections={connections} names={names} />
             <SelectField
               state={receiver}
               name="kind"
@@ -266,6 +329,15 @@ const Warnings = ({
               required
               maxlength={200}
               autocomplete="off"
+              known={[
+                ...known.channels.map(({ channelId, name }) => ({ value: channelId, label: name })),
+                ...known.members.flatMap((member) => {
+                  const [, platform, id] = /^(slack|discord|teams):(.+)$/s.exec(member) ?? [];
+                  if (platform === undefined || id === undefined) return [];
+                  const where = texts.connections.platforms[platform as Connection['platform']];
+                  return [{ value: id, label: `${where}, ${words.receiverKinds.person}` }];
+                }),
+              ]}
             />
           </FormBox>
         </div>

@@ -3,6 +3,7 @@ import type { Receipt, Tenant } from '../../core/domain.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { AnswerText, Bar, Footnotes, PassageList, Thumbs, totalMs } from './answer-view.tsx';
 import { Layout, type Shell, Time } from './layout.tsx';
+import { Money } from './parts/table.tsx';
 
 export const ReceiptPage = ({
   shell,
@@ -47,7 +48,7 @@ export const ReceiptPage = ({
         </Section>
         <Section title={texts.receipt.feedback}>
           <FeedbackList receipt={receipt} />
-          <Thumbs tenant={shell.tenant} receipt={receipt} />
+          <Thumbs tenant={shell.tenant} receipt={receipt} reader={shell.person?.userId} />
         </Section>
       </aside>
     </article>
@@ -105,11 +106,7 @@ const Facts = ({ receipt, place }: { receipt: Receipt; place: string }) => {
         {tokens === 0 ? texts.receipt.none : texts.receipt.tokensOf(promptTokens, completionTokens, embeddingTokens)}
       </Fact>
       <Fact name={fields.cost}>
-        {cost === undefined
-          ? tokens === 0
-            ? texts.receipt.none
-            : texts.answer.costUnknown
-          : `${cost.amount} ${cost.currency}`}
+        {cost === undefined ? tokens === 0 ? texts.receipt.none : texts.answer.costUnknown : <Money {...cost} />}
       </Fact>
       <Fact name={fields.cache}>{receipt.cached ? texts.receipt.cacheHit : texts.receipt.cacheMiss}</Fact>
       <Fact name={fields.quota}>

@@ -113,7 +113,7 @@ export const addSignInPages = (pages: Pages): void => {
   pages.open('GET', `${signInPath}/single`, async (c, request) => {
     if (auth.singleSignOn === null) return c.notFound();
     await request.limit(`sign-in:${request.address}`, 20);
-    const { url, cookies } = await auth.singleSignOn.start(c.req.raw.headers);
+    const { url, cookies } = await auth.singleSignOn.start(c.req.raw.headers, ownPath(c.req.query('next')));
     setCookies(c, cookies);
     return c.redirect(url, 302);
   });
@@ -121,9 +121,9 @@ export const addSignInPages = (pages: Pages): void => {
   pages.open('GET', '/console/auth/callback/oidc', async (c, request) => {
     if (auth.singleSignOn === null) return c.notFound();
     await request.limit(`sign-in:${request.address}`, 20);
-    const { cookies, refusal } = await auth.singleSignOn.finish(new URL(c.req.url).search, c.req.raw.headers);
+    const { cookies, refusal, next } = await auth.singleSignOn.finish(new URL(c.req.url).search, c.req.raw.headers);
     setCookies(c, cookies);
-    return c.redirect(refusal === null ? '/console' : `${signInPath}?refused=${refusal}`, 302);
+    return c.redirect(refusal === null ? next : `${signInPath}?refused=${refusal}`, 302);
   });
 
   pages.post('/console/sign-out', 'session:any', async ({ c }) => {

@@ -73,7 +73,7 @@ export const SignInPage = ({
     {hasSingleSignOn && (
       <p class="or">
         <span>{words.signIn.or}</span>
-        <a class="button" href={`${signInPath}/single`}>
+        <a class="button" href={`${signInPath}/single${nextQuery(state)}`}>
           {words.signIn.single}
         </a>
       </p>
@@ -114,6 +114,11 @@ export const SecondFactorPage = ({ shell, state }: { shell: Shell; state: FormSt
     </FormBox>
   </DoorPage>
 );
+
+const nextQuery = (state: FormState): string => {
+  const next = ownPath(state.values.next?.[0]);
+  return next === undefined ? '' : `?next=${encodeURIComponent(next)}`;
+};
 
 /** Where somebody wanted to go before they had to sign in. */
 const KeptPath = ({ state }: { state: FormState }) => {

@@ -1,9 +1,10 @@
 import type { UsageGroup, UsageRow } from '../../core/domain.ts';
-import { AppError } from '../../core/errors.ts';
+import { AppError, isAppError } from '../../core/errors.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { asDownload, ledgerText, type Range, renderUsageCsv, streamOf } from '../billing.ts';
-import type { PageRequest, Pages } from './pages.tsx';
-import { LedgerPage, StatementPage, tokensOf, UsagePage, usageGroups } from './usage.tsx';
+import type { Html, PageRequest, Pages } from './pages.tsx';
+import { type FormState, formWith } from './parts/form.tsx';
+import { LedgerPage, StatementPage, tokensOf, UsagePage, usageGroups, WrongPeriodPage } from './usage.tsx';
 
 const dayMs = 86_400_000;
 /** Longer periods are for the export. */
@@ -20,13 +21,13 @@ const largestFirst = (rows: readonly UsageRow[]): readonly UsageRow[] =>
 export const addUsagePages = (pages: Pages): void => {
   const { core, runtime } = pages.doors;
 
-  /** Days of the address, the last one included; this month when there are none. Throws `invalid`. */
+  /** Days of the address, the last one included; this month when there are none. Throws `invalid` at the field. */
   const rangeFrom = (request: PageRequest): Range => {
     const now = runtime.clock.now();
     const today = new Date(now);
     const from = dayAt(request.query('from')) ?? Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), 1);
     const last =
-      dayAt(request.query('to')) ?? Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate());
+      dayAt(request.query('to'), 'to') ?? Date.UTC(today.getUTCFullYear(), today.getUTCMonth(), today.getUTCDate());
     if (last < from) throw new AppError('invalid', 'The first day must not be after the last one.', { at: 'from' });
     return { from, to: last + dayMs };
   };
@@ -42,12 +43,32 @@ export const addUsagePages = (pages: Pages): void => {
     const first = Number(request.query('first') ?? 0);
     return Number.isSafeInteger(first) && first > 0 ? first : 0;
   };
+  /** What the form was given that cannot be shown: the page again, with the sentence beside the field. */
+  const rangeOrAgain = async (
+    request: PageRequest,
+    read: () => Range,
+    again: (state: FormState) => Promise<Html>,
+  ): Promise<Range | Response> => {
+    try {
+      return read();
+    } catch (thrown) {
+      if (!isAppError(thrown) || thrown.code !== 'invalid') throw thrown;
+      const typed = { from: request.query('from'), to: request.query('to'), group: request.query('group') };
+      const errors = { [thrown.at ?? 'from']: thrown.message };
+      return request.show(await again({ ...formWith(typed), errors }), 422);
+    }
+  };
   const groupFrom = (request: PageRequest): UsageGroup =>
     usageGroups.find((group) => group === request.query('group')) ?? 'day';
 
   pages.get('/console/{tenant}/usage', 'session:billing', async (request) => {
-    const range = shown(rangeFrom(request));
     const group = groupFrom(request);
+    const range = await rangeOrAgain(
+      request,
+      () => shown(rangeFrom(request)),
+      async (state) => <WrongPeriodPage shell={await request.shell('usage')} state={state} group={group} />,
+    );
+    if (range instanceof Response) return range;
     const byDay = await core.usage.report(request.tenant.id, range, 'day');
     const all = group === 'day' ? byDay : largestFirst(await core.usage.report(request.tenant.id, range, group));
     const first = firstFrom(request);
@@ -98,7 +119,12 @@ export const addUsagePages = (pages: Pages): void => {
   });
 
   pages.get('/console/{tenant}/ledger', 'session:billing', async (request) => {
-    const range = rangeFrom(request);
+    const range = await rangeOrAgain(
+      request,
+      () => rangeFrom(request),
+      async (state) => <WrongPeriodPage shell={await request.shell('ledger')} state={state} />,
+    );
+    if (range instanceof Response) return range;
     const cursor = request.query('cursor');
     const page = await core.usage.ledger(request.tenant.id, range, {
       limit: 100,
@@ -126,9 +152,9 @@ export const addUsagePages = (pages: Pages): void => {
 };
 
 /** Midnight UTC of a day; undefined when none was named. Throws `invalid` for what is no day. */
-export const dayAt = (text: string | undefined): number | undefined => {
+export const dayAt = (text: string | undefined, field = 'from'): number | undefined => {
   if (text === undefined) return undefined;
   const at = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : Number.NaN;
-  if (Number.isNaN(at)) throw new AppError('invalid', 'A day is needed, such as 2026-11-01.', { at: 'from' });
+  if (Number.isNaN(at)) throw new AppError('invalid', 'A day is needed, such as 2026-11-01.', { at: field });
   return at;
 };

@@ -7,7 +7,8 @@ import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
 import { BarChart } from './parts/chart.tsx';
-import { More, Num, Table } from './parts/table.tsx';
+import { type FormState, formWith, SelectField, TextField } from './parts/form.tsx';
+import { Money, More, Num, Sums, Table } from './parts/table.tsx';
 import { Tile, Tiles } from './parts/tiles.tsx';
 
 type TenantShell = Shell & { readonly tenant: Tenant };
@@ -25,27 +26,28 @@ export const daysOf = ({ from, to }: Range): { readonly from: string; readonly t
 });
 const queryOf = (range: Range): string => new URLSearchParams(daysOf(range)).toString();
 
-const PeriodForm = ({ action, range, group }: { action: string; range: Range; group?: UsageGroup }) => (
+/** `state`: what was typed, where it cannot be shown. */
+const PeriodForm = ({
+  action,
+  range,
+  group,
+  state = formWith(range === undefined ? {} : daysOf(range)),
+}: {
+  action: string;
+  range?: Range;
+  group?: UsageGroup | undefined;
+  state?: FormState;
+}) => (
   <form class="filter" method="get" action={action}>
-    <label>
-      <span>{words.from}</span>
-      <input type="date" name="from" value={daysOf(range).from} required />
-    </label>
-    <label>
-      <span>{words.to}</span>
-      <input type="date" name="to" value={daysOf(range).to} required />
-    </label>
+    <TextField state={state} name="from" type="date" label={words.from} required />
+    <TextField state={state} name="to" type="date" label={words.to} required />
     {group !== undefined && (
-      <label>
-        <span>{words.group}</span>
-        <select name="group">
-          {usageGroups.map((value) => (
-            <option value={value} selected={value === group}>
-              {words.groups[value]}
-            </option>
-          ))}
-        </select>
-      </label>
+      <SelectField
+        state={formWith({ group })}
+        name="group"
+        label={words.group}
+        options={usageGroups.map((value) => ({ value, label: words.groups[value] }))}
+      />
     )}
     <button type="submit">{words.apply}</button>
   </form>
@@ -55,7 +57,7 @@ const Cost = ({ row }: { row: Pick<UsageRow, 'costNanos' | 'currency' | 'costUnk
   if (row.costUnknown && row.costNanos === 0) return <span class="muted">{words.unknown}</span>;
   return (
     <>
-      {row.currency === undefined ? '0' : `${decimalOf(row.costNanos)} ${row.currency}`}
+      {row.currency === undefined ? '0' : <Money amount={decimalOf(row.costNanos)} currency={row.currency} />}
       {row.costUnknown && <span class="muted">{` ${words.incomplete}`}</span>}
     </>
   );
@@ -68,7 +70,7 @@ const Costs = ({ rows }: { rows: readonly UsageRow[] }) => {
   if (costs.length === 0) return <>{unknown ? words.unknown : '0'}</>;
   return (
     <>
-      {costs.map(({ currency, nanos }) => `${decimalOf(nanos)} ${currency}`).join(' + ')}
+      <Sums costs={costs} />
       {unknown && <span class="muted">{` ${words.incomplete}`}</span>}
     </>
   );
@@ -268,8 +270,8 @@ export const LedgerPage = ({
           rows={page.items}
           columns={[
             { head: words.at, cell: (entry) => <Time at={entry.at} /> },
-            { head: words.kind, cell: (entry) => words.kinds[entry.kind] ?? entry.kind },
-            { head: words.model, cell: (entry) => entry.model ?? '' },
+            { head: words.kind, whole: true, cell: (entry) => words.kinds[entry.kind] ?? entry.kind },
+            { head: words.model, whole: true, cell: (entry) => entry.model ?? '' },
             { head: words.promptTokens, figures: true, cell: (entry) => <Num value={entry.promptTokens} /> },
             { head: words.completionTokens, figures: true, cell: (entry) => <Num value={entry.completionTokens} /> },
             { head: words.embeddingTokens, figures: true, cell: (entry) => <Num value={entry.embeddingTokens} /> },
@@ -284,7 +286,7 @@ export const LedgerPage = ({
               figures: true,
               cell: (entry) => {
                 const { cost } = renderEntry(entry);
-                if (cost !== null) return `${cost.amount} ${cost.currency}`;
+                if (cost !== null) return <Money {...cost} />;
                 return entry.model === undefined ? '' : <span class="muted">{words.unknown}</span>;
               },
             },
@@ -314,6 +316,27 @@ export const LedgerPage = ({
             : `${base}?${queryOf(range)}&cursor=${encodeURIComponent(page.nextCursor)}`
         }
       />
+    </Layout>
+  );
+};
+
+/** A period that cannot be shown: the form again as it was filled, and why. */
+export const WrongPeriodPage = ({
+  shell,
+  state,
+  group,
+}: {
+  shell: TenantShell;
+  state: FormState;
+  /** Of the usage page; absent: it is the ledger's. */
+  group?: UsageGroup;
+}) => {
+  const [title, path] =
+    group === undefined ? [words.ledgerTitle, ledgerPath(shell.tenant)] : [words.usageTitle, usagePath(shell.tenant)];
+  return (
+    <Layout shell={shell} title={title} wide>
+      <h1>{title}</h1>
+      <PeriodForm action={path} group={group} state={state} />
     </Layout>
   );
 };

@@ -115,8 +115,10 @@ export const billing = {
   receiverWorkspaceHint: 'Its id, as it stands on the connections page.',
   receiverKind: 'Tell',
   receiverKinds: { channel: 'a channel', person: 'a person' },
-  receiverId: 'Id of the channel or person',
-  receiverIdHint: 'As the platform calls it, such as C024BE91L or U024BE7LH.',
+  receiverId: 'Which one',
+  receiverIdHint:
+    'Type a name to choose a channel in which was asked lately, or give the id of a channel or person, such as C024BE91L or U024BE7LH.',
+  notWorkspace: 'Choose one of the connected workspaces.',
   receiverSame: 'This one is told already.',
   receiverMost: 'At most 20 can be told.',
   quotasChanged: 'Somebody else changed the limits meanwhile. They are shown as they stand now.',

@@ -18,7 +18,7 @@ export const operator = {
     spent: 'Spent',
     nothing: 'nothing',
     unknown: 'price unknown',
-    more: (sum: string) => `${sum} and calls of unknown price`,
+    more: 'and calls of unknown price',
   },
   create: {
     title: 'Create a tenant',
@@ -148,9 +148,14 @@ export const operator = {
     run: 'Run the checks',
     again: 'Run them again',
     ok: 'In order',
-    bad: 'Look here',
+    bad: 'Does not work',
+    warns: 'Works, but look',
     allWell: 'Everything is in order.',
-    problems: (count: number) => (count === 1 ? 'One thing needs a look.' : `${count} things need a look.`),
+    problems: (count: number) => (count === 1 ? 'One thing does not work.' : `${count} things do not work.`),
+    warnings: (count: number) =>
+      count === 1
+        ? 'One thing works, but somebody should see to it.'
+        : `${count} things work, but somebody should see to them.`,
     broke: 'The checks did not come to their end in time. What they found is missing here.',
   },
   people: {

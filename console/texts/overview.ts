@@ -4,6 +4,7 @@ export const overview = {
   lead: (tenant: string) => `How ${tenant} is doing today. Days begin at midnight UTC.`,
   nothingToday: 'Nobody has asked anything today.',
   ask: 'Ask something',
+  asked: 'Questions today',
   answered: 'Answered',
   notFound: 'Not found',
   refused: 'Refused or failed',
@@ -23,8 +24,6 @@ export const overview = {
   noConnections: 'No workspace is connected: people can ask here and through the API only.',
   heard: 'Last heard',
   silent: 'Nothing heard yet',
-  working: 'Works',
-  failing: 'Has a problem',
   needs: {
     noSource: 'There is no source, so every question ends in "not found".',
     syncFailed: (name: string) => `The last sync of ${name} failed.`,

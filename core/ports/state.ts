@@ -641,10 +641,11 @@ export type ConnectionStore = {
   ): Promise<void>;
   /** A one-time code shown inside a workspace; stored hashed. */
   offerCode(hash: string, platform: Connection['platform'], workspaceId: string, expiresAt: number): Promise<void>;
-  /** Takes the code: the second taker gets null. */
+  /** Takes the code: the second taker gets null. One that was shown on another platform than the one given stays good. */
   takeCode(
     hash: string,
     now: number,
+    platform?: Connection['platform'],
   ): Promise<{ readonly platform: Connection['platform']; readonly workspaceId: string } | null>;
   /** One for each workspace of a platform; a second replaces the first. No tenant's: it waits to be claimed. */
   putInstallation(installation: Installation): Promise<void>;

@@ -77,11 +77,11 @@ export const createConnections = (parts: {
   return {
     create,
     claim: async (tenantId, { platform, code }) => {
-      const found = await connections.takeCode(hashCode(code), runtime.clock.now());
-      if (found === null || found.platform !== platform) {
+      const found = await connections.takeCode(hashCode(code), runtime.clock.now(), platform);
+      if (found === null) {
         throw new AppError(
           'not-found',
-          'This code is not valid any more. Ask the bot inside the workspace for a new one.',
+          'This code is not good here: it was used, is older than a quarter of an hour, or was shown on another platform. Ask the bot inside the workspace for a new one.',
           { at: 'code' },
         );
       }

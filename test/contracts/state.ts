@@ -1876,6 +1876,14 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.connections.takeCode(late, now + 10)).toBeNull();
       });
 
+      test('a one-time code that is taken for another platform stays good for its own', async () => {
+        const code = fresh('code');
+        await state.connections.offerCode(code, 'slack', 'W1', now + 10);
+        expect(await state.connections.takeCode(code, now, 'teams')).toBeNull();
+        expect(await state.connections.takeCode(code, now, 'slack')).toEqual({ platform: 'slack', workspaceId: 'W1' });
+        expect(await state.connections.takeCode(code, now, 'slack')).toBeNull();
+      });
+
       test('an installation is one for each workspace, and nobody’s', async () => {
         const workspaceId = fresh('W');
         const first = { platform: 'slack', workspaceId, sealedCredentials: 'one', installedAt: now } as const;

@@ -173,6 +173,17 @@ describe('connections', () => {
     });
   });
 
+  it('are not claimed as another platform’s, and the code is good afterwards', async () => {
+    const connections = createConnections({ state, sealer, runtime });
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
+    const { code } = await connections.offerCode('discord', `G-${count}`);
+    await expect(connections.claim(tenant.id, { platform: 'slack', code })).rejects.toMatchObject({
+      code: 'not-found',
+      message: expect.stringContaining('on another platform'),
+    });
+    expect(await connections.claim(tenant.id, { platform: 'discord', code })).toMatchObject({ platform: 'discord' });
+  });
+
   it('take over what an installation brought before they were claimed', async () => {
     const connections = createConnections({ state, sealer, runtime });
     const tenant = await tenants.create({ slug: acme, name: 'Acme' });

@@ -10,8 +10,7 @@ export type Bar = {
 
 const width = 720;
 const height = 200;
-const floor = height - 24;
-const left = 44;
+const floor = height - 28;
 
 /** Bars over a zero line, drawn by the server. The figures stand in the table beside it; this shows their shape. */
 export const BarChart = ({
@@ -24,9 +23,12 @@ export const BarChart = ({
   format(value: number): string;
 }) => {
   const top = niceTop(Math.max(0, ...bars.map(({ value }) => value)));
+  const marks = [0, 0.5, 1].map((part) => ({ y: top * part, text: format(top * part) }));
+  // As wide as the longest figure beside it, in the larger letters of a phone too.
+  const left = 16 + 9 * Math.max(...marks.map(({ text }) => text.length));
   const step = (width - left) / Math.max(1, bars.length);
   const y = (value: number): number => floor - (value / top) * (floor - 12);
-  const everyLabel = Math.max(1, Math.ceil(bars.length / 10));
+  const everyLabel = Math.max(1, Math.ceil(bars.length / 8));
   return (
     <figure class="chart">
       <figcaption>{title}</figcaption>
@@ -34,11 +36,11 @@ export const BarChart = ({
         <p class="muted">{texts.lists.nothing}</p>
       ) : (
         <svg viewBox={`0 0 ${width} ${height}`} role="img" aria-label={title}>
-          {[0, 0.5, 1].map((part) => (
+          {marks.map((mark) => (
             <>
-              <line class="grid" x1={left} x2={width} y1={y(top * part)} y2={y(top * part)} />
-              <text class="axis" x={left - 6} y={y(top * part) + 4} text-anchor="end">
-                {format(top * part)}
+              <line class="grid" x1={left} x2={width} y1={y(mark.y)} y2={y(mark.y)} />
+              <text class="axis" x={left - 6} y={y(mark.y) + 4} text-anchor="end">
+                {mark.text}
               </text>
             </>
           ))}
@@ -55,7 +57,12 @@ export const BarChart = ({
                 <title>{about}</title>
               </rect>
               {index % everyLabel === 0 && (
-                <text class="axis" x={round(left + (index + 0.5) * step)} y={height - 6} text-anchor="middle">
+                <text
+                  class="axis"
+                  x={index === bars.length - 1 ? width : round(left + (index + 0.5) * step)}
+                  y={height - 5}
+                  text-anchor={index === bars.length - 1 ? 'end' : 'middle'}
+                >
                   {label}
                 </text>
               )}

@@ -162,9 +162,12 @@ export const TextField = (
     autocomplete?: string;
     inputmode?: 'numeric' | 'decimal';
     autofocus?: boolean;
+    /** Offered while typing, by name; anything else may be typed as well. */
+    known?: readonly Option[];
   },
 ) => {
-  const { state, name, type = 'text', label: _label, hint: _hint, ...rest } = props;
+  const { state, name, type = 'text', label: _label, hint: _hint, known, ...rest } = props;
+  const list = known === undefined || known.length === 0 ? undefined : `${name}-known`;
   return (
     <Field {...props}>
       <input
@@ -173,9 +176,17 @@ export const TextField = (
         type={type}
         // A password is never sent back.
         value={type === 'password' ? '' : valueIn(state, name)}
+        list={list}
         {...rest}
         {...described(props)}
       />
+      {list !== undefined && (
+        <datalist id={list}>
+          {known?.map(({ value, label }) => (
+            <option value={value}>{label}</option>
+          ))}
+        </datalist>
+      )}
     </Field>
   );
 };

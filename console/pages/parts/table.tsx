@@ -1,4 +1,5 @@
 import type { Child } from 'hono/jsx';
+import { decimalOf } from '../../../core/text/decimal.ts';
 import { number, texts } from '../../texts.ts';
 
 export type Column<T> = {
@@ -6,6 +7,8 @@ export type Column<T> = {
   readonly cell: (row: T) => Child;
   /** Figures stand to the right, their digits below each other. */
   readonly figures?: boolean;
+  /** Short words that are not broken, however narrow the window. */
+  readonly whole?: boolean;
 };
 
 /** A table that becomes a list of cards on a phone: each cell knows its column's name. */
@@ -37,8 +40,8 @@ export const Table = <T,>({
       <tbody>
         {rows.map((row) => (
           <tr>
-            {columns.map(({ head, cell, figures }) => (
-              <td data-head={head} {...(figures ? { class: 'num' } : {})}>
+            {columns.map(({ head, cell, figures, whole }) => (
+              <td data-head={head} {...(figures ? { class: 'num' } : whole ? { class: 'whole' } : {})}>
                 {cell(row)}
               </td>
             ))}
@@ -85,13 +88,32 @@ export const Num = ({ value }: { value: number }) => (
   </data>
 );
 
+/** Money to the last unit, in the reader's own notation like `Num`. */
+export const Money = ({ amount, currency }: { amount: string; currency: string }) => (
+  <data class="money" value={amount} data-currency={currency}>
+    {`${amount} ${currency}`}
+  </data>
+);
+
+/** What was paid in each currency; two are never added up. */
+export const Sums = ({ costs }: { costs: readonly { readonly currency: string; readonly nanos: number }[] }) => (
+  <>
+    {costs.map(({ currency, nanos }, index) => (
+      <>
+        {index > 0 && ' + '}
+        <Money amount={decimalOf(nanos)} currency={currency} />
+      </>
+    ))}
+  </>
+);
+
 /** How much of something is used; `max` 0 means nothing is allowed. */
 export const Meter = ({ label, value, max }: { label: string; value: number; max: number }) => (
   <meter
     aria-label={label}
     min={0}
     max={Math.max(max, 1)}
-    high={Math.max(max, 1) * 0.8}
+    high={Math.max(max, 1) * 0.799}
     optimum={0}
     value={max === 0 ? 1 : Math.min(value, max)}
   >

@@ -180,6 +180,59 @@ describe('the second factor', () => {
   });
 });
 
+describe('a lost phone', () => {
+  const factorPath = '/console/sign-in/second-factor';
+
+  test('is made good by a backup code, and by the operator when those are lost too', async () => {
+    const person = await enrol('lost@example.com');
+    const byCode = createVisitor(real.app);
+    await signIn(byCode, person.email, person.password);
+    expect((await byCode.post(factorPath, { code: person.codes[0] ?? '' })).headers.get('location')).toBe('/console');
+    expect(await isIn(byCode)).toBe(true);
+
+    const operator = await signUp(real, 'operator-of-phones@example.com');
+    await real.core.members.put(operator.userId, null, 'operator');
+    const page = `/console/operator/people/${person.userId}`;
+    expect(await (await operator.get(page)).text()).toContain(`${page}/second-factor`);
+    expect(await (await operator.post(`${page}/second-factor`)).text(), 'asks first').toContain('name="confirmed"');
+    const half = createVisitor(real.app);
+    await signIn(half, person.email, person.password);
+    expect((await operator.post(`${page}/second-factor`, { confirmed: 'yes' })).status).toBe(303);
+
+    // The password is enough again, and nothing of the lost phone is worth anything.
+    expect((await half.post(factorPath, { code: totp(person.secret) })).status).toBe(422);
+    expect(await isIn(half)).toBe(false);
+    const anew = createVisitor(real.app);
+    expect((await signIn(anew, person.email, person.password)).headers.get('location')).toBe('/console');
+    expect(await isIn(anew)).toBe(true);
+    const stranger = createVisitor(real.app);
+    expect((await signIn(stranger, person.email, 'not the password')).status).toBe(422);
+    expect((await stranger.post(factorPath, { code: person.codes[1] ?? '' })).status).toBe(422);
+    expect(await isIn(stranger)).toBe(false);
+
+    // A new phone begins anew, with a key and codes of its own.
+    expect((await anew.post(`${account}/second-factor/begin`, { password: person.password })).status).toBe(303);
+    const secret = /secret=([A-Z2-7]+)/.exec(await (await anew.get(`${account}/second-factor`)).text())?.[1] ?? '';
+    expect(secret).not.toBe(person.secret);
+    expect((await anew.post(`${account}/second-factor/confirm`, { code: totp(secret) })).status).toBe(200);
+    const audited = await real.core.auditTrail(null, { q: 'second-factor-reset' }, { limit: 10 });
+    expect(audited.items).toMatchObject([{ actor: `user:${operator.userId}`, subject: `user:${person.userId}` }]);
+  });
+
+  test('is freed by nobody but an operator, and not by a new password', async () => {
+    const person = await enrol('kept@example.com');
+    const other = await signUp(real, 'no-operator@example.com');
+    const path = `/console/operator/people/${person.userId}/second-factor`;
+    for (const who of [other, person]) expect((await who.post(path, { confirmed: 'yes' })).status).toBe(403);
+    const link = await real.auth.resets.issue(person.email, { byMail: false });
+    const visitor = createVisitor(real.app);
+    expect((await visitor.post(link?.url ?? '', { password: 'a password of today' })).status).toBe(303);
+    const first = await signIn(visitor, person.email, 'a password of today');
+    expect(first.headers.get('location')).toBe(factorPath);
+    expect(await isIn(visitor)).toBe(false);
+  });
+});
+
 describe('sessions', () => {
   test('are listed by device and ended one by one, within a second, in every tab', async () => {
     const here = await signUp(real, 'tabs@example.com');

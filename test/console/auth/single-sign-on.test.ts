@@ -26,8 +26,8 @@ afterEach(() => {
 
 const account = '/console/settings/account';
 /** To the provider; the answer is the address of the callback that it sends the browser to. */
-const there = async (visitor: Visitor): Promise<string> => {
-  const start = await visitor.get('/console/sign-in/single');
+const there = async (visitor: Visitor, from = '/console/sign-in/single'): Promise<string> => {
+  const start = await visitor.get(from);
   expect(start.status).toBe(302);
   const answer = await fetch(start.headers.get('location') ?? '', { redirect: 'manual' });
   return answer.headers.get('location') ?? '';
@@ -51,6 +51,30 @@ describe('single sign-on', () => {
     const again = await comeBy();
     expect(await real.auth.accounts.idOf('new@example.com')).not.toBeNull();
     expect(await (await again.visitor.get(account)).text()).toContain('new@example.com');
+  });
+
+  test('leads where one wanted to go, and nowhere else', async () => {
+    provider.person = { sub: 'new', email: 'new@example.com', email_verified: true };
+    const wanted = '/console/settings/account?done=saved';
+    const door = await (
+      await createVisitor(real.app).get(`/console/sign-in?next=${encodeURIComponent(wanted)}`)
+    ).text();
+    const way = `/console/sign-in/single?next=${encodeURIComponent(wanted)}`;
+    expect(door).toContain(`href="${way}"`);
+    const back = async (next: string): Promise<string | null> => {
+      const visitor = createVisitor(real.app);
+      const callback = await there(visitor, `/console/sign-in/single?next=${encodeURIComponent(next)}`);
+      return (await visitor.get(callback)).headers.get('location');
+    };
+    expect(await back(wanted)).toBe(wanted);
+    for (const elsewhere of [
+      'https://evil.example',
+      '//evil.example',
+      '/console//evil',
+      '/console/sign-in/x',
+      '/api/v1',
+    ])
+      expect(await back(elsewhere), elsewhere).toBe('/console');
   });
 
   test('joins an account whose address is proven, and never one whose address is not', async () => {

@@ -110,3 +110,28 @@ describe('why did it not answer', () => {
     expect(text).toContain('Nothing was heard of this message');
   });
 });
+
+test('a receipt has the reader’s own verdict pressed, and nobody else’s', async () => {
+  const path = `/console/acme/answers/${first.answerId}`;
+  const pressed = async (): Promise<readonly string[]> =>
+    [
+      ...(await (await real.app.request(path, { headers: { cookie: viewer } })).text()).matchAll(
+        /value="(up|down)"[^>]*aria-pressed="true"/g,
+      ),
+    ].map(([, rating]) => rating ?? '');
+  expect(await pressed(), 'u1 voted down').toEqual([]);
+  const rate = (rating: string) =>
+    real.app.request(`${path}/feedback`, {
+      method: 'POST',
+      headers: {
+        cookie: viewer,
+        origin: 'http://localhost:3000',
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+      body: `rating=${rating}`,
+    });
+  await rate('up');
+  expect(await pressed()).toEqual(['up']);
+  await real.core.answers.feedback(tenantId, first.answerId, { rating: 'down', user: 'u3' });
+  expect(await pressed(), 'somebody after that').toEqual(['up']);
+});

@@ -91,7 +91,7 @@ describe('the steps into a workspace', () => {
     const { code } = await real.core.connections.offerCode('slack', 'T-CODED');
     const wrong = await post(`${base}/claim`, { platform: 'slack', code: 'WRONG<b>' });
     expect(wrong.status).toBe(422);
-    expect(await wrong.text()).toMatch(/value="WRONG&lt;b&gt;"[\s\S]*id="code-error">This code is not valid/);
+    expect(await wrong.text()).toMatch(/value="WRONG&lt;b&gt;"[\s\S]*id="code-error">This code is not good here/);
     const response = await post(`${base}/claim`, { platform: 'slack', code });
     expect(response.status).toBe(303);
     expect(response.headers.get('location')).toMatch(/connections\/x_[0-9a-f]+\?done=connected$/);

@@ -42,7 +42,7 @@ test('it says what needs attention, and leads there', async () => {
   await real.core.connections.failed(connection, 'The token was <revoked>.');
   const failing = await page('acme', viewer);
   expect(failing).toContain('The token was &lt;revoked&gt;.');
-  expect(failing).toContain('Has a problem');
+  expect(failing).toContain('Trouble');
 });
 
 test('money and limits are shown only to those who may see them', async () => {

@@ -81,11 +81,28 @@ describe('warnings', () => {
       { platform: 'slack', workspaceId: 'T1', userId: 'U1' },
     ]);
     const page = await (await get(billing)).text();
-    expect(page).toContain('a person U1');
+    expect(page).toContain('a person: U1');
     expect(page, 'a reviewer reads').not.toContain('<form class="form"');
     expect((await post(`${base}/warnings`, { at: '10', rev: await rev() }, billing)).status).toBe(403);
     const gone = JSON.stringify(['slack', 'T1', 'C1', null]);
     await post(`${base}/warnings/remove`, { receiver: gone, rev: await rev() });
     expect((await warnings())?.to).toHaveLength(1);
+  });
+
+  test('go to a connected workspace, and to channels that are offered by name', async () => {
+    await real.core.connections.create(tenantId, { platform: 'slack', workspaceId: 'T-CHOSEN' });
+    await real.core.channels.put(tenantId, 'slack', 'C-KNOWN', { language: 'de' });
+    const page = await (await get()).text();
+    expect(page).toContain('<option value="slack:T-CHOSEN"');
+    expect(page).toContain('<option value="C-KNOWN">Slack C-KNOWN</option>');
+    expect(page).not.toContain('name="workspaceId"');
+    const receiver = { kind: 'channel', receiverId: 'C-KNOWN' };
+    const foreign = { ...receiver, workspace: 'slack:T-ELSEWHERE', rev: await rev() };
+    const refused = await post(`${base}/warnings/receivers`, foreign);
+    expect(refused.status).toBe(422);
+    expect(await refused.text()).toContain('id="workspace-error">Choose one of the connected workspaces.');
+    const chosen = { ...receiver, workspace: 'slack:T-CHOSEN', rev: await rev() };
+    expect((await post(`${base}/warnings/receivers`, chosen)).status).toBe(303);
+    expect((await warnings())?.to).toContainEqual({ platform: 'slack', workspaceId: 'T-CHOSEN', channelId: 'C-KNOWN' });
   });
 });

@@ -86,8 +86,12 @@ export const connectionVerbs = (collections: Collections): ConnectionStore => {
         ),
       );
     },
-    takeCode: async (hash, now) => {
-      const doc = await codes.findOneAndDelete({ _id: hash, expiresAt: { $gt: now } });
+    takeCode: async (hash, now, platform) => {
+      const doc = await codes.findOneAndDelete({
+        _id: hash,
+        expiresAt: { $gt: now },
+        ...(platform === undefined ? {} : { platform }),
+      });
       return doc === null ? null : { platform: doc.platform as Connection['platform'], workspaceId: doc.workspaceId };
     },
     putInstallation: async (installation) => {

@@ -106,11 +106,12 @@ export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
         expiresAt,
       );
     },
-    takeCode: (hash, now) => {
+    takeCode: (hash, now, platform) => {
       const row = sql.one<{ readonly platform: string; readonly workspace_id: string }>(
-        'DELETE FROM connection_codes WHERE hash = ? AND expires_at > ? RETURNING platform, workspace_id',
+        'DELETE FROM connection_codes WHERE hash = ?1 AND expires_at > ?2 AND (?3 IS NULL OR platform = ?3) RETURNING platform, workspace_id',
         hash,
         now,
+        platform ?? null,
       );
       return row === undefined
         ? null
