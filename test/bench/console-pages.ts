@@ -1,11 +1,9 @@
 import { writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
 import { liveIn, pagesOf } from '../browser/lived-in.ts';
 import { openReal } from '../console/real.ts';
 import { aDocument, aLine, aReceipt, aTenant } from '../contracts/rows.ts';
-import { createTestRuntime } from '../fakes/clock.ts';
 import { type BenchResult, quantile } from './result.ts';
 
 /**
@@ -32,7 +30,7 @@ const measure = async (): Promise<BenchResult[]> => {
     const acme = await real.furnish('acme');
     const tenantId = acme.tenant.id;
     await liveIn(real.core, acme, (field) => `A ${field} of the house`);
-    const state = await openSqliteState({ dataDir: real.dataDir, log: createTestRuntime().log });
+    const state = await real.openState();
     const now = Date.now();
     // Spread over ninety days, the newest first, a fifth of them without an answer.
     const at = (n: number) => now - Math.floor((n / answers) * 90 * 86_400_000);

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,6 +10,8 @@ import type { Auth } from '../../console/auth/auth.ts';
 import type { HttpParts } from '../../console/guard.ts';
 import type { Core } from '../../core/core.ts';
 import type { Role } from '../../core/domain.ts';
+import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
+import type { StateStore } from '../../core/ports/state.ts';
 import { openCore } from '../../main.ts';
 import { furnish, operatorToken } from '../fakes/core.ts';
 import { callOn, cookiesOf, type Harness } from './harness.ts';
@@ -19,6 +22,8 @@ export type Real = {
   readonly core: Core;
   readonly auth: Auth;
   readonly dataDir: string;
+  /** The same state, opened once more beside the app; close it before the app. */
+  openState(): Promise<StateStore>;
   /** Furnishes a tenant; the folder of its folder source exists and is empty. */
   furnish(slug: string): ReturnType<typeof furnish>;
   /** A request whose path goes over the wire exactly as it stands, dots and percent signs included. */
@@ -35,6 +40,11 @@ export type Real = {
   close(): Promise<void>;
 };
 
+/** With FOOTNOTE_TEST_STATE=mongodb the suites of the doors run on a database of their own on the server of MONGODB_URI. */
+const onMongo = process.env.FOOTNOTE_TEST_STATE === 'mongodb' ? process.env.MONGODB_URI : undefined;
+/** Loaded where it is wanted: most runs want no client of a server. */
+const mongoServer = () => import('../core/drivers/state/mongo/server.ts');
+
 /** `env`: more of the environment; `more`: what main.ts hands over only when it is configured. */
 export const openReal = async (
   env: Readonly<Record<string, string>> = {},
@@ -43,12 +53,14 @@ export const openReal = async (
   const root = await mkdtemp(join(tmpdir(), 'footnote-doors-'));
   const [dataDir, folders] = [join(root, 'data'), join(root, 'folders')];
   await mkdir(folders);
+  const uri = env.MONGODB_URI ?? (onMongo === undefined ? undefined : (await mongoServer()).freshDatabase(onMongo));
   const opened = await openCore({
     DATA_DIR: dataDir,
     FOLDER_ROOTS: folders,
     FOOTNOTE_ADMIN_TOKEN: operatorToken,
     LOG_LEVEL: 'silent',
     ...env,
+    ...(uri === undefined ? {} : { MONGODB_URI: uri, FOOTNOTE_SECRET_KEY: randomBytes(32).toString('base64') }),
   });
   const auth = await opened.openAuth();
   const app = createHttpApp({
@@ -69,6 +81,12 @@ export const openReal = async (
     core: opened.core,
     auth,
     dataDir,
+    openState: async () => {
+      const { log, clock } = opened.runtime;
+      if (uri === undefined) return openSqliteState({ dataDir: opened.config.DATA_DIR, log });
+      const { openMongoState } = await import('../../core/drivers/state/mongo/state.ts');
+      return openMongoState({ uri, log, clock });
+    },
     furnish: async (slug) => {
       const path = join(folders, slug);
       await mkdir(path);
@@ -101,6 +119,8 @@ export const openReal = async (
       await opened.core.drain(5000);
       await opened.core.close();
       await rm(root, { recursive: true });
+      // Some MongoDB-compatible servers stumble over dropping an empty collection with indexes.
+      if (uri !== undefined) await (await mongoServer()).dropDatabase(uri).catch(() => undefined);
     },
   };
 };

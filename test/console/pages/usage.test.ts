@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openSqliteState } from '../../../core/drivers/state/sqlite/state.ts';
 import { aLine } from '../../contracts/rows.ts';
-import { createTestRuntime } from '../../fakes/clock.ts';
 import { openReal, type Real } from '../real.ts';
 
 let real: Real;
@@ -13,7 +11,7 @@ beforeAll(async () => {
   real = await openReal();
   const { id } = await real.core.tenants.create({ slug: 'busy', name: 'Busy' });
   reviewer = await real.signIn('billing', id);
-  const state = await openSqliteState({ dataDir: real.dataDir, log: createTestRuntime().log });
+  const state = await real.openState();
   // The higher a member's number, the more it used.
   await state.ledger.append(
     id,
