@@ -460,6 +460,22 @@ describe('the thread', () => {
     other.exec('ROLLBACK');
     other.close();
   });
+
+  test('so are words looked for, as far as they are in the index', async () => {
+    const state = await start();
+    const [known, fresh] = [aReceipt('t_1', { answer: 'a unicorn' }), aReceipt('t_1', { answer: 'a unicorn' })];
+    const found = async () =>
+      (await state.receipts.list('t_1', { q: 'unicorn' }, { limit: 9 })).items.map(({ answerId }) => answerId);
+    await state.receipts.put(known);
+    expect(await found()).toEqual([known.answerId]);
+    await state.receipts.put(fresh);
+    const other = new DatabaseSync(file());
+    other.exec('BEGIN IMMEDIATE');
+    expect(await found()).toEqual([known.answerId]);
+    other.exec('ROLLBACK');
+    other.close();
+    expect((await found()).toSorted()).toEqual([known.answerId, fresh.answerId].toSorted());
+  });
 });
 
 describe('the backup', () => {
