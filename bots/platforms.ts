@@ -55,6 +55,7 @@ const discordFrom = async (config: Config, parts: PlatformParts): Promise<readon
       ...(DISCORD_API_URL === undefined ? {} : { apiUrl: DISCORD_API_URL }),
       messageContent: config.DISCORD_MESSAGE_CONTENT === 'on',
       lead: parts.lead,
+      ...(parts.connections === undefined ? {} : { connections: parts.connections }),
       runtime: parts.runtime,
     }),
   ];

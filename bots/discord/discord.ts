@@ -1,7 +1,7 @@
 import type { InboundEvent, Scope } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Lead } from '../../core/ports/leader.ts';
-import type { Capabilities, Platform, Received } from '../../core/ports/platform.ts';
+import type { Capabilities, Platform, Received, Workspaces } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { codes, createDiscordApi, type DiscordApiSettings, refusal } from './api.ts';
 import { createChannels } from './channels.ts';
@@ -9,6 +9,7 @@ import { checkUpOnDiscord } from './check-up.ts';
 import { registerCommands } from './commands.ts';
 import { textOf } from './fields.ts';
 import { createGateway } from './gateway.ts';
+import { createGreeting } from './greeting.ts';
 import { createHearing, type HearingSettings } from './hearing.ts';
 import { messageLimit } from './messages.ts';
 import { namesInDiscord } from './names.ts';
@@ -23,6 +24,7 @@ import {
   downloadFromDiscord,
   earlierOnDiscord,
   opensDiscordThread,
+  type SpeakParts,
   sayOnDiscord,
   whisperOnDiscord,
 } from './speak.ts';
@@ -38,6 +40,7 @@ export type DiscordOptions = {
   /** Hear messages that do not mention the bot (a privileged intent). */
   readonly messageContent?: boolean;
   readonly lead: Lead;
+  readonly connections?: Pick<Workspaces, 'greeting'>;
   readonly runtime: Runtime;
   readonly settings?: Partial<DiscordSettings>;
 };
@@ -85,6 +88,15 @@ export const createDiscord = (options: DiscordOptions): Platform => {
       if (receiver === null) throw new AppError('platform-failed', 'Not started yet.', { retryable: true });
       return receiver(event);
     },
+    greet: createGreeting({
+      api,
+      clock: runtime.clock,
+      log: runtime.log,
+      selfId: (signal) => selfId(signal),
+      wordsIn: async (guild) => (await options.connections?.greeting?.('discord', guild)) ?? null,
+      say: (workspaceId, channelId, words) =>
+        sayOnDiscord(speaking, { workspaceId, channelId }, words, AbortSignal.timeout(15_000)),
+    }),
     settings,
   });
   const gateway = createGateway({
@@ -113,7 +125,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
     hearing.learnSelf(id);
     return id;
   };
-  const speaking = { api, direct, clock: runtime.clock, self: hearing.self };
+  const speaking: SpeakParts = { api, direct, clock: runtime.clock, self: hearing.self };
 
   return {
     name: 'discord',

@@ -26,6 +26,8 @@ export type HearingParts = {
   readonly readsContent: () => boolean;
   /** Stores an event; a throw means that it is not stored. */
   store(event: InboundEvent): Promise<Received>;
+  /** A server that the bot came into, as Discord describes it; once. */
+  greet(guild: unknown): Promise<void>;
   readonly settings: HearingSettings;
 };
 
@@ -100,12 +102,11 @@ export const createHearing = (parts: HearingParts): Hearing => {
   // ── storing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** A store that is down for a while loses nothing: what came meanwhile is offered again. */
-  const storeAtLast = async (event: InboundEvent): Promise<void> => {
+  const storeAtLast = async (event: InboundEvent): Promise<Received> => {
     const giveUpAt = clock.now() + parts.settings.storeForMs;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await parts.store(event);
-        return;
+        return await parts.store(event);
       } catch (thrown) {
         if (clock.now() >= giveUpAt || (attempt === 1 && waiting >= parts.settings.maxWaiting)) throw thrown;
         if (attempt === 1) log.warn('discord-store-waits', { waiting });
@@ -119,7 +120,7 @@ export const createHearing = (parts: HearingParts): Hearing => {
     }
   };
   const take = async (normalised: Normalised): Promise<void> => {
-    if (normalised.kind === 'event') return storeAtLast(normalised.event);
+    if (normalised.kind === 'event') return void (await storeAtLast(normalised.event));
     metrics.count('events_total', { platform: 'discord', reason: 'unsupported' });
     log.debug('discord-ignored', { why: normalised.why });
   };
@@ -190,7 +191,10 @@ export const createHearing = (parts: HearingParts): Hearing => {
     homes.joined(guild, textOf(data, 'name'));
     looked.add(guild);
     if (before.delete(guild)) return;
-    await storeAtLast(membershipEvent('install', guild, textOf(data, 'joined_at') ?? String(clock.now()), clock.now()));
+    const joinedAt = textOf(data, 'joined_at') ?? String(clock.now());
+    const { outcome } = await storeAtLast(membershipEvent('install', guild, joinedAt, clock.now()));
+    // Told again, by another connection or after a restart: it was greeted then.
+    if (outcome === 'stored') void parts.greet(data);
   };
 
   const learnRole = (guild: string, role: unknown): void => {

@@ -14,6 +14,7 @@ export type Home = {
   /** For `dm`: the servers that the person shares with the bot; which of them is meant is theirs to say. */
   readonly homes?: readonly SharedServer[];
 };
+/** What it takes longer to find out than somebody waits for it is known the next time. */
 export type HomeOf = (userId: string) => Promise<Home>;
 
 export type Homes = {
@@ -27,12 +28,24 @@ export type Homes = {
 
 const withinMs = 2500;
 const rememberedMs = 600_000;
-/** Discord is asked about one person once for each server; past this many, only for those where they were heard. */
+/** Discord is asked about one person once for each server; past this many, first for those where they were heard. */
 const mostAsked = 50;
 const mostSeen = 20;
+/**
+ * Who was heard in none of many servers is looked for in all of them: one person after another and some servers at a time,
+ * because everything else that the bot does counts against the same limit of Discord's.
+ */
+const atOnce = 10;
+const everyMs = 500;
+/** The question of that person waits so long for it. */
+const searchedMs = 20_000;
+const mostSearching = 100;
+/** The most servers that Discord lists at once. */
+const page = 200;
 
 /** Known to be in no server, or not known at all. */
 export const nowhere: Home = { workspaceId: 'dm', isMember: false, homes: [] };
+const isFound = new AppError('cancelled', 'It is known.');
 
 /** Discord tells no server with a direct message: who shares which one with the bot must be asked, and is kept a while. */
 export const createHomes = (api: DiscordApi, clock: Clock): Homes => {
@@ -44,10 +57,15 @@ export const createHomes = (api: DiscordApi, clock: Clock): Homes => {
   /** A process without the gateway is told of no server; one look at the list makes up for it. */
   const ours = async (): Promise<readonly string[]> => {
     if (!asked && [...guilds.values()].every((name) => name === null)) {
-      const result = await api.call('get', '/users/@me/guilds', { signal: AbortSignal.timeout(withinMs) });
-      asked = result.ok;
-      const list = result.ok && Array.isArray(result.data) ? (result.data as readonly unknown[]) : [];
-      for (const guild of list) guilds.set(textOf(guild, 'id') ?? '', textOf(guild, 'name'));
+      const signal = AbortSignal.timeout(withinMs);
+      for (let after = '0'; !asked; ) {
+        const result = await api.call('get', `/users/@me/guilds?limit=${page}&after=${after}`, { signal });
+        if (!result.ok) break;
+        const list = Array.isArray(result.data) ? (result.data as readonly unknown[]) : [];
+        for (const guild of list) guilds.set(textOf(guild, 'id') ?? '', textOf(guild, 'name'));
+        after = textOf(list.at(-1), 'id') ?? '';
+        asked = list.length < page;
+      }
     }
     return [...guilds.keys()];
   };
@@ -59,14 +77,15 @@ export const createHomes = (api: DiscordApi, clock: Clock): Homes => {
     return member.ok;
   };
 
-  const look = async (person: string): Promise<Home> => {
-    const all = await ours();
-    const candidates = all.length <= mostAsked ? all : (seenIn.get(person) ?? []).filter((guild) => guilds.has(guild));
-    const signal = AbortSignal.timeout(withinMs);
-    const shared = await Promise.all(
+  const sharedAmong = async (candidates: readonly string[], person: string, ms: number): Promise<readonly string[]> => {
+    const signal = AbortSignal.timeout(ms);
+    const found = await Promise.all(
       candidates.map(async (guild) => ((await isMember(guild, person, signal)) ? [guild] : [])),
     );
-    const [only, ...others] = shared.flat();
+    return found.flat();
+  };
+
+  const homeIn = ([only, ...others]: readonly string[]): Home => {
     if (only === undefined) return nowhere;
     if (others.length === 0) return { workspaceId: only, isMember: true };
     const named = [only, ...others].map((workspaceId) => {
@@ -76,14 +95,53 @@ export const createHomes = (api: DiscordApi, clock: Clock): Homes => {
     return { workspaceId: 'dm', isMember: true, homes: named };
   };
 
+  /** Person → the search that is under way or waits for its turn. Never rejects. */
+  const searches = new Map<string, Promise<Home>>();
+  let lastSearch: Promise<unknown> = Promise.resolve();
+  const search = (person: string): Promise<Home> => {
+    const running = searches.get(person);
+    if (running !== undefined) return running;
+    if (searches.size >= mostSearching) return Promise.resolve(nowhere);
+    const mine = lastSearch
+      .then(() => searchAll(person))
+      .catch(() => nowhere)
+      .finally(() => searches.delete(person));
+    searches.set(person, mine);
+    lastSearch = mine;
+    return mine;
+  };
+  const searchAll = async (person: string): Promise<Home> => {
+    const left = [...guilds.keys()];
+    const shared: string[] = [];
+    while (left.length > 0) {
+      shared.push(...(await sharedAmong(left.splice(0, atOnce), person, 2 * withinMs)));
+      if (left.length > 0) await clock.sleep(everyMs);
+    }
+    // From now on they alone are asked about.
+    if (shared.length > 0) seenIn.set(person, shared);
+    return keep(person, homeIn(shared));
+  };
+
+  const keep = (person: string, home: Home): Home => {
+    homes.set(person, { ...home, until: clock.now() + rememberedMs });
+    return home;
+  };
+
   return {
     of: async (person) => {
       const known = homes.get(person);
       if (known !== undefined && known.until > clock.now()) return known;
       try {
-        const home = await look(person);
-        homes.set(person, { ...home, until: clock.now() + rememberedMs });
-        return home;
+        const all = await ours();
+        const heardIn = (seenIn.get(person) ?? []).filter((guild) => guilds.has(guild));
+        const shared = await sharedAmong(all.length <= mostAsked ? all : heardIn, person, withinMs);
+        if (all.length <= mostAsked || shared.length > 0) return keep(person, homeIn(shared));
+        const found = new AbortController();
+        const enough = clock.sleep(searchedMs, found.signal).then(
+          () => nowhere,
+          () => nowhere,
+        );
+        return await Promise.race([search(person), enough]).finally(() => found.abort(isFound));
       } catch {
         // Not known now, and not kept: the next message asks again.
         return nowhere;

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { until } from '../../until.ts';
 import { newId } from './driving.ts';
 import { type BotMessage, forum, publicThread, voice } from './fake.ts';
-import { createWorld, deafWhile, demoTenant, reasonsOf, type World } from './world.ts';
+import { createWorld, deafWhile, demoTenant, type Instance, reasonsOf, type World } from './world.ts';
 
 const buttons = (message: BotMessage | undefined): string => JSON.stringify(message?.components ?? []);
 
@@ -435,6 +435,69 @@ describe('a question on Discord, over real sockets', () => {
     await until(() => expect(kinds()).toEqual(['install']));
     world.fake.dispatch('GUILD_DELETE', { id: '930000000000000001' });
     await until(() => expect(kinds()).toEqual(['install', 'uninstall']));
+  });
+
+  describe('the hello of a server that the bot came into', () => {
+    /** A server that was none of ours when the connection began. */
+    const joined = async (more: Readonly<Record<string, unknown>> = {}): Promise<Readonly<Record<string, unknown>>> => {
+      const { channel, twin, bot, user } = world.fake;
+      const id = newId();
+      await twin.prisma.guild.create({ data: { id, name: 'Joined', ownerId: user } });
+      await twin.prisma.guildMember.create({ data: { guildId: id, userId: bot } });
+      return {
+        id,
+        name: 'Joined',
+        owner_id: user,
+        joined_at: new Date(Date.now() - 60_000).toISOString(),
+        system_channel_id: channel,
+        channels: [{ id: channel, type: 0, permission_overwrites: [] }],
+        threads: [],
+        roles: [{ id, name: '@everyone', permissions: String((1 << 10) | (1 << 11)) }],
+        ...more,
+      };
+    };
+    const installs = (bot: Instance): number =>
+      bot.runtime.logged.filter(({ event, fields }) => event === 'event' && fields.kind === 'install').length;
+    const hellos = (): readonly string[] =>
+      world.fake.messages().flatMap(({ content, channel }) => (channel === world.fake.channel ? [content] : []));
+    const join = async (bot: Instance, server: Readonly<Record<string, unknown>>): Promise<void> => {
+      const before = installs(bot);
+      world.fake.dispatch('GUILD_CREATE', server);
+      await until(() => expect(installs(bot)).toBe(before + 1));
+    };
+
+    it('stands in its system channel once, however often the joining is told and by how many instances it is heard', async () => {
+      const first = await world.instance({ discord: { connections: { greeting: async () => null } } });
+      const server = await joined();
+      await join(first, server);
+      await until(() => expect(hellos()).toEqual([expect.stringContaining('/footnote connect')]));
+      world.fake.dispatch('GUILD_CREATE', server);
+      const second = await world.instance();
+      world.fake.dispatch('GUILD_CREATE', server);
+      const question = await say(`<@${world.fake.bot}> leave?`);
+      await until(async () => expect(await reasonsOf(world, question)).toEqual(['answered']));
+      await second.stop();
+      expect(hellos()).toHaveLength(1);
+    });
+
+    it.each([
+      ['there is no system channel', { system_channel_id: null }],
+      ['it may not write there', { roles: [{ id: 'everyone', permissions: '0' }] }],
+      ['it joined long ago', { joined_at: '2026-01-01T00:00:00Z' }],
+    ])('is left out where %s', async (_, more) => {
+      const bot = await world.instance();
+      await join(bot, await joined(more));
+      const question = await say(`<@${world.fake.bot}> leave?`);
+      await until(async () => expect(await reasonsOf(world, question)).toEqual(['answered']));
+      expect(hellos()).toEqual([]);
+    });
+
+    it('is in the words of whoever the server belongs to, and pings nobody', async () => {
+      const greeting = async () => 'Welcome to Acme! @everyone';
+      const bot = await world.instance({ discord: { connections: { greeting } } });
+      await join(bot, await joined());
+      await until(() => expect(hellos()).toEqual(['Welcome to Acme! @\u200beveryone']));
+    });
   });
 
   it('a server that belongs to nobody gets no answer from another’s documents', async () => {
