@@ -22,6 +22,7 @@ it('a command is stored in time, though Discord does not say where it stands', a
     },
     runtime,
     readsContent: () => true,
+    greet: async () => undefined,
     store: async (event) => {
       stored.push(event);
       return { outcome: 'stored' };
