@@ -2,6 +2,7 @@ import type { Collection } from 'mongodb';
 import type { UsageGroup } from '../../../domain.ts';
 import type { Clock } from '../../../ports/runtime.ts';
 import { day, hour } from '../retention.ts';
+import type { UsageSum } from '../usage-rows.ts';
 import { type Collections, keyOf, type LedgerDoc, type LedgerSumDoc } from './collections.ts';
 import { inserted, parsed, twice, within } from './queries.ts';
 
@@ -38,23 +39,11 @@ const fieldOf: Readonly<Record<UsageGroup, keyof LedgerDoc>> = {
   source: 'sourceId',
 };
 
-/** Of one key in one currency; '' where there is none. */
-export type Sum = {
-  readonly key: string;
-  readonly currency: string;
-  readonly questions: number;
-  readonly prompt: number;
-  readonly completion: number;
-  readonly embedding: number;
-  readonly cost: number;
-  readonly unpriced: number;
-};
-
 type Range = { readonly from: number; readonly to: number };
 
 export type LedgerSums = {
   /** Each key and currency once, in no order. */
-  of(tenantId: string, range: Range, group: UsageGroup): Promise<readonly Sum[]>;
+  of(tenantId: string, range: Range, group: UsageGroup): Promise<readonly UsageSum[]>;
   /** To be called before lines of these times are written, if they are late. */
   beforeLines(tenantId: string, times: readonly number[]): Promise<void>;
   /** To be called before and after lines of a member change. */
@@ -95,7 +84,7 @@ export const createLedgerSums = ({ ledger, ledgerSums }: Collections, clock: Clo
     start: number,
     closed: number,
     group: UsageGroup,
-  ): Promise<{ readonly through: number; readonly sums: readonly Sum[] }> => {
+  ): Promise<{ readonly through: number; readonly sums: readonly UsageSum[] }> => {
     const month = monthOf(start);
     const _id = keyOf(tenantId, month, group);
     let doc = await ledgerSums.findOne({ _id }, within);
@@ -105,7 +94,7 @@ export const createLedgerSums = ({ ledger, ledgerSums }: Collections, clock: Clo
       await inserted(() => ledgerSums.insertOne(fresh));
       doc = (await ledgerSums.findOne({ _id }, within)) ?? fresh;
     }
-    const known = { through: Math.max(doc.through, start), sums: parsed<readonly Sum[]>(doc.sums) };
+    const known = { through: Math.max(doc.through, start), sums: parsed<readonly UsageSum[]>(doc.sums) };
     if (known.through >= closed || doc.notBefore > clock.now()) return known;
     const added = await linesSummed(ledger, tenantId, { from: known.through, to: closed }, group);
     const sums = joined([known.sums, added]);
@@ -122,7 +111,7 @@ export const createLedgerSums = ({ ledger, ledgerSums }: Collections, clock: Clo
       if (months === null) return linesSummed(ledger, tenantId, { from, to }, group);
       const closedUntil = floorTo(clock.now() - closedAfter, day);
       const ofWholeDays = from % day === 0 && to % day === 0;
-      const sums: (readonly Sum[])[] = [];
+      const sums: (readonly UsageSum[])[] = [];
       const live: Range[] = [];
       await Promise.all(
         months.map(async ({ start, end }) => {
@@ -131,6 +120,8 @@ export const createLedgerSums = ({ ledger, ledgerSums }: Collections, clock: Clo
           const fits = group === 'day' ? ofWholeDays : range.from <= start && range.to >= closed;
           if (!fits || closed <= part.from) return void live.push(part);
           const month = await kept(tenantId, start, closed, group);
+          // Another clock was ahead of ours: the sums hold a day that was not asked for.
+          if (group !== 'day' && month.through > part.to) return void live.push(part);
           sums.push(group === 'day' ? month.sums.filter(({ key }) => isWithin(key, part)) : month.sums);
           if (month.through < part.to) live.push({ from: Math.max(part.from, month.through), to: part.to });
         }),
@@ -159,10 +150,10 @@ const linesSummed = async (
   tenantId: string,
   { from, to }: Range,
   group: UsageGroup,
-): Promise<readonly Sum[]> => {
+): Promise<readonly UsageSum[]> => {
   if (from >= to) return [];
   const rows = await ledger
-    .aggregate<Omit<Sum, 'key' | 'currency'> & { readonly _id: Pick<Sum, 'key' | 'currency'> }>(
+    .aggregate<Omit<UsageSum, 'key' | 'currency'> & { readonly _id: Pick<UsageSum, 'key' | 'currency'> }>(
       [
         { $match: { tenantId, at: { $gte: from, $lt: to } } },
         {
@@ -184,10 +175,10 @@ const linesSummed = async (
 };
 
 /** Amounts of different currencies are never added up. */
-const joined = (parts: readonly (readonly Sum[])[]): readonly Sum[] => {
+const joined = (parts: readonly (readonly UsageSum[])[]): readonly UsageSum[] => {
   const [first, ...others] = parts.filter((part) => part.length > 0);
   if (others.length === 0) return first ?? [];
-  const sums = new Map<string, Sum>();
+  const sums = new Map<string, UsageSum>();
   for (const sum of parts.flat()) {
     const id = `${sum.currency} ${sum.key}`;
     const known = sums.get(id);
@@ -196,7 +187,7 @@ const joined = (parts: readonly (readonly Sum[])[]): readonly Sum[] => {
   return [...sums.values()];
 };
 
-const added = (one: Sum, other: Sum): Sum => ({
+const added = (one: UsageSum, other: UsageSum): UsageSum => ({
   ...one,
   questions: one.questions + other.questions,
   prompt: one.prompt + other.prompt,

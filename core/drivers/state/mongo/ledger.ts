@@ -1,9 +1,10 @@
 import { Long } from 'mongodb';
-import type { LedgerEntry, UsageRow } from '../../../domain.ts';
+import type { LedgerEntry } from '../../../domain.ts';
 import type { LedgerStore, MeteringStore } from '../../../ports/state.ts';
+import { usageRows } from '../usage-rows.ts';
 import { type Collections, keyOf, type LedgerDoc } from './collections.ts';
 import { isOnlyDuplicates } from './faults.ts';
-import type { LedgerSums, Sum } from './ledger-sums.ts';
+import type { LedgerSums } from './ledger-sums.ts';
 import { all, beyond, chunksOf, pageOf, parsed, within } from './queries.ts';
 
 const docOf = (tenantId: string, { memberId, ...entry }: LedgerEntry): LedgerDoc => ({
@@ -79,39 +80,3 @@ export const ledgerVerbs = (
     usage: async (tenantId, range, group) => usageRows(await sums.of(tenantId, range, group)),
   };
 };
-
-/**
- * One row a key; amounts of different currencies are never added up, so a key that was paid in two has two rows. What has
- * no currency (questions, calls of unknown price) stands with the key's first.
- */
-const usageRows = (sums: readonly Sum[]): readonly UsageRow[] => {
-  const rows: UsageRow[] = [];
-  const order = sums.toSorted((a, b) =>
-    a.key === b.key ? (a.currency > b.currency ? -1 : 1) : a.key < b.key ? -1 : 1,
-  );
-  for (const sum of order) {
-    const last = rows.at(-1);
-    const row: UsageRow = {
-      key: sum.key,
-      questions: sum.questions,
-      promptTokens: sum.prompt,
-      completionTokens: sum.completion,
-      embeddingTokens: sum.embedding,
-      costNanos: sum.cost,
-      costUnknown: sum.unpriced > 0,
-      ...(sum.currency === '' ? {} : { currency: sum.currency }),
-    };
-    if (last === undefined || last.key !== sum.key || sum.currency !== '') rows.push(row);
-    else rows[rows.length - 1] = added(last, row);
-  }
-  return rows;
-};
-
-const added = (row: UsageRow, other: UsageRow): UsageRow => ({
-  ...row,
-  questions: row.questions + other.questions,
-  promptTokens: row.promptTokens + other.promptTokens,
-  completionTokens: row.completionTokens + other.completionTokens,
-  embeddingTokens: row.embeddingTokens + other.embeddingTokens,
-  costUnknown: row.costUnknown || other.costUnknown,
-});

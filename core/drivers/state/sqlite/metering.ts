@@ -1,7 +1,8 @@
-import type { LedgerEntry, QuotaLimit, UsageGroup, UsageRow } from '../../../domain.ts';
+import type { LedgerEntry, QuotaLimit, UsageGroup } from '../../../domain.ts';
 import type { CounterState, LedgerStore, MeteringStore } from '../../../ports/state.ts';
 import { pageOf } from '../cursors.ts';
 import { day } from '../retention.ts';
+import { type UsageSum, usageRows } from '../usage-rows.ts';
 import { type Recorded, readRecord, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
@@ -167,16 +168,6 @@ type Range = { readonly from: number; readonly to: number };
 export const isOfWholeDays = ({ from, to }: Range): boolean => from % day === 0 && to % day === 0;
 
 type LedgerRow = Recorded & { readonly at: number; readonly id: string };
-type SumRow = {
-  readonly key: string;
-  readonly currency: string;
-  readonly questions: number;
-  readonly prompt: number;
-  readonly completion: number;
-  readonly embedding: number;
-  readonly cost: number;
-  readonly unknown: number;
-};
 
 export const ledgerVerbs = (sql: Sql, metering: Pick<SyncGroup<MeteringStore>, 'settle'>): SyncGroup<LedgerStore> => ({
   append: (tenantId, entries, settling) => {
@@ -228,16 +219,16 @@ export const ledgerVerbs = (sql: Sql, metering: Pick<SyncGroup<MeteringStore>, '
       group !== 'day'
         ? sumsByKey(sql, tenantId, range, group)
         : isOfWholeDays(range)
-          ? sql.all<SumRow>(
+          ? sql.all<UsageSum>(
               `SELECT strftime('%Y-%m-%d', day * 86400, 'unixepoch') AS key, currency, questions, prompt, completion,
-                 embedding, cost, unpriced AS unknown
-               FROM ledger_days WHERE tenant_id = ? AND day >= ? AND day < ? ORDER BY day, currency DESC`,
+                 embedding, cost, unpriced
+               FROM ledger_days WHERE tenant_id = ? AND day >= ? AND day < ?`,
               tenantId,
               range.from / day,
               range.to / day,
             )
-          : sql.all<SumRow>(
-              `${sumsOfLines("strftime('%Y-%m-%d', at / 1000, 'unixepoch')")} GROUP BY 1, 2 ORDER BY 1, 2 DESC`,
+          : sql.all<UsageSum>(
+              `${sumsOfLines("strftime('%Y-%m-%d', at / 1000, 'unixepoch')")} GROUP BY 1, 2`,
               tenantId,
               range.from,
               range.to,
@@ -248,11 +239,16 @@ export const ledgerVerbs = (sql: Sql, metering: Pick<SyncGroup<MeteringStore>, '
 const sumsOfLines = (key: string): string =>
   `SELECT coalesce(${key}, '') AS key, coalesce(currency, '') AS currency, sum(kind = 'question') AS questions,
      sum(prompt_tokens) AS prompt, sum(completion_tokens) AS completion, sum(embedding_tokens) AS embedding,
-     coalesce(sum(cost_nanos), 0) AS cost, max(unpriced) AS unknown
+     coalesce(sum(cost_nanos), 0) AS cost, max(unpriced) AS unpriced
    FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ?`;
 
 /** Whole months from the sums that the ledger keeps of them, what lies before and after them line by line. */
-const sumsByKey = (sql: Sql, tenantId: string, range: Range, group: Exclude<UsageGroup, 'day'>): readonly SumRow[] => {
+const sumsByKey = (
+  sql: Sql,
+  tenantId: string,
+  range: Range,
+  group: Exclude<UsageGroup, 'day'>,
+): readonly UsageSum[] => {
   const hasLines = (from: number, to: number): boolean =>
     sql.one('SELECT 1 FROM ledger WHERE tenant_id = ? AND at >= ? AND at < ? LIMIT 1', tenantId, from, to) !==
     undefined;
@@ -260,14 +256,14 @@ const sumsByKey = (sql: Sql, tenantId: string, range: Range, group: Exclude<Usag
   const { from, to } = { from: Math.max(range.from, 0), to: Math.min(range.to, Date.UTC(9999, 11, 1)) };
   const { first, last } = wholeMonths({ from, to }, hasLines);
   const lines = `${sumsOfLines(columnOf[group])} GROUP BY 1, 2`;
-  return sql.all<SumRow>(
+  return sql.all<UsageSum>(
     `SELECT key, currency, sum(questions) AS questions, sum(prompt) AS prompt, sum(completion) AS completion,
-       sum(embedding) AS embedding, sum(cost) AS cost, max(unknown) AS unknown
+       sum(embedding) AS embedding, sum(cost) AS cost, max(unpriced) AS unpriced
      FROM (
-       SELECT key, currency, questions, prompt, completion, embedding, cost, unpriced > 0 AS unknown
+       SELECT key, currency, questions, prompt, completion, embedding, cost, unpriced
        FROM ledger_months WHERE tenant_id = ? AND field = ? AND month >= ? AND month < ?
        UNION ALL ${lines} UNION ALL ${lines}
-     ) GROUP BY key, currency ORDER BY key, currency DESC`,
+     ) GROUP BY key, currency`,
     tenantId,
     group,
     monthOf(first),
@@ -302,36 +298,3 @@ const monthFrom = (at: number, months: number): number => {
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months, 1);
 };
 const monthOf = (at: number): string => new Date(at).toISOString().slice(0, 7);
-
-/**
- * One row a key; amounts of different currencies are never added up, so a key that was paid in two has two rows. What has
- * no currency (questions, calls of unknown price) stands with the key's first: it comes last in the sums.
- */
-const usageRows = (sums: readonly SumRow[]): readonly UsageRow[] => {
-  const rows: UsageRow[] = [];
-  for (const sum of sums) {
-    const last = rows.at(-1);
-    const row: UsageRow = {
-      key: sum.key,
-      questions: sum.questions,
-      promptTokens: sum.prompt,
-      completionTokens: sum.completion,
-      embeddingTokens: sum.embedding,
-      costNanos: sum.cost,
-      costUnknown: sum.unknown === 1,
-      ...(sum.currency === '' ? {} : { currency: sum.currency }),
-    };
-    if (last === undefined || last.key !== sum.key || sum.currency !== '') rows.push(row);
-    else rows[rows.length - 1] = added(last, row);
-  }
-  return rows;
-};
-
-const added = (row: UsageRow, other: UsageRow): UsageRow => ({
-  ...row,
-  questions: row.questions + other.questions,
-  promptTokens: row.promptTokens + other.promptTokens,
-  completionTokens: row.completionTokens + other.completionTokens,
-  embeddingTokens: row.embeddingTokens + other.embeddingTokens,
-  costUnknown: row.costUnknown || other.costUnknown,
-});

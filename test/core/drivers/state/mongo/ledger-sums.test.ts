@@ -50,6 +50,21 @@ if (mongodbUri === undefined) {
         costNanos,
       ]);
 
+    test('sums of an instance whose clock is ahead give nobody a day that was not asked for', async () => {
+      const { id } = aTenant();
+      const ahead = createTestRuntime({ now: july + 10 * day });
+      const sumsAt = (at: { readonly now: () => number }) =>
+        createLedgerSums(collectionsIn(database), { ...ahead.clock, now: at.now });
+      const [state] = states;
+      for (const at of [june + 4 * day, june + 5 * day + 1]) await state.ledger.append(id, [lineAt(id, at)]);
+      await database.collection('ledger_sums').updateMany({ tenantId: id }, { $set: { notBefore: 0 } });
+      const asked = { from: june, to: june + 5 * day };
+      const cost = async (of: number, range = asked) =>
+        (await sumsAt({ now: () => of }).of(id, range, 'member')).reduce((sum, { cost }) => sum + cost, 0);
+      expect(await cost(june + 8 * day, { from: june, to: june + 8 * day })).toBe(2);
+      expect(await cost(june + 7 * day)).toBe(1);
+    });
+
     test('what is past is added up once, what is not is read from the lines', async () => {
       const [state] = states;
       const { id } = aTenant();
