@@ -3,6 +3,7 @@ import { AppError } from '../../core/errors.ts';
 import type { Lead } from '../../core/ports/leader.ts';
 import type { Capabilities, Platform, Received, Workspaces } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { watchHearing } from '../watch-hearing.ts';
 import { codes, createDiscordApi, type DiscordApiSettings, refusal } from './api.ts';
 import { createChannels } from './channels.ts';
 import { checkUpOnDiscord } from './check-up.ts';
@@ -40,7 +41,7 @@ export type DiscordOptions = {
   /** Hear messages that do not mention the bot (a privileged intent). */
   readonly messageContent?: boolean;
   readonly lead: Lead;
-  readonly connections?: Pick<Workspaces, 'greeting'>;
+  readonly connections?: Pick<Workspaces, 'greeting' | 'unheard' | 'heardAgain'>;
   readonly runtime: Runtime;
   readonly settings?: Partial<DiscordSettings>;
 };
@@ -125,6 +126,20 @@ export const createDiscord = (options: DiscordOptions): Platform => {
     hearing.learnSelf(id);
     return id;
   };
+  const watch =
+    options.connections === undefined
+      ? undefined
+      : watchHearing({
+          platform: 'discord',
+          isUp: () => {
+            const { state } = gateway.state();
+            return state === 'standing-by' ? null : state === 'connected';
+          },
+          sentence:
+            'Discord has not let us listen for some minutes, so nothing is heard here. The operator can see why.',
+          workspaces: options.connections,
+          clock: runtime.clock,
+        });
   const speaking: SpeakParts = { api, direct, clock: runtime.clock, self: hearing.self };
 
   return {
@@ -137,6 +152,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
     start: async (receive) => {
       receiver = receive;
       gateway.start();
+      watch?.start();
     },
     openAnswer: async (event, delivery, signal, manner) =>
       openDiscordSink({
@@ -214,6 +230,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
         signal,
       ),
     stop: async () => {
+      watch?.stop();
       await gateway.stop();
       api.rest.clearHashSweeper();
       api.rest.clearHandlerSweeper();

@@ -1,5 +1,5 @@
 import type { Connection } from '../../core/domain.ts';
-import { AppError } from '../../core/errors.ts';
+import { AppError, isAppError } from '../../core/errors.ts';
 import type { Workspaces } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { createSlackApi, type SlackApi, type SlackApiSettings } from './api.ts';
@@ -107,11 +107,26 @@ export const createAccess = (options: AccessOptions): Access => {
     }
   };
 
+  /** A token that Slack renews no more is a workspace that is lost, and said to be. */
+  const renewed = async (
+    workspaceId: string,
+    credentials: SlackCredentials,
+    connection: Connection | null,
+  ): Promise<SlackCredentials> => {
+    try {
+      return await fresh(workspaceId, credentials);
+    } catch (thrown) {
+      if (connection !== null && isAppError(thrown) && thrown.at === 'refresh')
+        await connections?.failed(connection, thrown.message, 'lost');
+      throw thrown;
+    }
+  };
+
   const tokenOf = async (
     workspaceId: string,
   ): Promise<{ readonly token: string; readonly connection: Connection | null }> => {
     const { connection, credentials } = await lookUp(workspaceId);
-    const token = (await fresh(workspaceId, credentials)).botToken ?? options.botToken;
+    const token = (await renewed(workspaceId, credentials, connection)).botToken ?? options.botToken;
     if (token === undefined)
       throw new AppError('platform-failed', 'There is no Slack token for this workspace.', { at: 'no-token' });
     return { token, connection };
@@ -128,6 +143,7 @@ export const createAccess = (options: AccessOptions): Access => {
               void connections.failed(
                 connection,
                 `Slack does not accept the token (${result.error}). Install the app again.`,
+                'lost',
               );
             return result;
           },

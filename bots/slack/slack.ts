@@ -4,6 +4,7 @@ import type { InboundEvent, Scope } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import type { AnswerSink, Capabilities, Platform, Received, Workspaces } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { type HearingWatch, watchHearing } from '../watch-hearing.ts';
 import { createAccess } from './access.ts';
 import type { SlackApi, SlackApiSettings } from './api.ts';
 import { checkUpSlack } from './check-up.ts';
@@ -85,6 +86,15 @@ export const createSlack = (options: SlackOptions): Platform => {
   const streamsOff = new Map<string, number>();
   let receiver: ((event: InboundEvent) => Promise<Received>) | null = null;
   let socket: SlackSocket | null = null;
+  let watch: HearingWatch | null = null;
+  const watchSocket = (workspaces: Workspaces): HearingWatch =>
+    watchHearing({
+      platform: 'slack',
+      isUp: () => socket?.isConnected() ?? null,
+      sentence: 'Slack has not let us listen for some minutes, so nothing is heard here. The operator can see why.',
+      workspaces,
+      clock: runtime.clock,
+    });
 
   /** Beside the acknowledgement, never before it, and nothing is lost when it fails. */
   const aside = (team: string, work: (api: SlackApi) => Promise<unknown>): void => {
@@ -166,6 +176,10 @@ export const createSlack = (options: SlackOptions): Platform => {
         botUserId: access.knownSelf,
         take,
       });
+      if (options.connections !== undefined) {
+        watch = watchSocket(options.connections);
+        watch.start();
+      }
       await socket.start();
     },
     openAnswer: async (event, delivery, signal, manner = {}) => {
@@ -273,6 +287,7 @@ export const createSlack = (options: SlackOptions): Platform => {
     names: async ({ workspaceId }, channelIds, signal) =>
       namesInSlack(await access.apiFor(workspaceId), channelIds, signal),
     stop: async () => {
+      watch?.stop();
       await socket?.stop();
       socket = null;
     },

@@ -26,7 +26,7 @@ import { mentionedPeople, vouchedAddress } from './people.ts';
 import { createPlaces } from './places.ts';
 import { takeWith, teamsRoutes } from './routes.ts';
 import { openTeamsSink, refusal, type SinkPace } from './sink.ts';
-import { createTeamsTokens } from './tokens.ts';
+import { createTeamsTokens, isRefusedLogin } from './tokens.ts';
 
 export type TeamsOptions = {
   /** Null: a deployment for trying out on one machine, with Microsoft's Agents Playground. */
@@ -125,7 +125,11 @@ export const createTeams = (options: TeamsOptions): Platform => {
       if (isAppError(thrown) && thrown.code === 'platform-failed' && !thrown.retryable) {
         const connection = await options.connections?.byWorkspace('teams', tenant).catch(() => null);
         if (connection !== null && connection !== undefined)
-          await options.connections?.failed(connection, thrown.message);
+          await options.connections?.failed(
+            connection,
+            thrown.message,
+            ...(isRefusedLogin(thrown) ? (['lost'] as const) : []),
+          );
       }
       throw thrown;
     }

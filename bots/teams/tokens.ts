@@ -81,6 +81,10 @@ export const createTeamsTokens = (options: {
   };
 };
 
+/** The login itself refuses the app: nothing works until somebody gives it other credentials. */
+export const isRefusedLogin = ({ at = '' }: AppError): boolean =>
+  /^AADSTS\d+$|^(?:invalid|unauthorized)_client$/.test(at);
+
 const refusalOf = (status: number, text: string): AppError => {
   const { error, error_description } = refused.catch({}).parse(jsonOf(text));
   const code = /\bAADSTS\d+/.exec(error_description ?? '')?.[0] ?? error ?? String(status);

@@ -47,7 +47,7 @@ export const createDeliverer = (parts: {
   readonly fetch?: GuardedFetch | undefined;
 }): Deliverer => {
   const { state, runtime, sealer, notices, fetch } = parts;
-  const { clock, random, log } = runtime;
+  const { clock, random, log, metrics } = runtime;
   const underway = new Map<Promise<void>, string>();
   let platforms: readonly Platform[] = [];
   let stopping = new AbortController();
@@ -103,7 +103,10 @@ export const createDeliverer = (parts: {
   };
 
   const deliver = async (notice: Notice): Promise<void> => {
-    const outcome = await (notice.receiver === chatReceiver ? sayOne(notice) : postOne(notice));
+    const isChat = notice.receiver === chatReceiver;
+    const outcome = await (isChat ? sayOne(notice) : postOne(notice));
+    if (outcome.uncounted !== true)
+      metrics.count('notices_total', { kind: isChat ? 'chat' : 'webhook', outcome: outcome.state });
     await state.notices.settle(notice.tenantId, notice.id, notice.attempts, outcome);
   };
 
@@ -161,7 +164,9 @@ export const createDeliverer = (parts: {
         signal: within(),
       });
       const seen = { status, tookMs: tookMs(), lastAt: startedAt };
-      if (status >= 200 && status < 300) return { state: 'delivered', ...seen };
+      const outcome = status >= 200 && status < 300 ? 'delivered' : 'refused';
+      metrics.observe('webhook_seconds', seen.tookMs / 1000, { outcome });
+      if (outcome === 'delivered') return { state: 'delivered', ...seen };
       return { ...failed(notice, new AppError('unreadable-document', sentenceOf(status))), ...seen };
     } catch (error) {
       return { ...failed(notice, toAppError(error)), tookMs: tookMs() };
@@ -203,6 +208,7 @@ export const createDeliverer = (parts: {
     await state.webhooks.update(tenantId, id, current.rev, { paused: { at: now, by: 'failures', why } });
     notices.forget(tenantId);
     log.warn('webhook.paused', { tenantId, webhookId: id });
+    metrics.count('webhooks_paused_total', { why: isGone ? 'gone' : 'failures' });
     await state.audit.append({
       id: `u_${random.hex(12)}`,
       tenantId,

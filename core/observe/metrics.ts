@@ -16,6 +16,8 @@ const counters: Readonly<Record<CounterName, Declared>> = {
   cache_total: { help: 'Answer cache', labels: ['outcome'] },
   platform_limits_total: { help: 'Calls that a platform answered with "too many" (429)', labels: ['platform'] },
   feedback_total: { help: 'Verdicts of people', labels: ['rating'] },
+  notices_total: { help: 'Tries to tell a webhook or a chat, by how they ended', labels: ['kind', 'outcome'] },
+  webhooks_paused_total: { help: 'Webhooks that were paused because they took nothing', labels: ['why'] },
 };
 
 const quick = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5];
@@ -35,6 +37,11 @@ const histograms: Readonly<Record<HistogramName, Declared & { readonly buckets: 
     buckets: slow,
   },
   http_seconds: { help: 'HTTP requests', labels: ['route'], buckets: quick },
+  webhook_seconds: {
+    help: "From sending a webhook's message to the receiver's answer",
+    labels: ['outcome'],
+    buckets: slow,
+  },
   ingest_seconds: { help: 'Time of each step of a document', labels: ['step'], buckets: slow },
   state_seconds: { help: 'Verbs of the state store', labels: ['verb'], buckets: quick },
 };

@@ -120,8 +120,18 @@ export type Workspaces = {
   ): Promise<{ readonly code: string; readonly expiresAt: number }>;
   /** How the bot says hello in this workspace; null: in our words. */
   greeting?(platform: Connection['platform'], workspaceId: string): Promise<string | null>;
-  /** Kept for the check-up: what went wrong with this workspace, in words. Never rejects. */
-  failed(connection: Connection, sentence: string): Promise<void>;
+  /**
+   * Kept for the check-up: what went wrong with this workspace, in words. `lost`: nothing will work until somebody sees to
+   * it, which the tenant's webhooks are told at most once a day. Never rejects.
+   */
+  failed(connection: Connection, sentence: string, how?: 'lost'): Promise<void>;
+  /**
+   * The one connection over which all workspaces of the platform are heard has been down since then: what none of them
+   * has disproved by a sign of life is kept and told like `lost`. Never rejects.
+   */
+  unheard?(platform: Connection['platform'], since: number, sentence: string): Promise<void>;
+  /** It is up again: whoever was told so before is well. Never rejects. */
+  heardAgain?(platform: Connection['platform'], sentence: string): Promise<void>;
 };
 
 export type Pending = {

@@ -44,7 +44,9 @@ export type CounterName =
   | 'http_requests_total' // route, status
   | 'cache_total' // outcome: hit | miss
   | 'platform_limits_total' // platform
-  | 'feedback_total'; // rating
+  | 'feedback_total' // rating
+  | 'notices_total' // kind: webhook | chat, outcome: delivered | waiting | failed, of each try
+  | 'webhooks_paused_total'; // why: gone | failures
 export type HistogramName =
   | 'step_seconds' // step: condense | search_text | embed_query | search_vector | compose | check | reserve | deliver
   | 'answer_seconds' // platform, outcome
@@ -52,6 +54,7 @@ export type HistogramName =
   | 'acknowledge_seconds' // platform
   | 'platform_wait_seconds' // platform
   | 'http_seconds' // route
+  | 'webhook_seconds' // outcome: delivered | refused
   | 'ingest_seconds' // step
   | 'state_seconds'; // verb
 export type GaugeName =

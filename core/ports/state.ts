@@ -632,6 +632,8 @@ export type ConnectionStore = {
   byId(connectionId: string): Promise<Connection | null>;
   byWorkspace(platform: Connection['platform'], workspaceId: string): Promise<Connection | null>;
   list(tenantId: TenantId): Promise<readonly Connection[]>;
+  /** Of all living tenants, at most 5,000. */
+  ofPlatform(platform: Connection['platform']): Promise<readonly Connection[]>;
   setCredentials(tenantId: TenantId, connectionId: string, sealed: string | null): Promise<boolean>;
   remove(tenantId: TenantId, connectionId: string): Promise<boolean>;
   touch(

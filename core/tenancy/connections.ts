@@ -74,6 +74,34 @@ export const createConnections = (parts: {
     return { ...connection, ...sealed };
   };
 
+  const untouched = (error: unknown): void => runtime.log.warn('connection-touch-failed', { error: String(error) });
+
+  const everyOf = (platform: Connection['platform']): Promise<readonly Connection[]> =>
+    connections.ofPlatform(platform).catch((error: unknown) => {
+      untouched(error);
+      return [];
+    });
+
+  const note = async (connection: Connection, sentence: string, isLost: boolean): Promise<void> => {
+    const { tenantId, id, platform, workspaceId } = connection;
+    const at = runtime.clock.now();
+    const problem = sentence.slice(0, 1000);
+    try {
+      await connections.touch(tenantId, id, { lastError: problem, lastErrorAt: at });
+      if (isLost)
+        await parts.happened?.({
+          // Once a day, however often it is met and by however many instances.
+          id: `${id}:lost:${new Date(at).toISOString().slice(0, 10)}`,
+          tenantId,
+          event: 'connection.lost',
+          at,
+          data: { connectionId: id, platform, workspaceId, problem },
+        });
+    } catch (error) {
+      untouched(error);
+    }
+  };
+
   return {
     create,
     claim: async (tenantId, { platform, code }) => {
@@ -155,15 +183,16 @@ export const createConnections = (parts: {
       await connections.offerCode(hashCode(code), platform, workspaceId, expiresAt);
       return { code, expiresAt };
     },
-    failed: async (connection, sentence) => {
-      try {
-        await connections.touch(connection.tenantId, connection.id, {
-          lastError: sentence.slice(0, 1000),
-          lastErrorAt: runtime.clock.now(),
-        });
-      } catch (error) {
-        runtime.log.warn('connection-touch-failed', { error: String(error) });
-      }
+    failed: (connection, sentence, how) => note(connection, sentence, how === 'lost'),
+    unheard: async (platform, since, sentence) => {
+      for (const connection of await everyOf(platform))
+        if ((connection.lastEventAt ?? 0) < since) await note(connection, sentence, true);
+    },
+    heardAgain: async (platform, sentence) => {
+      const at = runtime.clock.now();
+      for (const { tenantId, id, lastError, lastErrorAt = 0, lastEventAt = 0 } of await everyOf(platform))
+        if (lastError === sentence && lastErrorAt >= lastEventAt)
+          await connections.touch(tenantId, id, { lastEventAt: at }).catch(untouched);
     },
     heard: (connection) => connections.touch(connection.tenantId, connection.id, { lastEventAt: runtime.clock.now() }),
   };

@@ -1867,6 +1867,21 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.connections.list(other.id)).toEqual([]);
       });
 
+      test('those of a platform are found over all living tenants', async () => {
+        const [tenant, gone] = [await newTenant(), await newTenant()];
+        const ids: string[] = [];
+        for (const { id } of [tenant, gone]) {
+          for (const platform of ['discord', 'teams'] as const) {
+            const connection = { id: fresh('n_'), tenantId: id, platform, workspaceId: fresh('W'), createdAt: now };
+            await state.connections.create(connection);
+            ids.push(connection.id);
+          }
+        }
+        await state.tenants.markDeleted(gone.id, now);
+        const found = (await state.connections.ofPlatform('discord')).map(({ id }) => id);
+        expect(ids.filter((id) => found.includes(id))).toEqual([ids[0]]);
+      });
+
       test('a one-time code is taken once and not after its time', async () => {
         const [code, late] = [fresh('code'), fresh('code')];
         await state.connections.offerCode(code, 'slack', 'W1', now + 10);

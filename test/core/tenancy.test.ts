@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Core } from '../../core/core.ts';
+import type { Connection } from '../../core/domain.ts';
 import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
 import type { Ingest } from '../../core/ingest/ingest.ts';
+import type { Happening } from '../../core/ports/notices.ts';
 import type { StateStore } from '../../core/ports/state.ts';
 import { createSealer } from '../../core/security/seal.ts';
 import { createChannels } from '../../core/tenancy/channels.ts';
@@ -214,6 +216,41 @@ describe('connections', () => {
     await connections.uninstall('slack', workspace.workspaceId);
     expect(await connections.credentials(await stored())).toBeNull();
     expect(await stored()).toMatchObject({ lastError: expect.stringContaining('removed') });
+  });
+
+  it('that are lost are told once a day, and say so until there is a sign of life', async () => {
+    const told: Happening[] = [];
+    const runtime = createTestRuntime();
+    const connections = createConnections({ state, sealer, runtime, happened: async (one) => void told.push(one) });
+    const tenant = await tenants.create({ slug: acme, name: 'Acme' });
+    const make = (workspaceId: string) => connections.create(tenant.id, { platform: 'discord', workspaceId });
+    const [quiet, lively] = [await make(`G-quiet-${count}`), await make(`G-lively-${count}`)];
+    const errorOf = async ({ id }: Connection) => (await connections.get(tenant.id, id))?.lastError;
+    const own = () => told.filter(({ tenantId }) => tenantId === tenant.id);
+    const mine = () => own().map(({ data }) => data.connectionId);
+
+    await connections.failed(quiet, 'The channel is archived.');
+    expect(mine(), 'no loss').toEqual([]);
+
+    const since = runtime.clock.now();
+    runtime.clock.set(since + 1000);
+    await connections.heard(lively);
+    runtime.clock.set(since + 300_000);
+    await connections.unheard?.('discord', since, 'Nobody listens.');
+    expect(mine(), 'another instance heard the lively one').toEqual([quiet.id]);
+    expect(own().at(-1)).toMatchObject({ event: 'connection.lost', data: { problem: 'Nobody listens.' } });
+    expect([await errorOf(quiet), await errorOf(lively)]).toEqual(['Nobody listens.', undefined]);
+    await connections.failed(quiet, 'The token is void.', 'lost');
+    expect(new Set(own().map(({ id }) => id)), 'the same message').toHaveLength(1);
+
+    await connections.heardAgain?.('discord', 'Nobody listens.');
+    expect((await connections.get(tenant.id, quiet.id))?.lastEventAt, 'another trouble since').toBeUndefined();
+    await connections.failed(quiet, 'Nobody listens.', 'lost');
+    await connections.heardAgain?.('discord', 'Nobody listens.');
+    expect((await connections.get(tenant.id, quiet.id))?.lastEventAt).toBe(runtime.clock.now());
+    runtime.clock.set(since + 86_400_000);
+    await connections.failed(quiet, 'The token is void.', 'lost');
+    expect(new Set(own().map(({ id }) => id)), 'the next day').toHaveLength(2);
   });
 
   it('who installed the app is in the audit log; a renewal of credentials is nobody’s deed', async () => {

@@ -115,6 +115,8 @@ describe('a webhook', () => {
       data: { tenantId: tenant.id, answerId: 'a_1' },
     });
     expect((await webhooks.get(tenant.id, webhook.id))?.sealedSecret).not.toContain(secret.slice(6, 20));
+    expect(runtime.counted('notices_total', { kind: 'webhook', outcome: 'delivered' })).toBe(1);
+    expect(runtime.measured('webhook_seconds', { outcome: 'delivered' })).toHaveLength(1);
   });
 
   test('gets words only where the tenant switched them on, and the log keeps none of them', async () => {
@@ -197,6 +199,8 @@ describe('a webhook', () => {
     begin();
     await happen();
     await until(async () => (await webhooks.get(tenant.id, webhook.id))?.paused?.by === 'failures');
+    await until(() => runtime.counted('webhooks_paused_total', { why: 'gone' }) === 1);
+    expect(runtime.measured('webhook_seconds', { outcome: 'refused' })).toHaveLength(1);
   });
 
   test('that is paused waits with what it has, and goes on where it was', async () => {

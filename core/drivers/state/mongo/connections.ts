@@ -67,6 +67,14 @@ export const connectionVerbs = (collections: Collections): ConnectionStore => {
       living(await connections.findOne({ workspace: keyOf(platform, workspaceId) }, within)),
     list: async (tenantId) =>
       (await connections.find({ tenantId }, within).sort({ createdAt: 1, _id: 1 }).toArray()).map(connectionOf),
+    ofPlatform: async (platform) => {
+      const docs = await connections.find({ platform }, within).sort({ _id: 1 }).limit(5_000).toArray();
+      const dead = await deadAmong(
+        collections,
+        docs.map((doc) => doc.tenantId),
+      );
+      return docs.filter((doc) => !dead.has(doc.tenantId)).map(connectionOf);
+    },
     setCredentials: (tenantId, connectionId, sealed) => change(tenantId, connectionId, { sealedCredentials: sealed }),
     remove: async (tenantId, connectionId) =>
       (await connections.deleteOne({ _id: connectionId, tenantId })).deletedCount === 1,

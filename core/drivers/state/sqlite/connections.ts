@@ -93,6 +93,13 @@ export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
       readRecords<Connection>(
         sql.all<Recorded>('SELECT record FROM connections WHERE tenant_id = ? ORDER BY created_at, id', tenantId),
       ),
+    ofPlatform: (platform) =>
+      readRecords<Connection>(
+        sql.all<Recorded>(
+          `SELECT record ${living} AND connections.platform = ? ORDER BY connections.id LIMIT 5000`,
+          platform,
+        ),
+      ),
     setCredentials: (tenantId, connectionId, sealed) => change(tenantId, connectionId, { sealedCredentials: sealed }),
     remove: (tenantId, connectionId) =>
       sql.run('DELETE FROM connections WHERE tenant_id = ? AND id = ?', tenantId, connectionId) === 1,

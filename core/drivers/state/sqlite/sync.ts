@@ -144,6 +144,7 @@ export const verbs = {
     byId: 'read',
     byWorkspace: 'read',
     list: 'read',
+    ofPlatform: 'report',
     setCredentials: 'write',
     remove: 'write',
     touch: 'lease',
