@@ -28,6 +28,8 @@ const threadOf = (guild: number, at: number): string =>
   String(600_000_000_000_000_000n + BigInt(guild * 1000 + (at % threadsEach)));
 const askerOf = (person: number) => ({ id: String(200_000_000_000_000_001n + BigInt(person)), username: 'asker' });
 const answers = createAwaited();
+/** By the thread that it was asked in. */
+const lastAsked = new Map<string, string>();
 
 const gateway = await startFakeGateway();
 gateway.bot = bot;
@@ -59,7 +61,8 @@ const server = createServer((incoming, response) => {
       readonly content: string;
       readonly message_reference?: { readonly message_id: string };
     };
-    answers.came(body.message_reference?.message_id ?? '');
+    // Who replies with no reference answers what was asked last in that thread.
+    answers.came(body.message_reference?.message_id ?? lastAsked.get(channel) ?? '');
     answer({
       id: newId(),
       channel_id: channel,
@@ -78,10 +81,12 @@ await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 const key = createPrivateKey(data.privateKey);
 const agent = new Agent({ connections: 64 });
 
-const mention = (id: string, guild: number, person: number, question: string): void =>
+const mention = (id: string, guild: number, person: number, question: string): void => {
+  const thread = threadOf(guild, guilds.length === 1 ? next() : (rounds - 1) * 10 + person);
+  lastAsked.set(thread, id);
   gateway.dispatch('MESSAGE_CREATE', {
     id,
-    channel_id: threadOf(guild, guilds.length === 1 ? next() : (rounds - 1) * 10 + person),
+    channel_id: thread,
     guild_id: guilds[guild],
     type: 0,
     author: askerOf(guild * 10 + person),
@@ -93,6 +98,7 @@ const mention = (id: string, guild: number, person: number, question: string): v
     embeds: [],
     timestamp: new Date().toISOString(),
   });
+};
 let rounds = 0;
 let count = 0;
 const next = (): number => {

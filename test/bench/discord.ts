@@ -5,8 +5,17 @@ import { createDiscord } from '../../bots/discord/discord.ts';
 import { importPublicKey, verifyDiscordSignature } from '../../bots/discord/verify.ts';
 import { createKeys, listen, soleLeader } from '../bots/discord/driving.ts';
 import type { DiscordHello, DiscordLoadData } from './discord-load.ts';
-import { type Bot, measureAcknowledgement, measureEventPath, startOurs } from './event-path.ts';
-import { startLoad } from './load.ts';
+import {
+  type Bot,
+  type Contestant,
+  later,
+  measureAcknowledgement,
+  measureEventPath,
+  silent,
+  startOurs,
+} from './event-path.ts';
+import { type LoadThread, startLoad } from './load.ts';
+import { startPeer } from './peers.ts';
 import type { BenchResult } from './result.ts';
 
 /** P1 and P9 on the Discord path: real sockets, the embedded store with every insert on the disk, a model at zero latency. */
@@ -66,27 +75,73 @@ const startBare = async (apiUrl: string): Promise<Bot> => {
   };
 };
 
+/**
+ * Vercel's Chat SDK with its in-memory state and its own connection to the gateway, when a folder with it is named in
+ * BENCH_PEERS; null otherwise. Its client of the gateway can be told of another Discord only by the library's defaults.
+ */
+const startChatSdk = (apiUrl: string): Promise<Bot | null> =>
+  startPeer('Chat SDK', async (peers) => {
+    Object.assign(peers.require('discord.js').DefaultRestOptions, { api: apiUrl, globalRequestsPerSecond: unlimited });
+    const [{ Chat }, { createDiscordAdapter }, { createMemoryState }] = await Promise.all([
+      peers.load('chat'),
+      peers.load('@chat-adapter/discord'),
+      peers.load('@chat-adapter/state-memory'),
+    ]);
+    const ready = Promise.withResolvers<void>();
+    const info = (words: string): void => void (words === 'Discord Gateway connected' && ready.resolve());
+    const discord = createDiscordAdapter({
+      botToken: 'bench',
+      publicKey: keys.publicKey,
+      applicationId: '100000000000000001',
+      apiUrl: `${apiUrl}/v10`,
+      logger: { ...silent, info },
+    });
+    const bot = new Chat({
+      userName: 'bench',
+      logger: 'silent',
+      adapters: { discord },
+      state: createMemoryState(),
+    });
+    bot.onNewMention(async (thread: { post(text: string): Promise<unknown> }) => {
+      await thread.post('Leave is 30 days. [1]');
+    });
+    await bot.initialize();
+    const ended = new AbortController();
+    const waitUntil = (work: Promise<unknown>): void => void work.catch(ready.reject);
+    await discord.startGatewayListener({ waitUntil }, 3_600_000, ended.signal);
+    await Promise.race([ready.promise, later(20_000).then(() => Promise.reject(new Error('it does not connect')))]);
+    return { name: 'Vercel Chat SDK, in memory', url: '', stop: async () => ended.abort() };
+  });
+
 export const run = async (): Promise<BenchResult[]> => {
   const program = new URL('./discord-load.ts', import.meta.url);
   const privateKey = keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   // Each bot has a gateway of its own, so that a mention is told to one of them.
   const workerData: DiscordLoadData = { privateKey, workspaces: 1 };
-  const loads = [
-    await startLoad<DiscordHello>(program, workerData),
-    await startLoad<DiscordHello>(program, workerData),
-  ] as const;
-  const [ours, bare] = [await startFootnote(loads[0].hello.apiUrl), await startBare(loads[1].hello.apiUrl)];
+  const loads: LoadThread<DiscordHello>[] = [];
+  const bots: Bot[] = [];
+  const enter = async (start: (apiUrl: string) => Promise<Bot | null>): Promise<Contestant | null> => {
+    const load = await startLoad<DiscordHello>(program, workerData);
+    loads.push(load);
+    const bot = await start(load.hello.apiUrl);
+    if (bot === null) return null;
+    bots.push(bot);
+    return { bot, run: load.run };
+  };
   try {
-    const own = { bot: ours, run: loads[0].run };
-    const peer = { bot: bare, run: loads[1].run };
+    const [own, bare, chatSdk] = [await enter(startFootnote), await enter(startBare), await enter(startChatSdk)];
+    if (own === null || bare === null) throw new Error('not started');
     return [
-      await measureAcknowledgement('signed Discord command', own, peer, { perSecond: 50 }),
-      await measureEventPath('Discord mention over the gateway in, reply call out', [own, { ...peer, needed: 0.7 }], {
-        concurrency: 32,
-      }),
+      await measureAcknowledgement('signed Discord command', own, bare, { perSecond: 50 }),
+      // The bare handler is quoted: it knows of no threads, keeps nothing and renders nothing.
+      await measureEventPath(
+        'Discord mention over the gateway in, reply call out',
+        [own, ...(chatSdk === null ? [] : [{ ...chatSdk, needed: 1 }]), { ...bare, needed: 0 }],
+        { concurrency: 32, note: chatSdk === null ? '; Chat SDK not installed here' : '' },
+      ),
     ];
   } finally {
-    for (const bot of [ours, bare]) await bot.stop();
+    for (const bot of bots) await bot.stop();
     for (const load of loads) await load.close();
   }
 };

@@ -164,7 +164,7 @@ export const measureEventPath = async (
     item: `${item}, ${concurrency} under way`,
     value: median(own.rates),
     unit: 'answers/s',
-    target: peers.map(({ name }, at) => `≥ ${needed[at]} × ${name}`).join('; '),
+    target: peers.flatMap(({ name }, at) => (needed[at] === 0 ? [] : [`≥ ${needed[at]} × ${name}`])).join('; '),
     beside: [
       ...peers.flatMap(({ name, rates }, at) => [
         { name: `${name} answers/s`, value: median(rates) },

@@ -1,8 +1,6 @@
-import { readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { App, HTTPReceiver, LogLevel } from '@slack/bolt';
 import { Hono } from 'hono';
 import { createSlack } from '../../bots/slack/slack.ts';
@@ -11,6 +9,7 @@ import { createWorld } from '../bots/slack/world.ts';
 import { createTestRandom } from '../fakes/clock.ts';
 import { type Bot, later, measureAcknowledgement, measureEventPath, silent, startOurs } from './event-path.ts';
 import { startLoad } from './load.ts';
+import { startPeer } from './peers.ts';
 import type { BenchResult } from './result.ts';
 import type { SlackHello } from './slack-load.ts';
 
@@ -53,24 +52,12 @@ const startBolt = async (apiUrl: string): Promise<Bot> => {
 };
 
 /** Vercel's Chat SDK with its in-memory state, when a folder with it is named in BENCH_PEERS; null otherwise. */
-const startChatSdk = async (apiUrl: string): Promise<Bot | null> => {
-  const folder = process.env.BENCH_PEERS;
-  if (folder === undefined) return null;
-  const entry = (name: string): string => {
-    const at = join(folder, 'node_modules', name);
-    const { exports } = JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as {
-      readonly exports: Readonly<Record<string, { readonly import: string | { readonly default: string } }>>;
-    };
-    const main = exports['.']?.import ?? '';
-    return join(at, typeof main === 'string' ? main : main.default);
-  };
-  // biome-ignore lint/suspicious/noExplicitAny: a peer that is not among our dependencies has no types here
-  const load = async (name: string): Promise<any> => import(pathToFileURL(entry(name)).href);
-  try {
+const startChatSdk = (apiUrl: string): Promise<Bot | null> =>
+  startPeer('Chat SDK', async (peers) => {
     const [{ Chat }, { createSlackAdapter }, { createMemoryState }] = await Promise.all([
-      load('chat'),
-      load('@chat-adapter/slack'),
-      load('@chat-adapter/state-memory'),
+      peers.load('chat'),
+      peers.load('@chat-adapter/slack'),
+      peers.load('@chat-adapter/state-memory'),
     ]);
     const bot = new Chat({
       userName: 'bench',
@@ -86,11 +73,7 @@ const startChatSdk = async (apiUrl: string): Promise<Bot | null> => {
       new Hono().post('/slack/events', (c) => bot.webhooks.slack(c.req.raw, { waitUntil }) as Promise<Response>),
     );
     return { name: 'Vercel Chat SDK, in memory', url: `${http.url}/slack/events`, stop: http.close };
-  } catch (error) {
-    console.error(`Chat SDK: not run (${error instanceof Error ? error.message : String(error)})`);
-    return null;
-  }
-};
+  });
 
 /** Each question 1 to 5 times, of both kinds, shuffled over two instances, and all of it once more after 25 hours. */
 const measureRedelivery = async (): Promise<BenchResult> => {
