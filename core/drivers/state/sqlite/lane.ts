@@ -3,6 +3,7 @@ import { AppError } from '../../../errors.ts';
 import type { Log } from '../../../ports/runtime.ts';
 import type { Refusal } from './faults.ts';
 import type { Call, FromWorker, Reply, ToWorker, WorkerSettings } from './sync.ts';
+import { packCalls } from './wire.ts';
 
 /** More waiting calls than this, and a new one is refused at once: the store cannot keep up, and a queue would only hide it. */
 const maxWaiting = 20_000;
@@ -52,7 +53,7 @@ export const openLane = async (settings: WorkerSettings, log: Log, program: URL 
     const calls = unsent;
     unsent = [];
     try {
-      send({ calls });
+      send({ calls: packCalls(calls) });
     } catch {
       for (const call of calls) sendAlone(call);
     }
@@ -155,8 +156,8 @@ export const openLane = async (settings: WorkerSettings, log: Log, program: URL 
         unsent.push(call);
         if (flushing) return;
         flushing = true;
-        // After all the promises that this turn has kept: one reply often makes several callers go on.
-        process.nextTick(flush);
+        // After all that has come in meanwhile: one reply makes several callers go on, and events come several at a time.
+        setImmediate(flush);
       }),
     close: async () => {
       if (closed) return;

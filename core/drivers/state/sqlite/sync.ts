@@ -1,6 +1,7 @@
 import type { StateStore } from '../../../ports/state.ts';
 import type { Refusal } from './faults.ts';
 import type { SyncMaintenance } from './maintenance.ts';
+import type { PackedCalls } from './wire.ts';
 
 /** A long verb's way to say: I did a bounded part, commit it, let others run, then call me again. */
 export const unfinished = Symbol('unfinished');
@@ -195,7 +196,7 @@ export type Reply =
       readonly refusal?: Refusal;
     };
 
-export type ToWorker = { readonly calls: readonly Call[] } | { readonly close: true };
+export type ToWorker = { readonly calls: PackedCalls } | { readonly close: true };
 export type FromWorker =
   | { readonly ready: true }
   | { readonly refused: string; readonly code: 'config' | 'store-unavailable'; readonly detail: string }

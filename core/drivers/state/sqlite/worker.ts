@@ -6,6 +6,7 @@ import { createQueue } from './queue.ts';
 import { createSql } from './sql.ts';
 import { createSyncStore } from './store.ts';
 import type { FromWorker, ToWorker, WorkerSettings } from './sync.ts';
+import { unpackCalls } from './wire.ts';
 
 /** One connection in a thread of its own: while a commit waits for the disk, calls gather, and the next commit takes them all. */
 const serve = (port: NonNullable<typeof parentPort>, settings: WorkerSettings): void => {
@@ -19,7 +20,7 @@ const serve = (port: NonNullable<typeof parentPort>, settings: WorkerSettings): 
 
   const take = (message: ToWorker) => {
     if ('close' in message) closing = true;
-    else queue.add(message.calls);
+    else queue.add(unpackCalls(message.calls));
   };
   const schedule = () => {
     if (scheduled) return;
