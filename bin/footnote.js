@@ -44,11 +44,12 @@ if (isNewEnough) {
   module.enableCompileCache();
   const main = new URL('../dist/cli/main.js', import.meta.url);
   if (!existsSync(main)) stop('Footnote is not compiled yet. Run npm ci, or npm run build.');
+  // What the environment says counts more. Not that of the folder at hand, which may be another program's.
+  const settings = fileURLToPath(new URL('../.env', import.meta.url));
   try {
-    // Settings of the folder in which it is started; what the environment says counts more.
-    if (existsSync('.env')) process.loadEnvFile('.env');
+    if (existsSync(settings)) process.loadEnvFile(settings);
   } catch {
-    stop('The file .env in this folder cannot be read.');
+    stop(`${settings} cannot be read.`);
   }
   const { runCommandLine } = await import(main.href);
   await runCommandLine();

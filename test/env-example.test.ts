@@ -5,8 +5,8 @@ import { environment, parseConfig } from '../core/config.ts';
 /** Rewrite with: npx vitest run test/env-example.test.ts --update */
 const renderExample = (): string => {
   const lines = [
-    '# Every variable of Footnote, with its default. Copy to .env in the folder where',
-    '# footnote is started, or set them in the environment, which counts more.',
+    '# Every variable of Footnote, with its default. Copy to .env in this folder, or',
+    '# set them in the environment, which counts more.',
     '# Each may also be given as NAME_FILE: the path of a file whose content is the value (for mounted secrets).',
     '# Made from core/config.ts by test/env-example.test.ts, which fails when the two differ.',
   ];
