@@ -21,6 +21,10 @@ const indexes = [
   { collection: userTables.twoFactor, name: 'auth_two_factor_userId_idx', key: { userId: 1 }, unique: false },
 ] as const;
 
+/** What has expired is refused by the library and goes a day later; servers that know no such index keep it until the person comes again. */
+const expiring = [userTables.session, userTables.verification] as const;
+const ttlGraceSeconds = 24 * 3_600;
+
 /**
  * Users beside the state in MongoDB, over the state store's own connections and with its limits. Throws AppError
  * `store-unavailable` when an index cannot be made.
@@ -37,9 +41,15 @@ export const openMongoUsers = async (database: Db, random: Random): Promise<User
       );
     }
   }
+  for (const collection of expiring)
+    await database
+      .collection(collection)
+      .createIndex({ expiresAt: 1 }, { name: `${collection}_ttl`, expireAfterSeconds: ttlGraceSeconds })
+      .catch(() => undefined);
   // Text, as our own ids are, instead of ObjectIds: memberships name users by these, and nothing has to be converted.
   const ids = { database: { generateId: () => random.hex(16) } };
   const users = database.collection<{ _id: string; signedInAt?: Date | null }>(userTables.user);
+  const sessions = database.collection<{ _id: string; userId: string; expiresAt: Date }>(userTables.session);
   return {
     options: async () => {
       const { mongodbAdapter } = await import('better-auth/adapters/mongodb');
@@ -51,6 +61,7 @@ export const openMongoUsers = async (database: Db, random: Random): Promise<User
       (await users.findOne({ signedInAt: { $ne: null } }, { projection: { _id: 1 }, maxTimeMS: 10_000 })) !== null,
     signedIn: async (userId, at) => {
       await users.updateOne({ _id: userId }, { $set: { signedInAt: at } });
+      await sessions.deleteMany({ userId, expiresAt: { $lt: at } });
     },
     close: () => undefined,
   };

@@ -23,6 +23,9 @@ export const openSqliteUsers = (file: string): UserDatabase => {
     },
     signedIn: async (userId, at) => {
       database.prepare(`update ${userTables.user} set signedInAt = ? where id = ?`).run(at.toISOString(), userId);
+      database
+        .prepare(`delete from ${userTables.session} where userId = ? and expiresAt < ?`)
+        .run(userId, at.toISOString());
     },
     close: () => database.close(),
   };

@@ -7,6 +7,7 @@ export type UserDatabase = {
   /** Makes the tables that the library wants. Throws AppError `store-unavailable`. */
   prepare(options: BetterAuthOptions): Promise<void>;
   hasAnybodySignedIn(): Promise<boolean>;
+  /** Notes it; those of the person's sessions that ended before go, which the library itself leaves lying. */
   signedIn(userId: string, at: Date): Promise<void>;
   close(): void;
 };

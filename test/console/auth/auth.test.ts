@@ -160,6 +160,30 @@ describe('the store of users', () => {
     auth.close();
   });
 
+  test('keeps no session of a person that ended before the person came again', async () => {
+    const auth = await open();
+    const signIn = async () =>
+      auth.redeem((await auth.issueSignInLink('back@example.com')).url.split('/').at(-1) ?? '', new Headers());
+    await signIn();
+    await signIn();
+    const database = new DatabaseSync(file);
+    const ids = () => {
+      const sessions = database.prepare(
+        `select auth_session.id from auth_session join auth_user on auth_user.id = userId where email = 'back@example.com'`,
+      );
+      return sessions.all().map(({ id }) => String(id));
+    };
+    const [ended = ''] = ids();
+    database
+      .prepare('update auth_session set expiresAt = ? where id = ?')
+      .run(new Date(Date.now() - 1000).toISOString(), ended);
+    await signIn();
+    expect(ids()).toHaveLength(2);
+    expect(ids()).not.toContain(ended);
+    database.close();
+    auth.close();
+  });
+
   test('two processes may open it at the same time', async () => {
     const other = join(folder, 'both.db');
     const openOther = () =>

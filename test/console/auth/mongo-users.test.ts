@@ -64,6 +64,22 @@ if (mongodbUri === undefined) {
       expect(await auth.person(cookiesFrom(cookies))).toBeNull();
     });
 
+    it('sessions that have ended go when the person comes again, and by the server’s own clock', async () => {
+      const auth = await open();
+      const signIn = async () =>
+        auth.redeem(tokenOf((await auth.issueSignInLink('back@example.com')).url), new Headers());
+      await signIn();
+      await signIn();
+      const sessions = database.collection<{ _id: string; expiresAt: Date }>(userTables.session);
+      const [ended] = await sessions.find({}).toArray();
+      await sessions.updateOne({ _id: ended?._id ?? '' }, { $set: { expiresAt: new Date(Date.now() - 1000) } });
+      await signIn();
+      expect(await sessions.countDocuments({})).toBe(2);
+      expect(await sessions.findOne({ _id: ended?._id ?? '' })).toBeNull();
+      const indexes = await sessions.indexes();
+      expect(indexes.find(({ key }) => 'expiresAt' in key)).toMatchObject({ expireAfterSeconds: 24 * 3_600 });
+    });
+
     it('the same address is the same person', async () => {
       const [one, two] = [await open(), await open()];
       const first = await one.issueSignInLink('same@example.com');

@@ -126,7 +126,7 @@ describe('a source', () => {
     const page = await late.text();
     expect(late.status).toBe(409);
     expect(page).toContain('value="Theirs"');
-    expect(page).toContain('Somebody else has changed');
+    expect(page).toContain('Somebody else saved a change here meanwhile');
     expect((await named('Mine')).schedule).toBeUndefined();
   });
 

@@ -183,27 +183,45 @@ const forgetMember = async (
   while (await change(collections.receipts, mine, (row) => ({ $set: forgottenFields(row, pseudonym) })));
 };
 
-/** What the person said about answers to others: the verdict stays, the words and the name go. */
+/** Receipts that are looked through at once for somebody's verdicts. */
+const lookedThrough = 2_000;
+
+/**
+ * What the person said about answers to others: the verdict stays, the words and the name go. No index looks through a map,
+ * so the tenant's receipts are looked through in the order of their ids, in steps that each end long before their time.
+ */
 const forgetVerdicts = async (
   { receipts }: Collections,
   tenantId: string,
   memberId: string,
   pseudonym: string,
 ): Promise<void> => {
-  const theirs = `feedback.${personKey(memberId)}`;
-  while (
-    await change(receipts, { tenantId, [theirs]: { $exists: true } }, (row) => {
-      const { comment: _, user: __, ...verdict } = row.feedback[personKey(memberId)] ?? { rating: 'up', at: row.at };
-      const { [personKey(memberId)]: _mine, ...others } = row.feedback;
-      return {
-        $unset: { [theirs]: '' },
-        $set: {
-          [`feedback.${personKey(pseudonym)}`]: verdict,
-          ...sidesOf({ ...others, [personKey(pseudonym)]: verdict }),
-        },
-      } as UpdateFilter<ReceiptDoc>;
-    })
-  );
+  const [person, nobody] = [personKey(memberId), personKey(pseudonym)];
+  const theirs = `feedback.${person}`;
+  let after = keyOf(tenantId, '');
+  // Ids begin with the tenant and a bar; the brace is the sign after it.
+  const end = `${keyOf(tenantId)}}`;
+  for (;;) {
+    const page = await receipts
+      .find({ _id: { $gt: after, $lt: end } }, within)
+      .project<{ _id: string; feedback?: ReceiptDoc['feedback'] }>({ [theirs]: 1 })
+      .sort({ _id: 1 })
+      .limit(lookedThrough)
+      .toArray();
+    const judged = page.filter(({ feedback }) => feedback?.[person] !== undefined).map(({ _id }) => _id);
+    for (const ids of chunksOf(judged))
+      await change(receipts, { _id: { $in: [...ids] }, [theirs]: { $exists: true } }, (row) => {
+        const { comment: _, user: __, ...verdict } = row.feedback[person] ?? { rating: 'up', at: row.at };
+        const { [person]: _mine, ...others } = row.feedback;
+        return {
+          $unset: { [theirs]: '' },
+          $set: { [`feedback.${nobody}`]: verdict, ...sidesOf({ ...others, [nobody]: verdict }) },
+        } as UpdateFilter<ReceiptDoc>;
+      });
+    const last = page.at(-1);
+    if (last === undefined || page.length < lookedThrough) return;
+    after = last._id;
+  }
 };
 
 /** Turns are found through the receipts, whose member is about to be changed. */
