@@ -24,7 +24,13 @@
   localise(document);
   // A form that came back: where something is wrong with it.
   document.querySelector('[aria-invalid="true"]')?.focus();
-  document.addEventListener('htmx:after:swap', () => localise(document));
+  document.addEventListener('htmx:after:swap', () => {
+    localise(document);
+    // What had the focus is gone: what came in its place takes it, once.
+    const heir = document.querySelector('[data-takes-focus]');
+    heir?.removeAttribute('data-takes-focus');
+    if (document.activeElement === document.body) heir?.focus();
+  });
 
   document.addEventListener('click', (event) => {
     for (const menu of document.querySelectorAll('details.menu[open]'))

@@ -90,7 +90,9 @@ export const addAnswerPages = (pages: Pages): void => {
       throw new AppError('invalid', 'The rating is "up" or "down".', { at: 'rating' });
     await core.answers.feedback(tenant.id, receipt.answerId, { rating, user: person.userId });
     if (!request.isSwap) return request.to(receiptPath(tenant, receipt.answerId));
-    return request.fragment(html`<p class="thanks" role="status">${texts.answer.thanks}</p>`);
+    return request.fragment(
+      html`<p class="thanks" role="status" tabindex="-1" data-takes-focus>${texts.answer.thanks}</p>`,
+    );
   });
 };
 
