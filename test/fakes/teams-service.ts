@@ -113,7 +113,11 @@ export const signJwt = (header: unknown, claims: unknown, key: KeyObject): strin
  * deletions, streams with their rules, members, chats; the login that gives tokens; the keys that sign posts.
  */
 export const startFakeTeams = async (
-  options: { readonly onCall?: (call: FakeCall) => void } = {},
+  options: {
+    readonly onCall?: (call: FakeCall) => void;
+    /** Done, and not yet answered. */
+    readonly onTaken?: (call: FakeCall) => void;
+  } = {},
 ): Promise<FakeTeams> => {
   const calls: FakeCall[] = [];
   const messages: FakeTeamsMessage[] = [];
@@ -329,6 +333,7 @@ export const startFakeTeams = async (
       (broken && writes ? { status: 503, code: 'ServiceUnavailable' } : undefined);
     if (fault === undefined) {
       done(response, call);
+      if (writes) options.onTaken?.(call);
       return;
     }
     if (fault === 'lost') {

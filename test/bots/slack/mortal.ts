@@ -8,6 +8,8 @@ export type Mortal = {
   readonly answering: <T extends Answering>(answering: T) => T;
   readonly platform: (platform: Platform) => Platform;
   isDead(): boolean;
+  /** At once, wherever it is. */
+  die(): void;
   /** A look for work found nothing: who comes now is taken up at once. */
   isIdle(): boolean;
 };
@@ -43,6 +45,9 @@ export const createMortal = (point: string): Mortal => {
     });
   return {
     isDead: () => dead,
+    die: () => {
+      dead = true;
+    },
     isIdle: () => idle,
     state: (state) => {
       const watched = new Proxy(state, {
