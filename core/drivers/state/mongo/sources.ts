@@ -66,10 +66,15 @@ export const sourceVerbs = (collections: Collections): SourceStore => {
   };
 };
 
-const documentOf = (doc: DocumentDoc): StoredDocument => ({
-  ...parsed<StoredDocument>(doc.record),
-  ...(doc.seenIn === null ? {} : { seenIn: doc.seenIn }),
-});
+/** The revision is what it is compared by: an older version that writes a row again keeps that of the record, and drops this one. */
+const documentOf = (doc: DocumentDoc): StoredDocument => {
+  const { rev: _, ...document } = parsed<StoredDocument>(doc.record);
+  return {
+    ...document,
+    ...(doc.rev === undefined ? {} : { rev: doc.rev }),
+    ...(doc.seenIn === null ? {} : { seenIn: doc.seenIn }),
+  };
+};
 
 const fieldsOf = (tenantId: string, { seenIn, ...document }: StoredDocument): Omit<DocumentDoc, '_id'> => ({
   tenantId,

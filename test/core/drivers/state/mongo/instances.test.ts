@@ -4,7 +4,7 @@ import { type Collections, collectionsIn } from '../../../../../core/drivers/sta
 import { databaseOf } from '../../../../../core/drivers/state/mongo/connect.ts';
 import { openMongoState } from '../../../../../core/drivers/state/mongo/state.ts';
 import type { StateStore } from '../../../../../core/ports/state.ts';
-import { aJob, anEvent, anInboxRow, aTenant, fresh, noCounts } from '../../../../contracts/rows.ts';
+import { aDocument, aJob, anEvent, anInboxRow, aTenant, fresh, noCounts } from '../../../../contracts/rows.ts';
 import { createTestRuntime, testStart } from '../../../../fakes/clock.ts';
 import { dropDatabase, freshDatabase, mongodbUri } from './server.ts';
 
@@ -43,6 +43,22 @@ if (server === undefined) {
       await Promise.all(stores.map((one) => one.maintenance.close()));
       await client.close();
       await dropDatabase(uri);
+    });
+
+    test('a document that a version without revisions has written again is replaced, and not taken for stale for ever', async () => {
+      const tenant = aTenant();
+      await store(0).tenants.create(tenant);
+      const document = aDocument(tenant.id, 's', { rev: 'first' });
+      await store(0).documents.write(tenant.id, 's', { rows: [document], contents: [] });
+      // It keeps what it does not know in the record, and drops what stands beside it.
+      await raw.documents.updateOne({ tenantId: tenant.id, id: document.id }, { $unset: { rev: '' } });
+      const [row] = await store(1).documents.getMany(tenant.id, [document.id]);
+      const expected = new Map([[document.id, row?.rev ?? null]]);
+      const rows = [{ ...document, title: 'Anew', rev: 'second' }];
+      expect(await store(1).documents.write(tenant.id, 's', { rows, contents: [], expected })).toMatchObject({
+        stale: [],
+      });
+      expect(await store(2).documents.get(tenant.id, document.id)).toMatchObject({ title: 'Anew', rev: 'second' });
     });
 
     const serve = async (one: StateStore, owner: string, settled: string[]): Promise<void> => {
