@@ -1,5 +1,5 @@
-import { createServer, type RequestListener } from 'node:http';
-import { type AddressInfo, createServer as createSocketServer } from 'node:net';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { type AddressInfo, createServer as createSocketServer, Server as SocketServer } from 'node:net';
 import { AppError } from './core/errors.ts';
 
 /**
@@ -14,13 +14,22 @@ export type Listener = {
   listen(host: string, port: number): Promise<void>;
   /** Requests are served as ever, but each answer ends its connection, so that a proxy keeps none when `close` comes. */
   retire(): void;
-  /** Answers that are under way are finished, within the time; a connection that only idles is not waited for. */
-  close(withinMs: number): Promise<void>;
+  /**
+   * Takes no new connection. Answers that are under way are finished, within the time. A connection that only idles is
+   * ended when nothing has come on any of them for `quietForMs`: until then a proxy that has not noticed may still send on
+   * one, and each such request ends its own.
+   */
+  close(withinMs: number, quietForMs?: number): Promise<void>;
 };
 
 export const createListener = (handle: RequestListener): Listener => {
   let retired = false;
+  let heardAt = 0;
+  const underWay = new Set<ServerResponse>();
   const server = createServer((request, response) => {
+    heardAt = performance.now();
+    underWay.add(response);
+    response.once('close', () => underWay.delete(response));
     if (retired) response.setHeader('connection', 'close');
     return handle(request, response);
   });
@@ -33,17 +42,24 @@ export const createListener = (handle: RequestListener): Listener => {
       }),
     retire: () => {
       retired = true;
+      for (const response of underWay) if (!response.headersSent) response.setHeader('connection', 'close');
     },
-    close: (withinMs) =>
+    close: (withinMs, quietForMs = 0) =>
       new Promise((done) => {
-        const idle = setInterval(() => server.closeIdleConnections(), 100);
+        const closedAt = performance.now();
+        const endIdle = (): void => {
+          if (performance.now() - Math.max(heardAt, closedAt) >= quietForMs) server.closeIdleConnections();
+        };
+        const idle = setInterval(endIdle, 100);
         const enough = setTimeout(() => server.closeAllConnections(), withinMs);
-        server.close(() => {
+        // Only the door: what a server of node:http does beside it is to end every idle connection in this instant, and
+        // a request that is on its way over one is lost.
+        SocketServer.prototype.close.call(server, () => {
           clearInterval(idle);
           clearTimeout(enough);
           done();
         });
-        server.closeIdleConnections();
+        endIdle();
       }),
   };
 };

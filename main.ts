@@ -32,6 +32,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const drainForMs = 25_000;
 /** Behind a proxy: so long it may take until the proxy has noticed at /readyz that others are to be asked. */
 const lingerForMs = 5_000;
+/** And so long nothing may have come over its kept connections before they are ended. */
+const quietForMs = 2_000;
 /** How long answers on open connections may take at least after everything else has stopped. */
 const closeForMs = 3_000;
 
@@ -231,12 +233,10 @@ const stop = async ({ config, core, runtime }: Opened, auth: Auth, listener: Lis
   runtime.log.info('draining');
   const endBy = runtime.clock.now() + drainForMs;
   listener.retire();
+  const behindProxy = config.TRUSTED_PROXIES.length > 0;
   // The listener stays open meanwhile: an event that still comes is stored, and answered by whoever works next.
-  await Promise.all([
-    core.drain(drainForMs),
-    config.TRUSTED_PROXIES.length > 0 ? runtime.clock.sleep(lingerForMs) : undefined,
-  ]);
-  await listener.close(Math.max(closeForMs, endBy - runtime.clock.now()));
+  await Promise.all([core.drain(drainForMs), behindProxy ? runtime.clock.sleep(lingerForMs) : undefined]);
+  await listener.close(Math.max(closeForMs, endBy - runtime.clock.now()), behindProxy ? quietForMs : 0);
   auth.close();
   await core.close();
   runtime.log.info('stopped');

@@ -69,6 +69,38 @@ describe('the listener', () => {
     expect(performance.now() - since).toBeLessThan(5_000);
   });
 
+  it('once closed ends a kept connection only with an answer or when it has been quiet, and takes no new one', async () => {
+    await textOf(await ask('/quick'));
+    const closed = listener.close(60_000, 60_000);
+    await expect(fetch(`http://127.0.0.1:${port}/quick`)).rejects.toThrow();
+    listener.retire();
+    const last = await ask('/quick');
+    expect(last.headers.connection).toBe('close');
+    expect(await textOf(last)).toBe('quick');
+    // No connection is left, so nothing is waited for.
+    await closed;
+  });
+
+  it('ends with their answers also the connections of requests that came before it was retired', async () => {
+    const { promise: released, resolve } = Promise.withResolvers<void>();
+    const { promise: arrived, resolve: arrive } = Promise.withResolvers<void>();
+    const late = createListener((_request, response) => {
+      arrive();
+      void released.then(() => response.end('late'));
+    });
+    const place = await freePort('127.0.0.1', 0);
+    await late.listen('127.0.0.1', place);
+    const heard = Promise.withResolvers<IncomingMessage>();
+    get({ host: '127.0.0.1', port: place, agent }, heard.resolve).once('error', heard.reject);
+    await arrived;
+    late.retire();
+    resolve();
+    const answer = await heard.promise;
+    expect(answer.headers.connection).toBe('close');
+    expect(await textOf(answer)).toBe('late');
+    await late.close(1_000);
+  });
+
   it('says in a sentence that the port is taken', async () => {
     await expect(freePort('127.0.0.1', port)).rejects.toMatchObject({
       code: 'config',
