@@ -7,6 +7,7 @@ import { AppError } from './core/errors.ts';
  * sends requests must be the one who closes. The other way round, a request that sets out in that moment is lost with a 502.
  */
 const keepAliveMs = 125_000;
+const lookEveryMs = 100;
 
 /** The port that everything is served on, and its end. */
 export type Listener = {
@@ -15,19 +16,19 @@ export type Listener = {
   /** Requests are served as ever, but each answer ends its connection, so that a proxy keeps none when `close` comes. */
   retire(): void;
   /**
-   * Takes no new connection. Answers that are under way are finished, within the time. A connection that only idles is
-   * ended when nothing has come on any of them for `quietForMs`: until then a proxy that has not noticed may still send on
-   * one, and each such request ends its own.
+   * Waits until nothing has come for `quietForMs`, three times as long at most, and takes no new connection from then on: one that the
+   * system has accepted and we have not, or a request that is on its way over a kept one, would be lost. Answers that are
+   * under way are finished, within the time; kept connections are ended once it is quiet.
    */
   close(withinMs: number, quietForMs?: number): Promise<void>;
 };
 
 export const createListener = (handle: RequestListener): Listener => {
   let retired = false;
-  let heardAt = 0;
+  let heard = 0;
   const underWay = new Set<ServerResponse>();
   const server = createServer((request, response) => {
-    heardAt = performance.now();
+    heard += 1;
     underWay.add(response);
     response.once('close', () => underWay.delete(response));
     if (retired) response.setHeader('connection', 'close');
@@ -46,20 +47,35 @@ export const createListener = (handle: RequestListener): Listener => {
     },
     close: (withinMs, quietForMs = 0) =>
       new Promise((done) => {
-        const closedAt = performance.now();
-        const endIdle = (): void => {
-          if (performance.now() - Math.max(heardAt, closedAt) >= quietForMs) server.closeIdleConnections();
+        let isOpen = true;
+        let quietMs = 0;
+        let waitedMs = 0;
+        let before = heard;
+        // By looks and not by the clock: when this process was held up, what came meanwhile is only heard after the timers.
+        const look = (): void => {
+          quietMs = heard === before ? quietMs + lookEveryMs : 0;
+          waitedMs += lookEveryMs;
+          before = heard;
+          const isQuiet = quietMs >= quietForMs;
+          if (isOpen && (isQuiet || waitedMs >= 3 * quietForMs)) {
+            isOpen = false;
+            // Only the door: a server of node:http would end every idle connection in this instant as well.
+            SocketServer.prototype.close.call(server, over);
+          }
+          if (isQuiet) server.closeIdleConnections();
         };
-        const idle = setInterval(endIdle, 100);
-        const enough = setTimeout(() => server.closeAllConnections(), withinMs);
-        // Only the door: what a server of node:http does beside it is to end every idle connection in this instant, and
-        // a request that is on its way over one is lost.
-        SocketServer.prototype.close.call(server, () => {
-          clearInterval(idle);
+        const looking = setInterval(look, lookEveryMs);
+        const enough = setTimeout(() => {
+          if (isOpen) SocketServer.prototype.close.call(server, over);
+          isOpen = false;
+          server.closeAllConnections();
+        }, withinMs);
+        const over = (): void => {
+          clearInterval(looking);
           clearTimeout(enough);
           done();
-        });
-        endIdle();
+        };
+        if (quietForMs === 0) look();
       }),
   };
 };

@@ -32,7 +32,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const drainForMs = 25_000;
 /** Behind a proxy: so long it may take until the proxy has noticed at /readyz that others are to be asked. */
 const lingerForMs = 5_000;
-/** And so long nothing may have come over its kept connections before they are ended. */
+/** And so long nothing may have come before the port is closed and kept connections are ended. */
 const quietForMs = 2_000;
 /** How long answers on open connections may take at least after everything else has stopped. */
 const closeForMs = 3_000;

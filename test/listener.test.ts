@@ -69,15 +69,24 @@ describe('the listener', () => {
     expect(performance.now() - since).toBeLessThan(5_000);
   });
 
-  it('once closed ends a kept connection only with an answer or when it has been quiet, and takes no new one', async () => {
+  it('is closed only when it has been quiet: what still comes, over kept connections and new ones, is served', async () => {
     await textOf(await ask('/quick'));
-    const closed = listener.close(60_000, 60_000);
-    await expect(fetch(`http://127.0.0.1:${port}/quick`)).rejects.toThrow();
     listener.retire();
-    const last = await ask('/quick');
-    expect(last.headers.connection).toBe('close');
-    expect(await textOf(last)).toBe('quick');
-    // No connection is left, so nothing is waited for.
+    const closed = listener.close(60_000, 1_000);
+    const kept = await ask('/quick');
+    expect(kept.headers.connection).toBe('close');
+    expect(await textOf(kept)).toBe('quick');
+    expect(await (await fetch(`http://127.0.0.1:${port}/quick`)).text()).toBe('quick');
+    await closed;
+    await expect(fetch(`http://127.0.0.1:${port}/quick`)).rejects.toThrow();
+  });
+
+  it('is closed though it never gets quiet, for somebody goes on sending', async () => {
+    let over = false;
+    const closed = listener.close(60_000, 500).then(() => {
+      over = true;
+    });
+    while (!over) await fetch(`http://127.0.0.1:${port}/quick`, { headers: { connection: 'close' } }).catch(() => null);
     await closed;
   });
 
