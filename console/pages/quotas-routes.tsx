@@ -73,6 +73,13 @@ const priceForm = z.object({
   rev: z.coerce.number().int(),
 });
 
+/** This month and the one before, whole: the stores keep their sums, and add up line by line what is no whole month. */
+const lastMonths = (now: number): { readonly from: number; readonly to: number } => {
+  const date = new Date(now);
+  const month = (more: number): number => Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + more, 1);
+  return { from: month(-1), to: month(1) };
+};
+
 /** What may be used, and what it is counted at. */
 export const addQuotaPages = (pages: Pages): void => {
   const { core, runtime } = pages.doors;
@@ -81,12 +88,11 @@ export const addQuotaPages = (pages: Pages): void => {
 
   const page = async (request: PageRequest, forms: Forms = {}) => {
     const { tenant } = request;
-    const now = runtime.clock.now();
     const [connections, limits, channels, members] = await Promise.all([
       core.connections.list(tenant.id),
       core.quotas.get(tenant.id),
       core.channels.list(tenant.id),
-      core.usage.report(tenant.id, { from: now - 31 * dayMs, to: now }, 'member'),
+      core.usage.report(tenant.id, lastMonths(runtime.clock.now()), 'member'),
     ]);
     const places = channels.filter(({ platform }) => platform !== 'api' && platform !== 'console').slice(0, mostKnown);
     const names = await pages.names(tenant, [

@@ -4,8 +4,7 @@ import type { StateStore } from '../ports/state.ts';
 import { groupAlike, rememberTerms } from './alike.ts';
 
 /** The newest open questions that are looked at; more would not be read by anybody either. */
-const questionsRead = 2000;
-const perPage = 1000;
+const questionsRead = 1000;
 /** Questions of a few tenants whose lists are open in somebody's window. */
 const questionsRemembered = 20_000;
 
@@ -20,22 +19,14 @@ export const createGaps = ({
   const termsOf = rememberTerms(questionsRemembered);
   return {
     list: async (tenantId, since) => {
-      const open: GapQuestion[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await state.receipts.open(
-          tenantId,
-          { from: since },
-          { limit: perPage, ...(cursor === undefined ? {} : { cursor }) },
-        );
-        open.push(...page.items.filter(({ question }) => question.trim() !== ''));
-        cursor = page.nextCursor;
-      } while (cursor !== undefined && open.length < questionsRead);
+      const { items, nextCursor } = await state.receipts.open(tenantId, { from: since }, { limit: questionsRead });
+      // To words that are nothing but blanks there is no answer.
+      const open = items.filter(({ question }) => question.trim() !== '');
       // Oldest first, so that a group keeps its name when more people ask.
       const groups = groupAlike(open.reverse(), ({ question }) => question, termsOf).map(gapOf);
       return {
         groups: groups.sort((a, b) => b.asked.length - a.asked.length || b.lastAt - a.lastAt || (a.id < b.id ? -1 : 1)),
-        complete: cursor === undefined,
+        complete: nextCursor === undefined,
       };
     },
     count: async (tenantId, since, most) => {

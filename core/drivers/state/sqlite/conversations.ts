@@ -131,6 +131,12 @@ type Place = {
 };
 
 const everywhere: Place = { rows: 'receipts', rowsValues: [], values: [] };
+/** How answers came out stands in an index by their time: those that came out otherwise are passed over without being opened. */
+const byOutcome: Place = { ...everywhere, rows: 'receipts INDEXED BY receipts_tally' };
+const placeOf = ({ outcome, platform, channelId, memberId, rating, gap }: ReceiptFilter): Place =>
+  outcome !== undefined && [platform, channelId, memberId, rating, gap].every((other) => other === undefined)
+    ? byOutcome
+    : everywhere;
 
 const listed = (sql: Sql, { tenantId, filter, after, limit }: Found, place: Place): ReceiptRow[] => {
   const { conditions, values } = narrowedBy(filter);
@@ -255,7 +261,7 @@ export const receiptVerbs = (sql: Sql): ReceiptVerbs => {
         (after, limit) => {
           const { match } = wordsOf(filter.q);
           const found: Found = { tenantId, filter, after, limit };
-          return match === null ? listed(sql, found, everywhere) : searched(sql, found, match);
+          return match === null ? listed(sql, found, placeOf(filter)) : searched(sql, found, match);
         },
         (row) => [row.at, row.answer_id],
         (row) => JSON.parse(row.record) as Receipt,
