@@ -96,7 +96,7 @@ export const createOperations = (app: OpenAPIHono<Env>, parts: Doors, declared: 
       });
       if (operation.audit !== undefined && response.ok) {
         const tenant = c.get('tenant') as { readonly id: string } | undefined;
-        await parts.core.audit(tenant?.id ?? null, c.get('actor').name, operation.audit, subjectOf(c));
+        await parts.core.audit(tenant?.id ?? null, c.get('actor').name, operation.audit, await subjectOf(c, response));
       }
       return response;
     };
@@ -104,8 +104,18 @@ export const createOperations = (app: OpenAPIHono<Env>, parts: Doors, declared: 
   },
 });
 
-/** The last id in the path: what was changed. */
-const subjectOf = (c: Context): string => Object.values(c.req.param()).at(-1) ?? '';
+/** What was made, by its new id; else what was changed: the last id in the path, a channel's with its platform. */
+const subjectOf = async (c: Context, response: Response): Promise<string> => {
+  if (response.status === 201) {
+    const made: unknown = await response
+      .clone()
+      .json()
+      .catch(() => null);
+    if (typeof made === 'object' && made !== null && 'id' in made && typeof made.id === 'string') return made.id;
+  }
+  const { platform, channel, ...ids } = c.req.param();
+  return platform !== undefined && channel !== undefined ? `${platform}:${channel}` : (Object.values(ids).at(-1) ?? '');
+};
 
 const contentOf = <P, Q, B>({ body, rawBody }: Operation<P, Q, B>): object =>
   rawBody === undefined

@@ -291,7 +291,8 @@ export const ChannelPage = ({
       <RuleTable rules={rules} sources={sources} />
       <Preview preview={preview} />
       {mayPass(shell.roles ?? [], 'admin') && (
-        <>
+        <section class="part">
+          <h2>{words.change}</h2>
           <FormBox
             state={state}
             action={path}
@@ -313,7 +314,7 @@ export const ChannelPage = ({
               <ActionButton action={`${path}/reset`} label={words.reset} kind="danger" />
             </p>
           )}
-        </>
+        </section>
       )}
     </Layout>
   );

@@ -292,11 +292,13 @@ export const LedgerPage = ({
             },
             {
               head: words.who,
+              whole: true,
               cell: (entry) =>
                 entry.memberId ?? (entry.sourceId === undefined ? entry.platform : names.source(entry.sourceId)),
             },
             {
               head: words.answer,
+              whole: true,
               cell: ({ answerId }) =>
                 answerId === undefined || !maySeeAnswers ? (
                   ''

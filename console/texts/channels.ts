@@ -30,6 +30,7 @@ export const channels = {
     'Sources that want to be named are no longer used there.',
   ],
   resetButton: 'Take the rules away',
+  change: 'Change the rules',
   changed: 'Somebody else changed these rules meanwhile.',
   inherit: (value: string) => `Inherit: ${value}`,
   builtIn: (value: string) => `Built in: ${value}`,

@@ -55,6 +55,11 @@ describe('every operation', () => {
       ['tenant.create', 'operator'],
       ['key.create', 'key'],
     ]);
+    // What was made is named by its own id, a channel with its platform.
+    const made = await harness.call('POST', `${base}/sources`, admin(), { kind: 'push', name: 'Audited' });
+    await harness.call('PUT', `${base}/channels/slack/C1`, admin(), {});
+    const { id } = (await made.json()) as { id: string };
+    expect(harness.core.audited.slice(-2).map(({ subject }) => subject)).toEqual([id, 'slack:C1']);
   });
 });
 
