@@ -13,6 +13,7 @@ const startRig = async (): Promise<ConversationRig> => {
   const time = { aheadMs: 0 };
   const instances: Instance[] = [];
   const sent = new Map<string, unknown>();
+  const mentions = new Map<string, unknown>();
   /** Message → who wrote it. */
   const authors = new Map<string, string>();
   fake.users.set(people.asker, { is_admin: true });
@@ -54,11 +55,16 @@ const startRig = async (): Promise<ConversationRig> => {
         },
       });
       sent.set(ts, payload);
+      if (said.mention !== false && by !== 'robot')
+        mentions.set(ts, payloads.appMention({ text: textOf(said), ts, user: people[by] }));
       authors.set(ts, people[by]);
       await post(payload, to);
       return ts;
     },
-    again: (id, to) => post(sent.get(id), to),
+    // Slack tells a mention by two kinds of events, each with an id of its own.
+    again: async (id, to) => {
+      for (const payload of [sent.get(id), mentions.get(id)]) if (payload !== undefined) await post(payload, to);
+    },
     edit: (id, text) => post(payloads.edit({ text: textOf({ text }), ts: id }, 'before', fake.nextTs())),
     remove: (id) => post(payloads.remove({ ts: id }, fake.nextTs())),
     press: async (button, question) => {
