@@ -185,7 +185,7 @@ const callHuman = async (press: Press, receipt: Receipt): Promise<Handled> => {
   };
   if (called.length === 0 || platform.say === undefined)
     return reply(
-      'I noted that you need a human. Nobody is named to be called here yet: somebody who manages this channel can do that with `settings humans @anna`.',
+      `I noted that you need a human. Nobody is named to be called here yet: ${at.scope === 'dm' ? 'an administrator of your organisation can do that in the console' : 'somebody who manages this channel can do that with `settings humans @anna`'}.`,
     );
   const channel = called.find((one) => one.startsWith('#'))?.slice(1);
   const people = called.filter((one) => !one.startsWith('#'));
@@ -195,27 +195,32 @@ const callHuman = async (press: Press, receipt: Receipt): Promise<Handled> => {
   const asker = plain(event.author.name ?? 'Somebody');
   const id = `h_${hashOf('human', answerId, event.author.id).slice(0, 32)}`;
   // A question that was asked in private is not told in its channel: those who are called hear of it directly.
+  const isDirect = channel === undefined && (at.scope === 'dm' || wasPrivate(receipt, at));
   const places: readonly Destination[] =
     channel !== undefined
       ? [{ workspaceId: event.workspaceId, channelId: channel }]
-      : at.scope === 'dm' || wasPrivate(receipt, at)
+      : isDirect
         ? people.map((userId) => ({ workspaceId: event.workspaceId, userId }))
         : [here];
-  const markdown = `${asker} needs a human: ${question}${link === null || channel === undefined ? '' : `\n${link}`}`;
-  try {
-    for (const [n, place] of places.entries())
-      await platform.say(
-        place,
-        { id: n === 0 ? id : `${id}:${n}`, markdown, ...(channel === undefined ? { people } : {}) },
-        bounded(signal),
-      );
-  } catch (thrown) {
-    signal.throwIfAborted();
-    parts.runtime.log.warn('human-not-called', { platform: event.platform, code: toAppError(thrown).code });
+  // In its own thread it stands above; and nobody else can open somebody's direct message.
+  const where =
+    at.scope === 'dm' ? '_Asked in a direct message to me._' : places.includes(here) || link === null ? null : link;
+  const markdown = `${asker} needs a human: ${question}${where === null ? '' : `\n${where}`}`;
+  let reached = 0;
+  for (const [n, place] of places.entries())
+    try {
+      // Where they are written to themselves, a mention would only be in the way.
+      const words = { id: n === 0 ? id : `${id}:${n}`, markdown, ...(isDirect ? {} : { people }) };
+      await platform.say(place, words, bounded(signal));
+      reached += 1;
+    } catch (thrown) {
+      signal.throwIfAborted();
+      parts.runtime.log.warn('human-not-called', { platform: event.platform, code: toAppError(thrown).code });
+    }
+  if (reached === 0)
     return reply(
       'I noted that you need a human, but I could not reach those who are named for it. Please ask them yourself.',
     );
-  }
   return reply('I called somebody for you.');
 };
 

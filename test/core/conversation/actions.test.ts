@@ -214,11 +214,37 @@ describe('solved, human and thumbs', () => {
     expect(world.platform.said[0]?.markdown).toContain(`https://chat.example/${row.event.messageId}`);
   });
 
-  it('a private question is told to those who are called, not to its channel', async () => {
-    world.rules.channel = { humans: ['U7'], replies: 'private' };
-    const { answerId = '' } = await world.hear({ threadId: 'T1' });
-    await press('human', { answerId }, { threadId: 'T1' });
+  it('people who are named beside a channel are called there', async () => {
+    world.rules.channel = { humans: ['#C9', 'U7'] };
+    const { answerId = '' } = await world.hear();
+    await press('human', { answerId });
+    expect(world.platform.said).toMatchObject([{ to: { channelId: 'C9' }, people: ['U7'] }]);
+  });
+
+  it('a private question is told to those who are called, with a link, not to its channel', async () => {
+    world.rules.channel = { humans: ['U7', 'U8'], replies: 'private' };
+    const row = await world.hear({ threadId: 'T1' });
+    await press('human', { answerId: row.answerId ?? '' }, { threadId: 'T1' });
+    expect(world.platform.said).toMatchObject([
+      { to: { workspaceId: 'W1', userId: 'U7' } },
+      { to: { workspaceId: 'W1', userId: 'U8' } },
+    ]);
+    expect(world.platform.said[1]?.markdown).toContain(`https://chat.example/${row.event.messageId}`);
+  });
+
+  it('what was asked in a direct message is told without a link that nobody could open', async () => {
+    world.rules.tenant = { humans: ['U7'] };
+    const { answerId = '' } = await world.hear({ scope: 'dm', addressed: 'dm', channelId: 'D1', threadId: 'D1' });
+    await press('human', { answerId }, { scope: 'dm', channelId: 'D1', threadId: 'D1' });
     expect(world.platform.said).toMatchObject([{ to: { workspaceId: 'W1', userId: 'U7' } }]);
+    expect(world.platform.said[0]?.markdown).toContain('Asked in a direct message');
+    expect(world.platform.said[0]?.markdown).not.toContain('https://');
+  });
+
+  it('where nobody is named for direct messages it says who can name somebody', async () => {
+    const { answerId = '' } = await world.hear({ scope: 'dm', addressed: 'dm', channelId: 'D1', threadId: 'D1' });
+    await press('human', { answerId }, { scope: 'dm', channelId: 'D1', threadId: 'D1' });
+    expect(lastWhisper()).toContain('in the console');
   });
 
   it('where nobody is named it says so, and keeps the wish', async () => {
