@@ -141,17 +141,17 @@ export const reasonGiven = (body: Interaction, here: Place): Heard => {
   };
 };
 
+const formField = z.object({
+  custom_id: z.string().optional(),
+  value: z.string().optional(),
+  components: z.array(z.unknown()).optional(),
+  component: z.unknown().optional(),
+});
+
 /** In rows of old and in labels of late: wherever the field stands, three levels deep. */
 const fieldOf = (components: readonly unknown[], field: string, depth = 0): string | null => {
   for (const component of components) {
-    const found = z
-      .object({
-        custom_id: z.string().optional(),
-        value: z.string().optional(),
-        components: z.array(z.unknown()).optional(),
-        component: z.unknown().optional(),
-      })
-      .safeParse(component);
+    const found = formField.safeParse(component);
     if (!found.success) continue;
     if (found.data.custom_id === field && found.data.value !== undefined) return found.data.value;
     if (depth >= 3) continue;

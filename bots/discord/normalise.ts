@@ -121,13 +121,17 @@ export const nonceMark = 'fn';
 
 const ignored = (why: string): Normalised => ({ kind: 'ignored', why });
 
+const address = z.object({
+  channel_id: id,
+  guild_id: maybeId,
+  author: z.object({ id }).optional().catch(undefined),
+});
+
 /** The channel, author and guild that a message payload claims; null when it is none. */
 export const addressOf = (
   payload: unknown,
 ): { readonly channel: string; readonly guild: string | null; readonly author: string | null } | null => {
-  const parsed = z
-    .object({ channel_id: id, guild_id: maybeId, author: z.object({ id }).optional().catch(undefined) })
-    .safeParse(payload);
+  const parsed = address.safeParse(payload);
   if (!parsed.success) return null;
   return {
     channel: parsed.data.channel_id,
@@ -304,11 +308,16 @@ export const attachmentsOf = (files: readonly z.output<typeof file>[]): readonly
     ...(entry.url === undefined ? {} : { url: entry.url }),
   }));
 
+const deletion = z.object({
+  id: maybeId,
+  ids: z.array(id).max(1000).catch([]),
+  channel_id: id,
+  guild_id: maybeId,
+});
+
 /** MESSAGE_DELETE and MESSAGE_DELETE_BULK: only ids are told. */
 export const normaliseDelete = (payload: unknown, around: Surroundings): readonly Normalised[] => {
-  const parsed = z
-    .object({ id: maybeId, ids: z.array(id).max(1000).catch([]), channel_id: id, guild_id: maybeId })
-    .safeParse(payload);
+  const parsed = deletion.safeParse(payload);
   if (!parsed.success) return [ignored('unreadable')];
   const body = parsed.data;
   return [...(body.id === undefined ? [] : [body.id]), ...body.ids].map((gone) => ({

@@ -184,8 +184,10 @@ const pathsOf = (where: TeamsHandle, limit: number): readonly string[] => {
   return [thread, `${thread}/replies?$top=${limit}`];
 };
 
+const listed = z.object({ value: z.array(z.unknown()).max(200) });
+
 const messagesIn = (reply: unknown): readonly Message[] => {
-  const list = z.object({ value: z.array(z.unknown()).max(200) }).safeParse(reply);
+  const list = listed.safeParse(reply);
   const found = list.success ? list.data.value : [reply];
   return found.flatMap((one) => {
     const parsed = message.safeParse(one);

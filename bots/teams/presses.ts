@@ -68,6 +68,8 @@ const rated = (here: Here, value: unknown): Normalised => {
   });
 };
 
+const given = z.object({ reason: maybe, feedbackText: maybe }).catch({});
+
 /** `{"feedbackText": "…"}` as a string, from Teams' own form; with the choice of ours beside it. */
 const commentIn = (feedback: unknown): string | null => {
   let form: unknown = feedback;
@@ -76,7 +78,7 @@ const commentIn = (feedback: unknown): string | null => {
   } catch {
     return null;
   }
-  const { reason, feedbackText } = z.object({ reason: maybe, feedbackText: maybe }).catch({}).parse(form);
+  const { reason, feedbackText } = given.parse(form);
   const words = [reason, feedbackText].filter((part) => part !== undefined && part.trim() !== '').join(': ');
   return words === '' ? null : words.slice(0, 2000);
 };
