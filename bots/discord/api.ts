@@ -118,7 +118,7 @@ export const createDiscordApi = (options: {
     const wait = silentUntil - clock.now();
     if (wait > 0) return { ok: false, code: 0, status: 429, certain: true, retryAfterMs: wait };
     if (how.hurried) hurried.add(path);
-    const { promise: aborted, stop } = abortOf(how.signal);
+    const { promise: aborted, signal, stop } = abortOf(how.signal);
     try {
       const work = rest.request({
         method: method.toUpperCase() as never,
@@ -126,7 +126,7 @@ export const createDiscordApi = (options: {
         ...(how.body === undefined ? {} : { body: how.body }),
         ...(how.query === undefined ? {} : { query: new URLSearchParams(how.query) }),
         ...(how.open ? { auth: false } : {}),
-        ...(how.signal === undefined ? {} : { signal: how.signal }),
+        signal,
       });
       // A call that waits for its bucket does not look at its signal; left behind, it ends before it is sent.
       work.catch(() => undefined);
@@ -162,16 +162,26 @@ export const createDiscordApi = (options: {
   };
 };
 
-const abortOf = (signal: AbortSignal | undefined): { readonly promise: Promise<never>; stop(): void } => {
+/**
+ * The caller's signal for the time of one call: discord.js never stops listening to the one that it is given, and makes an
+ * error with its stack for each call of long ago when that is aborted.
+ */
+const abortOf = (
+  given: AbortSignal | undefined,
+): { readonly promise: Promise<never>; readonly signal: AbortSignal; stop(): void } => {
+  const own = new AbortController();
   let stop = (): void => undefined;
   const promise = new Promise<never>((_, reject) => {
-    if (signal === undefined) return;
-    const fire = (): void => reject(signal.reason);
-    stop = () => signal.removeEventListener('abort', fire);
-    signal.addEventListener('abort', fire, { once: true });
+    if (given === undefined) return;
+    const fire = (): void => {
+      own.abort(given.reason);
+      reject(given.reason);
+    };
+    stop = () => given.removeEventListener('abort', fire);
+    given.addEventListener('abort', fire, { once: true });
   });
   promise.catch(() => undefined);
-  return { promise, stop: () => stop() };
+  return { promise, signal: own.signal, stop: () => stop() };
 };
 
 const refusalOf = (thrown: unknown): DiscordRefusal => {

@@ -19,8 +19,11 @@ export const startDeadline = (
   return {
     signal: own.signal,
     end: () => {
-      timer.abort();
+      timer.abort(over);
       parent.removeEventListener('abort', onAbort);
     },
   };
 };
+
+/** An abort without a reason makes one, with its stack, each time. */
+const over = new AppError('cancelled', 'The work is over.');

@@ -246,14 +246,14 @@ export const createMetering = ({
       buckets,
       lost: lost.signal,
       settle: async (actual, lines = []) => {
-        ended.abort();
+        ended.abort(over);
         await settleAll(request, buckets, actual, lines);
         lookForWarnings(request, wanted).catch((error: unknown) =>
           log.warn('quota.warning_failed', { tenantId: request.tenant.id, code: toAppError(error).code }),
         );
       },
       release: async () => {
-        ended.abort();
+        ended.abort(over);
         await state.metering.release(request.tenant.id, buckets, request.reservationId);
       },
     };
@@ -320,6 +320,9 @@ export const createMetering = ({
     },
   };
 };
+
+/** An abort without a reason makes one, with its stack, each time. */
+const over = new AppError('cancelled', 'The call is over.');
 
 const isCount = (n: number): boolean => Number.isSafeInteger(n) && n >= 0;
 

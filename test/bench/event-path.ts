@@ -122,8 +122,8 @@ const turnAbout = async (
   const rounds = contestants.map(() => [] as (LoadReport & { readonly mainMs: number; readonly allMs: number })[]);
   for (let round = 0; round <= how.rounds; round += 1) {
     for (const [at, { bot, run }] of contestants.entries()) {
-      // The first hundreds are answered by code that nobody has compiled yet: they do not count.
-      const count = round === 0 ? 2 * how.count : how.count;
+      // The first ones are answered by code that is still being compiled, beside it and on the same cores: they do not count.
+      const count = round === 0 ? 5 * how.count : how.count;
       const [main, all] = [process.threadCpuUsage(), process.cpuUsage()];
       const report = await run({ kind: 'reply', url: bot.url, count, concurrency: how.concurrency });
       // Ours still writes its books when the last reply is out; that is not for the next one to pay.

@@ -28,7 +28,15 @@ const startRig = async (): Promise<PlatformRig> => {
     messageContent: true,
     lead: soleLeader,
     runtime,
-    settings: { editMs: 1, firstAfterMs: 0, typingAfterMs: 0, placeholderAfterMs: 0, timeoutMs: 3000, storeForMs: 0 },
+    settings: {
+      editMs: 1,
+      firstAfterMs: 0,
+      typingAfterMs: 0,
+      placeholderAfterMs: 0,
+      timeoutMs: 3000,
+      storeForMs: 0,
+      interactionWithinMs: 60_000,
+    },
   });
   await platform.start(async (event) => {
     if (refusing) {

@@ -96,6 +96,8 @@ export const createWorld = async (options: FakeOptions = {}): Promise<World> => 
         typingAfterMs: 50,
         placeholderAfterMs: 50,
         timeoutMs: 2000,
+        // Who waits for a slow store is a test's own affair: on a busy machine every store is slow.
+        interactionWithinMs: 60_000,
         ...how.discord?.settings,
       },
     });
