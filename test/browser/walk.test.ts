@@ -78,7 +78,7 @@ const faultsOf = async (page: Page): Promise<readonly string[]> => {
 describe.each(forms.map((form) => ({ form, name: `${form.colorScheme}, ${form.viewport.width} pixels` })))(
   '$name',
   ({ form }) => {
-    test('every page is without a fault for its owner or operator', { timeout: 300_000 }, async () => {
+    test('every page is without a fault for its owner or operator', { timeout: 900_000 }, async () => {
       const faults: string[] = [];
       const owner = await signedIn('owner', form);
       const operator = await signedIn('operator', form);
@@ -99,7 +99,7 @@ describe.each(forms.map((form) => ({ form, name: `${form.colorScheme}, ${form.vi
 
 describe.each(['admin', 'billing', 'viewer', 'operator'] as const)('as %s', (role) => {
   test('every page opens or is refused by its policy, and each lead leads somewhere', {
-    timeout: 300_000,
+    timeout: 900_000,
   }, async () => {
     const faults: string[] = [];
     const context = await signedIn(role, forms[['admin', 'billing', 'viewer', 'operator'].indexOf(role)] ?? forms[0]);
