@@ -372,10 +372,10 @@ describe('a question on Discord, over real sockets', () => {
     world.answering.next(async (_request, hooks) => {
       hooks.update?.('Leave');
       await until(() => expect(world.fake.messages()).toHaveLength(1));
-      for (const words of ['Leave is', 'Leave is thirty', 'Leave is thirty days']) {
-        hooks.update?.(words);
-        await new Promise((resolve) => setTimeout(resolve, 60));
-      }
+      const refused = world.fake.nextCall('edit');
+      hooks.update?.('Leave is');
+      await refused;
+      for (const words of ['Leave is thirty', 'Leave is thirty days']) hooks.update?.(words);
     });
     const id = await mention('leave?');
     await settled(id, ['answered']);
