@@ -12,14 +12,14 @@ import { pathToFileURL } from 'node:url';
 // biome-ignore lint/suspicious/noExplicitAny: what is not among our dependencies has no types here
 type Untyped = any;
 
-export type Peers = {
+type Peers = {
   load(name: string): Promise<Untyped>;
   /** As a package of the folder would get it that is no module. */
   require(name: string): Untyped;
 };
 
 /** Null: no folder is named. */
-export const peersHere = (): Peers | null => {
+const peersHere = (): Peers | null => {
   const folder = process.env.BENCH_PEERS;
   if (folder === undefined) return null;
   const entry = (name: string): string => {
