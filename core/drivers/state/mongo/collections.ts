@@ -198,8 +198,6 @@ export type ReceiptDoc = {
   totalMs?: number | null;
   /** Not found, or answered without a footnote. */
   isOpen?: boolean;
-  /** The question as it was condensed, if it was. */
-  asked?: string;
   gap?: GapMark | null;
   record: string;
 };

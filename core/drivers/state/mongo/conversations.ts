@@ -62,9 +62,6 @@ export const searchTextOf = (receipt: Pick<Receipt, 'question' | 'answer'>): str
 
 export const personKey = (user: string | undefined): string => `p${hashOf(user ?? '').slice(0, 24)}`;
 
-const askedIn = ({ condensedQuestion, question }: Pick<Receipt, 'condensedQuestion' | 'question'>): string =>
-  condensedQuestion ?? question;
-
 const feedbackDocOf = ({ rating, mark, comment, user, at }: Feedback): FeedbackDoc => ({
   rating,
   at,
@@ -85,7 +82,6 @@ export const receiptFields = ({ feedback: _, gap: __, ...receipt }: Receipt) => 
   channelId: receipt.channelId ?? null,
   totalMs: receipt.timingsMs.total ?? null,
   isOpen: receipt.kind === 'not-found' || (receipt.kind === 'answered' && receipt.citations.length === 0),
-  asked: askedIn(receipt),
   text: searchTextOf(receipt),
   record: JSON.stringify(receipt),
 });
@@ -105,36 +101,42 @@ export const sidesOf = (feedback: Readonly<Record<string, FeedbackDoc>>): Pick<R
 
 const newestFirst = (after: readonly (string | number)[] | null): object[] => beyond(after, ['at', 'answerId'], '$lt');
 
-type OpenRow = Pick<ReceiptDoc, '_id' | 'at' | 'answerId' | 'kind' | 'memberId' | 'asked' | 'downs'>;
+type OpenRow = Pick<ReceiptDoc, 'at' | 'answerId' | 'kind' | 'memberId' | 'downs'> & { readonly question: string };
 
 const byTime = (a: OpenRow, b: OpenRow): number => b.at - a.at || (a.answerId < b.answerId ? 1 : -1);
 
-const openRows = (receipts: Collection<ReceiptDoc>, where: Filter<ReceiptDoc>, limit: number): Promise<OpenRow[]> =>
-  receipts
+/** The question is in the record alone: in a field of its own, an older version that forgets somebody would leave it. */
+const openRows = async (
+  receipts: Collection<ReceiptDoc>,
+  where: Filter<ReceiptDoc>,
+  limit: number,
+): Promise<readonly OpenRow[]> => {
+  const rows = await receipts
     .find(where, within)
-    .project<OpenRow>({ at: 1, answerId: 1, kind: 1, memberId: 1, asked: 1, downs: 1 })
+    .project<Omit<OpenRow, 'question'> & { readonly record: string }>({
+      _id: 0,
+      at: 1,
+      answerId: 1,
+      kind: 1,
+      memberId: 1,
+      downs: 1,
+      record: 1,
+    })
     .sort({ at: -1, answerId: -1 })
     .limit(limit)
     .toArray();
-
-/** Receipts of before the question stood beside them, and those that an older instance writes, have it in the record alone. */
-const withQuestions = async (receipts: Collection<ReceiptDoc>, rows: readonly OpenRow[]): Promise<OpenRow[]> => {
-  const without = rows.filter(({ asked }) => asked === undefined).map(({ _id }) => _id);
-  if (without.length === 0) return [...rows];
-  const records = await receipts
-    .find({ _id: { $in: without } }, within)
-    .project<Pick<ReceiptDoc, '_id' | 'record'>>({ record: 1 })
-    .toArray();
-  const asked = new Map(records.map(({ _id, record }) => [_id, askedIn(parsed<Receipt>(record))]));
-  return rows.map((row) => ({ ...row, asked: row.asked ?? asked.get(row._id) ?? '' }));
+  return rows.map(({ record, ...row }) => {
+    const { condensedQuestion, question } = parsed<Receipt>(record);
+    return { ...row, question: condensedQuestion ?? question };
+  });
 };
 
-const openQuestionOf = (row: OpenRow): OpenQuestion => ({
-  answerId: row.answerId,
-  question: row.asked ?? '',
-  at: row.at,
-  why: row.kind === 'not-found' ? 'not-found' : (row.downs ?? []).length > 0 ? 'down-voted' : 'uncertain',
-  ...(row.memberId === null ? {} : { memberId: row.memberId }),
+const openQuestionOf = ({ answerId, question, at, kind, downs = [], memberId }: OpenRow): OpenQuestion => ({
+  answerId,
+  question,
+  at,
+  why: kind === 'not-found' ? 'not-found' : downs.length > 0 ? 'down-voted' : 'uncertain',
+  ...(memberId === null ? {} : { memberId }),
 });
 
 export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
@@ -169,19 +171,27 @@ export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
       (doc) => [doc.at, doc.answerId],
       receiptOf,
     ),
-  open: (tenantId, { from }, page) =>
+  open: (tenantId, { from: since }, page) =>
     pageOf(
       page,
       'time',
       async (after, limit) => {
-        const where = [{ tenantId, at: { $gte: from }, gap: null, asked: { $ne: '' } }, ...newestFirst(after)];
-        // Each half has an index of its own; one question for both would read every answer of the time.
-        const halves = await Promise.all(
-          [{ isOpen: true }, { isOpen: { $ne: true }, downs: { $gt: '' } }].map((half) =>
-            openRows(receipts, all<ReceiptDoc>([...where, half]), limit),
-          ),
-        );
-        return withQuestions(receipts, halves.flat().sort(byTime).slice(0, limit));
+        const rows: OpenRow[] = [];
+        // Those whose words are gone are passed over, and their places taken by the next.
+        for (let from = after; ; ) {
+          const where = [{ tenantId, at: { $gte: since }, gap: null }, ...newestFirst(from)];
+          // Each half has an index of its own; one question for both would read every answer of the time.
+          const halves = await Promise.all(
+            [{ isOpen: true }, { isOpen: { $ne: true }, downs: { $gt: '' } }].map((half) =>
+              openRows(receipts, all<ReceiptDoc>([...where, half]), limit),
+            ),
+          );
+          const page = halves.flat().sort(byTime).slice(0, limit);
+          rows.push(...page.filter(({ question }) => question !== ''));
+          const last = page.at(-1);
+          if (last === undefined || page.length < limit || rows.length >= limit) return rows.slice(0, limit);
+          from = [last.at, last.answerId];
+        }
       },
       (row) => [row.at, row.answerId],
       openQuestionOf,
