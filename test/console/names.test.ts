@@ -25,7 +25,7 @@ const slackThatKnows = (answer: (workspaceId: string, ids: readonly string[]) =>
   };
   return { asked, namesOf: createNames({ core, platforms: [platform], runtime }) };
 };
-const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
+const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 5 });
 
 describe('names', () => {
   test('are asked for beside the page, stand on the next one, and are asked for again after an hour', async () => {

@@ -177,7 +177,7 @@ export const describeModel = (name: string, start: () => Promise<ModelUnderTest>
               ({ text }) => text,
               () => '',
             ),
-          { interval: 60, timeout: 2_000 },
+          { interval: 60, timeout: 20_000 },
         )
         .toContain('forty-two');
     });

@@ -190,7 +190,7 @@ if (!hasServers) {
       const { id } = (await callOn(one, 'GET', '/api/v1/tenants/demo')).body;
       const alias = `Footnote_${hexOf(deployment)}_${hexOf(id)}_Live`;
       const target = async () => ((await askReal('GET', `/aliases/${alias}`)) as { class?: string }).class;
-      await expect.poll(target, { timeout: 10_000 }).toMatch(/_G2$/);
+      await expect.poll(target, { timeout: 20_000 }).toMatch(/_G2$/);
     });
 
     it('are told of by the doctor', async () => {

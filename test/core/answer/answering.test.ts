@@ -1,10 +1,11 @@
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { withSubject } from '../../../core/answer/condense.ts';
 import { AppError } from '../../../core/errors.ts';
 import type { ChunkStore } from '../../../core/ports/chunks.ts';
 import type { ChatModel, ChatRequest, Embedder } from '../../../core/ports/model.ts';
 import { collapse } from '../../../core/text/sentences.ts';
 import { echo, hashedVector, obey, sourcesIn } from '../../fakes/model-server.ts';
+import { until } from '../../until.ts';
 import { chunksOf, createMemoryChunks } from './memory-chunks.ts';
 import { createScriptedChat, createWorld, tenant, turnsOf } from './world.ts';
 
@@ -552,7 +553,7 @@ describe('the cache', () => {
     };
     const world = createWorld(handbook, { chat: held });
     const asked = [1, 2].map(() => world.ask(question, { tenant: { ...tenant, settings: { keepText: false } } }));
-    await vi.waitFor(() => expect(open).toHaveLength(2), { timeout: 10_000 });
+    await until(() => expect(open).toHaveLength(2));
     for (const go of open) go();
     expect((await Promise.all(asked)).map(({ kind }) => kind)).toEqual(['answered', 'answered']);
   });

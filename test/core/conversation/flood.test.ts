@@ -1,9 +1,8 @@
 import { expect, it, vi } from 'vitest';
 import type { Answering } from '../../../core/answer/answering.ts';
+import { until } from '../../until.ts';
 import { createFakeAnswering } from './fake-answering.ts';
 import { createWorld } from './world.ts';
-
-const until = (check: () => void) => vi.waitFor(check, { timeout: 8000, interval: 10 });
 
 it('a flood from one workspace leaves workers to the others, and none of it is claimed in vain', async () => {
   const fake = createFakeAnswering(() => Date.now());

@@ -103,11 +103,11 @@ describe('a worker whose store hangs', () => {
       for (const heartbeat of heartbeats.splice(0)) heartbeat(true);
       await runtime.clock.advance(0);
       // The loop that claims, the end of the lease, the next heartbeat: a real store was asked before the last of them.
-      await expect.poll(() => runtime.clock.sleeping(), { timeout: 8000 }).toBeGreaterThanOrEqual(3);
+      await expect.poll(() => runtime.clock.sleeping(), { timeout: 20_000 }).toBeGreaterThanOrEqual(3);
     }
     expect(signal.aborted).toBe(false);
     finish();
-    await expect.poll(() => platform.shown.length, { timeout: 8000 }).toBe(1);
+    await expect.poll(() => platform.shown.length, { timeout: 20_000 }).toBe(1);
     const stopped = conversations.stop(0);
     await runtime.clock.advance(10_000);
     await stopped;

@@ -199,7 +199,7 @@ export const createWorld = async (options: WorldOptions = {}): Promise<World> =>
           if (row?.state !== 'settled') throw new Error('not settled yet');
           return row;
         },
-        { timeout: 8000, interval: 10 },
+        { timeout: 20_000, interval: 10 },
       ),
     hear: async (over) => world.settled(await world.receive(over)),
     receipt: (row) => state.receipts.get(tenant.id, row.answerId ?? ''),

@@ -235,7 +235,7 @@ if (server === undefined || addressOf(server) === null) {
         await state.maintenance.check();
         proxy.set('mute');
         expect(await ending(call())).toBe('unavailable');
-        await vi.waitFor(async () => expect(await isDone(), 'it was really done').toBeTruthy(), { timeout: 5_000 });
+        await vi.waitFor(async () => expect(await isDone(), 'it was really done').toBeTruthy(), { timeout: 20_000 });
         proxy.set('pass');
         await vi.waitFor(() => state.maintenance.check(), { timeout: 60_000, interval: 100 });
         return call();
