@@ -141,15 +141,18 @@ export const createConversations = (parts: ConversationParts): Conversations => 
 
   /** Being stored with the wish to be worked on at once. */
   let takingUp = 0;
+  /** Claims that the store has not answered yet: whose thread it will be is not known, so each counts as anybody's. */
+  let claiming = 0;
   /** Threads that got a row while they were worked on. */
   const calledAgain = new Set<string>();
   /** Rows may be waiting that this process knows of or cannot know of: whoever comes now stands behind them. */
   let queued = true;
   /** A fresh question is worked on at once when hands are free and nobody waits. */
   const mayTakeUp = (threadKey: string): boolean => {
-    const busy = running.size + takingUp;
+    const coming = takingUp + claiming;
+    const busy = running.size + coming;
     if (queued || loop === null || stopping.signal.aborted || busy >= settings.concurrency) return false;
-    return busy < share || runningOf(workspaceOf(threadKey)) + takingUp < share;
+    return busy < share || runningOf(workspaceOf(threadKey)) + coming < share;
   };
 
   const run = (lease: Lease, claimedAt: number, fresh?: InboxRow): void => {
@@ -180,12 +183,17 @@ export const createConversations = (parts: ConversationParts): Conversations => 
 
   const claimOne = async (except?: string): Promise<'claimed' | 'nothing'> => {
     const claimedAt = clock.now();
-    const lease = await state.inbox.claimThread({
-      owner: parts.owner,
-      now: claimedAt,
-      leaseForMs: settings.leaseForMs,
-      ...(except === undefined ? {} : { except: `${except}:` }),
-    });
+    claiming += 1;
+    const lease = await state.inbox
+      .claimThread({
+        owner: parts.owner,
+        now: claimedAt,
+        leaseForMs: settings.leaseForMs,
+        ...(except === undefined ? {} : { except: `${except}:` }),
+      })
+      .finally(() => {
+        claiming -= 1;
+      });
     if (lease === null) return 'nothing';
     if (stopping.signal.aborted) {
       await state.inbox.releaseThread(lease);
@@ -205,17 +213,21 @@ export const createConversations = (parts: ConversationParts): Conversations => 
   let pastFloodAt = 0;
   /** A claim is a write that waits for the disk; claims that are asked for together share one wait. */
   const claimSome = async (): Promise<'claimed' | 'nothing'> => {
-    const count = Math.min(settings.concurrency - running.size, Math.max(batch, Math.min(heard, 16)));
+    const busy = running.size + takingUp;
+    const count = Math.min(settings.concurrency - busy, Math.max(batch, Math.min(heard, 16)));
     heard = 0;
     if (count <= 0) return 'nothing';
-    const most = running.size + count > share ? busiest() : { workspace: '', count: 0 };
+    const most = busy + count > share ? busiest() : { workspace: '', count: 0 };
     if (most.count >= share) return claimPastFlood(most.workspace);
+    // All of them may turn out to be the busiest one's, as may those that are being taken up.
+    const room = Math.min(count, share - most.count - takingUp);
+    if (room <= 0) {
+      queued = true;
+      return 'nothing';
+    }
     // Rows that come from here on say so themselves.
     queued = false;
-    // All of them may turn out to be the busiest one's.
-    const claims = await Promise.allSettled(
-      Array.from({ length: Math.min(count, share - most.count) }, () => claimOne()),
-    );
+    const claims = await Promise.allSettled(Array.from({ length: room }, () => claimOne()));
     const failed = claims.find((claim) => claim.status === 'rejected');
     const all = claims.every((claim) => claim.status === 'fulfilled' && claim.value === 'claimed');
     if (failed !== undefined || all) queued = true;
