@@ -106,6 +106,17 @@ export const conversationContract = (descriptor: ConversationDescriptor): void =
         expect(new Set(rig.answering.asked.map(({ answerId }) => answerId)).size).toBe(ids.length);
       }, 120_000);
 
+      it('a burst in one thread is answered in its order, each question once', async () => {
+        await rig.instance();
+        const thread = await ask({ text: 'leave?' });
+        const questions = ['and in year one?', 'and in year two?', 'and in year three?'];
+        const ids: string[] = [];
+        for (const text of questions) ids.push(await rig.tell({ text, mention: false, thread }));
+        for (const id of ids) await settled(id, 'answered');
+        expect(rig.answering.asked.slice(1).map(({ question }) => question)).toEqual(questions);
+        expect(rig.answering.charged.size).toBe(1 + questions.length);
+      });
+
       it('a long outage ends in one apology, and the next question is answered', async () => {
         await rig.instance();
         rig.breakDown();
