@@ -30,61 +30,70 @@ function* windowsOf(text: string): Generator<string> {
       if (space > 0) to = to - 1_024 + space;
       else if ((text.charCodeAt(to - 1) & 0xfc00) === 0xd800) to -= 1; // never between the halves of a character
     }
-    yield text.slice(from, to).normalize('NFKC');
+    yield normalised(text.slice(from, to));
     from = to;
   }
 }
 
+const beyondAscii = /[^\0-\x7f]/;
+const normalised = (text: string): string => (beyondAscii.test(text) ? text.normalize('NFKC') : text);
+
 /** Is handed each token of a text, lower-case. `whole` ones (identifiers, versions, pairs) are neither stemmed nor stopped. */
 export type Emit = (word: string, whole: boolean) => void;
 
-const [apart, plain, joint] = [0, 1, 2];
-/** ASCII: what separates words, what they are made of, and what may join or mark them. */
-const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
+const [apart, plain, joint, beyond] = [0, 1, 2, 3];
+/** What separates words, what they are made of, what may join or mark them; beyond ASCII the patterns tell. */
+const kinds = Uint8Array.from({ length: 0x10000 }, (_, code) => {
+  if (code >= 0x80) return beyond;
   const character = String.fromCharCode(code);
   return /[A-Za-z0-9]/.test(character) ? plain : /[-._'@:,+#]/.test(character) ? joint : apart;
 });
-const kindAt = (text: string, at: number): number | undefined => {
-  const code = text.charCodeAt(at);
-  return code < 128 ? kinds[code] : undefined;
-};
 
 /**
  * Hands over the runs of a text that `expand` makes words of, in order. Linear in its length. What a run expands to
  * depends on nothing but the run, so that it can be remembered.
  */
 export const eachRun = (text: string, take: (run: string) => void): void => {
-  for (const window of windowsOf(text)) {
-    for (let at = 0; at < window.length; ) {
-      const kind = kindAt(window, at);
-      if (kind === apart) {
-        at += 1;
+  if (text.length <= windowLength) eachRunOf(normalised(text), take);
+  else for (const window of windowsOf(text)) eachRunOf(window, take);
+};
+
+const eachRunOf = (window: string, take: (run: string) => void): void => {
+  for (let at = 0; at < window.length; ) {
+    const kind = kinds[window.charCodeAt(at)];
+    if (kind === apart) {
+      at += 1;
+      continue;
+    }
+    if (kind === plain) {
+      // Nine of ten words are letters between spaces or before a comma; the pattern is for the rest.
+      const end = plainEnd(window, at);
+      if (endsRun(window, end)) {
+        take(window.slice(at, end));
+        at = end;
         continue;
       }
-      if (kind === plain) {
-        // Nine of ten words are letters between spaces or before a comma; the pattern is for the rest.
-        let end = at + 1;
-        while (end < window.length && kindAt(window, end) === plain) end += 1;
-        if (endsRun(window, end)) {
-          take(window.slice(at, end));
-          at = end;
-          continue;
-        }
-      }
-      compound.lastIndex = at;
-      const match = compound.exec(window)?.[0];
-      if (match) take(match);
-      at += match ? match.length : (window.charCodeAt(at) & 0xfc00) === 0xd800 ? 2 : 1;
     }
+    compound.lastIndex = at;
+    const match = compound.exec(window)?.[0];
+    if (match) take(match);
+    at += match ? match.length : (window.charCodeAt(at) & 0xfc00) === 0xd800 ? 2 : 1;
   }
+};
+
+const plainEnd = (window: string, from: number): number => {
+  let at = from;
+  while (at < window.length && kinds[window.charCodeAt(at)] === plain) at += 1;
+  return at;
 };
 
 /** Nothing that could join follows; or something follows that joins, with nothing behind it to be joined. */
 const endsRun = (window: string, at: number): boolean => {
-  if (at === window.length || kindAt(window, at) === apart) return true;
+  if (at === window.length) return true;
   const code = window.charCodeAt(at);
-  if (kindAt(window, at) !== joint || code === 0x2b || code === 0x23) return false;
-  return at + 1 === window.length || kindAt(window, at + 1) === apart;
+  if (kinds[code] === apart) return true;
+  if (kinds[code] !== joint || code === 0x2b || code === 0x23) return false;
+  return at + 1 === window.length || kinds[window.charCodeAt(at + 1)] === apart;
 };
 
 /** Hands over the tokens of a text in order. Linear in its length. */
@@ -115,10 +124,7 @@ export const expand = (match: string, emit: Emit): void => {
   }
 };
 
-const isPlain = (match: string): boolean => {
-  for (let at = 0; at < match.length; at++) if (kindAt(match, at) !== plain) return false;
-  return true;
-};
+const isPlain = (match: string): boolean => plainEnd(match, 0) === match.length;
 
 /** A hyphen alone makes no identifier: "state-of-the-art" is prose. */
 const isIdentifier = (lower: string): boolean =>

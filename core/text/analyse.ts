@@ -8,6 +8,7 @@ import { eachRun, eachWord, expand } from './analyse-words.ts';
 import { ownCopy } from './own-copy.ts';
 
 export { guessLanguage, isLanguage, type Language } from './analyse-languages.ts';
+export { eachRun } from './analyse-words.ts';
 
 /** Part of an index's profile: another version makes other terms, so the index has to be built again. */
 export const analyserVersion = 'footnote-1';
@@ -18,17 +19,22 @@ export const analyserVersion = 'footnote-1';
  */
 export const analyse = (text: string, language: Language = guessLanguage(text)): string[] => {
   const terms: string[] = [];
-  const memory = memoryOf(language);
   eachRun(text, (run) => {
-    let known = memory.get(run);
-    if (known === undefined) {
-      known = termsOf(run, language);
-      if (run.length <= maxRememberedLength) memory.set(ownCopy(run), known);
-    }
-    if (typeof known === 'string') terms.push(known);
-    else for (const term of known) terms.push(term);
+    const found = termsOfRun(run, language);
+    if (typeof found === 'string') terms.push(found);
+    else for (const term of found) terms.push(term);
   });
   return terms;
+};
+
+/** The terms of one of a text's runs, as `eachRun` hands them over; a single one as itself. */
+export const termsOfRun = (run: string, language: Language): string | readonly string[] => {
+  const memory = memoryOf(language);
+  const known = memory.get(run);
+  if (known !== undefined) return known;
+  const found = termsOf(run, language);
+  if (run.length <= maxRememberedLength) memory.set(ownCopy(run), found);
+  return found;
 };
 
 /** Runs recur, and most are one word. The caps keep a hostile text from growing the memory. */

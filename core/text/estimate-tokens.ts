@@ -65,7 +65,9 @@ const blockOf = Uint8Array.from({ length: 0x10000 >> 4 }, (_, high) =>
 const blockWeights = Float64Array.from(blocks, ([, weight]) => weight);
 
 const [mark, small, capital, digit, space, lineEnd, beyond] = [0, 1, 2, 3, 4, 5, 6];
-const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
+/** Of every UTF-16 unit, so that nothing has to be asked before it is looked up. */
+const kinds = Uint8Array.from({ length: 0x10000 }, (_, code) => {
+  if (code >= 0x80) return beyond;
   const character = String.fromCharCode(code);
   if (/[a-z]/.test(character)) return small;
   if (/[A-Z]/.test(character)) return capital;
@@ -74,63 +76,79 @@ const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
   return /\s/.test(character) ? space : mark;
 });
 
-/** About how many tokens `text` has between two offsets. Linear in its length, and nothing is copied. */
-export const estimateTokens = (text: string, from = 0, to = text.length): number => {
-  const kindAt = (at: number): number => {
-    const code = at < to ? text.charCodeAt(at) : 0x80;
-    return code < 0x80 ? (kinds[code] ?? mark) : beyond;
-  };
-  const runEnd = (start: number, kind: number): number => {
-    let at = start;
-    while (kindAt(at) === kind) at++;
-    return at;
-  };
-  const isAfterSpace = (at: number): boolean => at > from && text.charCodeAt(at - 1) === 0x20;
+const runEnd = (text: string, from: number, to: number, kind: number): number => {
+  let at = from;
+  while (at < to && kinds[text.charCodeAt(at)] === kind) at++;
+  return at;
+};
 
+/** Letters from `start` to `end`, capitals first up to `smallFrom`. */
+const weightOfWord = (start: number, smallFrom: number, end: number, isAfterSpace: boolean): number => {
+  const length = end - start;
+  if (smallFrom - start > 1) return weights.capitals + weights.capitalsTail * Math.max(0, length - 3);
+  return isAfterSpace
+    ? weights.word + weights.wordTail * Math.max(0, length - 5)
+    : weights.part + weights.partTail * Math.max(0, length - 4);
+};
+
+const weightOfMarks = (text: string, start: number, end: number, to: number): number => {
+  let changes = 0;
+  for (let at = start + 1; at < end; at++) if (text.charCodeAt(at) !== text.charCodeAt(at - 1)) changes++;
+  const next = end - start === 1 && end < to ? kinds[text.charCodeAt(end)] : mark;
+  if (next === small || next === capital) return weights.leadingMark;
+  if (changes > 0) return weights.marks + weights.furtherMark * (changes - 1);
+  // A rule of marks is a token for each 64 of them.
+  return end - start === 1 ? weights.mark : weights.sameMarks * Math.ceil((end - start) / 64);
+};
+
+const blankEnd = (text: string, from: number, to: number): number => {
+  let at = from;
+  while (at < to && isBlank(text.charCodeAt(at))) at++;
+  return at;
+};
+const isBlank = (code: number): boolean => kinds[code] === space || kinds[code] === lineEnd;
+
+/** Where the last line of a blank stretch begins; its own beginning when it holds no line end. */
+const lastLineOf = (text: string, start: number, end: number): number => {
+  let at = end;
+  while (at > start && kinds[text.charCodeAt(at - 1)] !== lineEnd) at--;
+  return at;
+};
+
+/**
+ * About how many tokens `text` has between two offsets. Linear in its length, and nothing is copied. Small functions, not
+ * one: each thread that reads documents compiles this, and one took the compiler longer than whole documents take.
+ */
+export const estimateTokens = (text: string, from = 0, to = text.length): number => {
   let tokens = 0;
   for (let at = from; at < to; ) {
     const start = at;
-    switch (kindAt(at)) {
-      case small:
-      case capital: {
-        const first = runEnd(at, capital);
-        at = runEnd(first, small);
-        const length = at - start;
-        if (first - start > 1) tokens += weights.capitals + weights.capitalsTail * Math.max(0, length - 3);
-        else if (isAfterSpace(start)) tokens += weights.word + weights.wordTail * Math.max(0, length - 5);
-        else tokens += weights.part + weights.partTail * Math.max(0, length - 4);
-        break;
-      }
-      case digit:
-        at = runEnd(at, digit);
-        tokens += weights.digits * Math.ceil((at - start) / 3) + (isAfterSpace(start) ? weights.spaceBeforeDigits : 0);
-        break;
-      case mark: {
-        let changes = 0;
-        for (at += 1; kindAt(at) === mark; at++) if (text.charCodeAt(at) !== text.charCodeAt(at - 1)) changes++;
-        const leads = at - start === 1 && (kindAt(at) === small || kindAt(at) === capital);
-        if (leads) tokens += weights.leadingMark;
-        else if (changes > 0) tokens += weights.marks + weights.furtherMark * (changes - 1);
-        // A rule of marks is a token for each 64 of them.
-        else tokens += at - start === 1 ? weights.mark : weights.sameMarks * Math.ceil((at - start) / 64);
-        break;
-      }
-      case space:
-      case lineEnd: {
-        let line = start;
-        for (let kind = kindAt(at); kind === space || kind === lineEnd; kind = kindAt(at)) {
-          at++;
-          if (kind === lineEnd) line = at;
-        }
-        if (line > start) tokens += weights.lineEnds;
-        // The last space belongs to the word behind it.
-        if (at - line > 1 || (at > line && text.charCodeAt(line) !== 0x20)) tokens += weights.spaces;
-        break;
-      }
-      default:
-        tokens += blockWeights[blockOf[text.charCodeAt(at) >> 4] ?? 0] ?? 1;
-        at++;
+    const code = text.charCodeAt(at);
+    const kind = kinds[code];
+    if (kind === small || kind === capital) {
+      const smallFrom = runEnd(text, at, to, capital);
+      at = runEnd(text, smallFrom, to, small);
+      tokens += weightOfWord(start, smallFrom, at, isSpaceBefore(text, start, from));
+    } else if (kind === space || kind === lineEnd) {
+      at = blankEnd(text, at, to);
+      const line = lastLineOf(text, start, at);
+      if (line > start) tokens += weights.lineEnds;
+      // The last space belongs to the word behind it.
+      if (at - line > 1 || (at > line && text.charCodeAt(line) !== 0x20)) tokens += weights.spaces;
+    } else if (kind === mark) {
+      at = runEnd(text, at, to, mark);
+      tokens += weightOfMarks(text, start, at, to);
+    } else if (kind === digit) {
+      at = runEnd(text, at, to, digit);
+      const before = isSpaceBefore(text, start, from) ? weights.spaceBeforeDigits : 0;
+      tokens += weights.digits * Math.ceil((at - start) / 3) + before;
+    } else {
+      tokens += blockWeights[blockOf[code >> 4] ?? 0] ?? 1;
+      at++;
     }
   }
   return Math.ceil(tokens);
 };
+
+const isSpaceBefore = (text: string, at: number, from: number): boolean =>
+  at > from && text.charCodeAt(at - 1) === 0x20;

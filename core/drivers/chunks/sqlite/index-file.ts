@@ -12,7 +12,7 @@ export const blockBits = 12;
 export const blockRows = 1 << blockBits;
 
 /** The layout of the file below; an older one is brought up to date when it is opened, a newer one is refused. */
-const format = 2;
+const format = 3;
 
 /*
  * Rows are numbered upwards and never used twice, so a reader that kept something in memory finds what is new above
@@ -20,7 +20,7 @@ const format = 2;
  *
  * blocks.rows    two u16 per row: the number of its source (0: no chunk), its length in quarter terms
  * postings.data  two u16 per chunk that holds the term: offset of its row in the block, weight in quarter terms; ascending
- * recent.terms   the postings of the last chunks, not yet in `postings` (see recent.ts)
+ * recent.terms   the postings of the last documents, not yet in `postings` (see recent.ts)
  * quantised.data f32 scale, then one i8 per dimension; apart from `vectors` so that loading reads a quarter
  */
 const schema = `
@@ -47,6 +47,8 @@ const schema = `
 /** What brings a file of each format to the next one. */
 const migrations: Readonly<Record<number, string>> = {
   1: 'CREATE TABLE recent (row INTEGER PRIMARY KEY, terms TEXT NOT NULL); UPDATE meta SET format = 2;',
+  // A row of `recent` may be a whole document from here on; those that are there are read as they are.
+  2: 'UPDATE meta SET format = 3;',
 };
 
 export type Meta = {
@@ -115,7 +117,7 @@ const inodeOf = (path: string): number | undefined => statSync(path, { throwIfNo
  */
 const settings = `
   PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; PRAGMA cache_size = -4000; PRAGMA temp_store = MEMORY;
-  PRAGMA journal_size_limit = 33554432; PRAGMA trusted_schema = OFF;
+  PRAGMA journal_size_limit = 33554432; PRAGMA wal_autocheckpoint = 4000; PRAGMA trusted_schema = OFF;
 `;
 
 const open = (ref: IndexRef, path: string, inode: number): IndexFile => {

@@ -1,37 +1,62 @@
 /**
- * Postings of the chunks that came last, kept a row a chunk until there are enough of them to be folded into the posting
- * lists in one go. A posting list is a row a term: writing the terms of one document into them touches hundreds of
- * pages, those of two hundred chunks hardly more. So a document can be committed by itself, and cheaply.
+ * Postings of the documents that came last, kept a row a document until there are enough of them to be folded into the
+ * posting lists in one go. A posting list is a row a term: writing the terms of one document into them touches hundreds
+ * of pages, those of twenty documents hardly more. So a document can be committed by itself, and cheaply.
  *
- * `terms` is `\nterm\tweight` for each term and a line end; no term holds white space. Rows here are always above
- * those in `postings`, because all of them are folded at once.
+ * `row` is the document's first; its chunks have the rows from there on. `terms` is, for each term, `\nterm\t` and where
+ * it stands: `offset:weight`, ascending, with spaces between; then a line end. No term holds white space. Files of format 2
+ * have a row a chunk, with the weight alone. Rows here are always above those in `postings`, because all are folded at once.
  */
 import { blockBits, blockRows, type IndexFile, statement } from './index-file.ts';
 
-/** A search reads all of them: half a millisecond at the most. */
-export const foldAt = 256;
+/** In chunks. A search reads all of them: half a millisecond at the most. */
+export const foldAt = 512;
 
-export const packTerms = (weights: ReadonlyMap<string, number>): string => {
+/** Where a document's terms stand: pairs of a chunk's place in it and the weight there, ascending. */
+export type DocumentTerms = ReadonlyMap<string, readonly number[]>;
+
+export const packTerms = (terms: DocumentTerms): string => {
   let packed = '';
-  for (const [term, weight] of weights) packed += `\n${term}\t${weight}`;
+  for (const [term, pairs] of terms) {
+    packed += `\n${term}\t${pairs[0]}:${pairs[1]}`;
+    for (let at = 2; at < pairs.length; at += 2) packed += ` ${pairs[at]}:${pairs[at + 1]}`;
+  }
   return `${packed}\n`;
 };
 
-export const eachTerm = (packed: string, take: (term: string, weight: number) => void): void => {
-  for (let at = 1; at < packed.length; ) {
-    const tab = packed.indexOf('\t', at);
-    let weight = 0;
-    let end = tab + 1;
-    for (let code = packed.charCodeAt(end); code !== 0x0a; code = packed.charCodeAt(++end))
-      weight = weight * 10 + code - 0x30;
-    take(packed.slice(at, tab), weight);
-    at = end + 1;
+const [lineEnd, colon, zero] = [0x0a, 0x3a, 0x30];
+
+/** The pairs that stand from `at` to the end of the line; hands them over and returns where the line ends. */
+const eachPair = (packed: string, from: number, take: (offset: number, weight: number) => void): number => {
+  let at = from;
+  let offset = 0;
+  let number = 0;
+  for (;;) {
+    const code = packed.charCodeAt(at);
+    if (code >= zero && code < colon) number = number * 10 + code - zero;
+    else if (code === colon) {
+      offset = number;
+      number = 0;
+    } else {
+      take(offset, number);
+      offset = 0;
+      number = 0;
+      // Not a number: the text is damaged and ends here.
+      if (code === lineEnd || Number.isNaN(code)) return at;
+    }
+    at += 1;
   }
 };
 
-const weightOf = (packed: string, term: string): number => {
-  const found = packed.indexOf(`\n${term}\t`);
-  return found < 0 ? 0 : Number.parseInt(packed.slice(found + term.length + 2, found + term.length + 10), 10);
+/** Hands over each term with its pairs. */
+export const eachTerm = (packed: string, take: (term: string, pairs: readonly number[]) => void): void => {
+  for (let at = 1; at < packed.length; ) {
+    const tab = packed.indexOf('\t', at);
+    const pairs: number[] = [];
+    const end = eachPair(packed, tab + 1, (offset, weight) => pairs.push(offset, weight));
+    take(packed.slice(at, tab), pairs);
+    at = end + 1;
+  }
 };
 
 export type Recent = readonly { readonly row: number; readonly terms: string }[];
@@ -46,12 +71,26 @@ export const recentOf = (index: IndexFile): Recent =>
 export const recentPostings = (recent: Recent, variants: readonly string[]): ReadonlyMap<number, number[]> => {
   const found = new Map<number, number[]>();
   for (const { row, terms } of recent) {
-    let weight = 0;
-    for (const variant of variants) weight += weightOf(terms, variant);
-    if (weight === 0) continue;
-    const pairs = found.get(row >> blockBits) ?? [];
-    pairs.push(row & (blockRows - 1), Math.min(weight, 0xffff));
-    found.set(row >> blockBits, pairs);
+    for (const [at, weight] of weightsIn(terms, variants)) {
+      const pairs = found.get((row + at) >> blockBits) ?? [];
+      pairs.push((row + at) & (blockRows - 1), Math.min(weight, 0xffff));
+      found.set((row + at) >> blockBits, pairs);
+    }
   }
   return found;
+};
+
+/** What a word weighs in each chunk of a document, ascending. */
+const weightsIn = (packed: string, variants: readonly string[]): Iterable<readonly [number, number]> => {
+  const weights = new Map<number, number>();
+  let hits = 0;
+  for (const variant of variants) {
+    const found = packed.indexOf(`\n${variant}\t`);
+    if (found < 0) continue;
+    hits += 1;
+    eachPair(packed, found + variant.length + 2, (offset, weight) => {
+      weights.set(offset, (weights.get(offset) ?? 0) + weight);
+    });
+  }
+  return hits < 2 ? weights : [...weights].sort(([a], [b]) => a - b);
 };

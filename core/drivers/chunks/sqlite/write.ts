@@ -1,6 +1,6 @@
 import type { Chunk } from '../../../domain.ts';
 import { AppError } from '../../../errors.ts';
-import { analyse, guessLanguage, type Language } from '../../../text/analyse.ts';
+import { type CountedTerms, countTerms } from './count-terms.ts';
 import {
   allRows,
   asBytes,
@@ -17,7 +17,7 @@ import {
   writing,
 } from './index-file.ts';
 import { normalised } from './read.ts';
-import { eachTerm, foldAt, packTerms, recentOf } from './recent.ts';
+import { type DocumentTerms, eachTerm, foldAt, packTerms, recentOf } from './recent.ts';
 import { quantise } from './vector-cache.ts';
 
 /** A document as it crosses to the writer: vectors apart, so that they travel as one block. */
@@ -27,62 +27,34 @@ export type IncomingDocument = {
   readonly vectors: readonly (Float32Array | undefined)[];
 };
 
-/** What an occurrence weighs, in quarters: a word in the title says more about a chunk than one in its text. */
-export const fieldWeights = { title: 6, headings: 6, text: 4 } as const;
-
-type Prepared = {
-  readonly chunk: Chunk;
-  readonly weights: ReadonlyMap<string, number>;
-  readonly length: number;
-  readonly language: Language;
-  readonly vector: Float32Array | undefined;
+type Prepared = CountedTerms & {
+  readonly chunks: readonly Chunk[];
+  readonly vectors: readonly (Float32Array | undefined)[];
 };
 
 /** The work that needs no lock: analysis and the check of the vectors. */
-const prepare = (document: IncomingDocument, dimensions: number | null): Prepared[] => {
-  const first = document.chunks[0];
-  // One guess for a document, from its beginning: a chunk that is a table or a code block tells nothing by itself.
-  const sample = first
-    ? [first.title, ...document.chunks.slice(0, 6).map((chunk) => chunk.text.slice(0, 1_000))].join('\n')
-    : '';
-  const language = guessLanguage(sample);
-  // Title and headings are the same for many chunks of a document.
-  const known = new Map<string, readonly string[]>();
-  const termsOf = (text: string): readonly string[] => {
-    const terms = known.get(text) ?? analyse(text, language);
-    known.set(text, terms);
-    return terms;
-  };
-  return document.chunks.map((chunk, at) => {
-    const weights = new Map<string, number>();
-    let length = 0;
-    const count = (terms: readonly string[], weight: number): void => {
-      for (const term of terms) {
-        weights.set(term, (weights.get(term) ?? 0) + weight);
-        length += weight;
-      }
-    };
-    count(termsOf(chunk.title), fieldWeights.title);
-    count(termsOf(chunk.headingPath.join('\n')), fieldWeights.headings);
-    count(analyse(chunk.text, language), fieldWeights.text);
-    const given = document.vectors[at];
+const prepare = ({ chunks, vectors }: IncomingDocument, dimensions: number | null): Prepared => ({
+  ...countTerms(chunks),
+  chunks,
+  vectors: chunks.map((_, at) => {
+    const given = vectors[at];
     if (given && given.length !== dimensions) {
       throw new AppError(
         'conflict',
         `This search index takes vectors of ${dimensions ?? 'no'} dimensions, not of ${given.length}. Re-index with the embedding model that is configured now.`,
       );
     }
-    return { chunk, weights, length, language, vector: given && normalised(given) };
-  });
-};
+    return given && normalised(given);
+  }),
+});
 
 /** The changes of one transaction, gathered so that each block is written once. */
 type Batch = {
   readonly index: IndexFile;
   readonly blocks: Map<number, Uint16Array>;
   readonly live: Map<number, number>;
-  /** Chunks that are not in the posting lists yet: terms packed as in recent.ts, by row. */
-  readonly recent: Map<number, string>;
+  /** Documents that are not in the posting lists yet, by their first row. */
+  readonly recent: Map<number, DocumentTerms>;
   readonly languages: Record<string, number>;
   readonly sources: Map<string, number>;
   nextRow: number;
@@ -154,17 +126,19 @@ const removeDocument = (batch: Batch, documentId: string): void => {
   run(batch.index, 'DELETE FROM chunks WHERE document = ?', documentId);
 };
 
-const addDocument = (batch: Batch, documentId: string, prepared: readonly Prepared[]): void => {
-  if (prepared.length > 0) batch.documents += 1;
+const addDocument = (batch: Batch, documentId: string, prepared: Prepared): void => {
+  const { chunks, vectors, language, lengths, terms } = prepared;
+  if (chunks.length === 0) return;
+  batch.documents += 1;
+  batch.recent.set(batch.nextRow, terms);
   const insert = statement(batch.index, 'INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?)');
-  for (const { chunk, weights, length, language, vector } of prepared) {
+  for (const [at, chunk] of chunks.entries()) {
     const row = batch.nextRow++;
+    const length = lengths[at] ?? 0;
     insert.run(row, chunk.id, documentId, chunk.ordinal, length, language, JSON.stringify(chunk));
     mark(batch, row, sourceNumber(batch, chunk.sourceId), length);
-    batch.recent.set(row, packTerms(weights));
-    batch.chunks += 1;
     batch.length += length;
-    batch.languages[language] = (batch.languages[language] ?? 0) + 1;
+    const vector = vectors[at];
     if (!vector) continue;
     run(
       batch.index,
@@ -174,6 +148,8 @@ const addDocument = (batch: Batch, documentId: string, prepared: readonly Prepar
     );
     run(batch.index, 'INSERT INTO quantised VALUES (?, ?)', row, quantise(vector));
   }
+  batch.chunks += chunks.length;
+  batch.languages[language] = (batch.languages[language] ?? 0) + chunks.length;
 };
 
 type Postings = Map<number, Map<string, number[]>>;
@@ -185,6 +161,11 @@ const post = (postings: Postings, row: number, term: string, weight: number): vo
   const pairs = terms.get(term);
   if (pairs) pairs.push(row & (blockRows - 1), Math.min(weight, 0xffff));
   else terms.set(term, [row & (blockRows - 1), Math.min(weight, 0xffff)]);
+};
+
+/** A document's terms, whose chunks have the rows from `row` on. */
+const postDocument = (postings: Postings, row: number, term: string, pairs: readonly number[]): void => {
+  for (let at = 0; at < pairs.length; at += 2) post(postings, row + (pairs[at] ?? 0), term, pairs[at + 1] ?? 0);
 };
 
 const writePostings = (index: IndexFile, postings: Postings): void => {
@@ -200,12 +181,13 @@ const writePostings = (index: IndexFile, postings: Postings): void => {
   }
 };
 
-/** All recent chunks into the posting lists, so that what is recent is always above what is not. */
+/** All recent documents into the posting lists, so that what is recent is always above what is not. */
 const fold = (batch: Batch): void => {
   const { index } = batch;
   const postings: Postings = new Map();
-  for (const { row, terms } of recentOf(index)) eachTerm(terms, (term, weight) => post(postings, row, term, weight));
-  for (const [row, terms] of batch.recent) eachTerm(terms, (term, weight) => post(postings, row, term, weight));
+  for (const { row, terms } of recentOf(index))
+    eachTerm(terms, (term, pairs) => postDocument(postings, row, term, pairs));
+  for (const [row, terms] of batch.recent) for (const [term, pairs] of terms) postDocument(postings, row, term, pairs);
   writePostings(index, postings);
   run(index, 'DELETE FROM recent');
   batch.recent.clear();
@@ -214,13 +196,14 @@ const fold = (batch: Batch): void => {
 const keepRecent = (batch: Batch): void => {
   const { index } = batch;
   // Rows that were removed count as well; counting the others would read all of them, for each document again.
-  const first = oneRow(index, 'SELECT min(row) AS row FROM recent')?.row ?? null;
-  if (batch.nextRow - (first === null ? batch.nextRow - batch.recent.size : Number(first)) >= foldAt) {
+  const kept = oneRow(index, 'SELECT min(row) AS row FROM recent')?.row ?? null;
+  const [added = batch.nextRow] = batch.recent.keys();
+  if (batch.nextRow - (kept === null ? added : Number(kept)) >= foldAt) {
     fold(batch);
     return;
   }
   const insert = statement(index, 'INSERT INTO recent VALUES (?, ?)');
-  for (const [row, terms] of batch.recent) insert.run(row, terms);
+  for (const [row, terms] of batch.recent) insert.run(row, packTerms(terms));
   batch.recent.clear();
 };
 
@@ -308,9 +291,9 @@ export const replaceDocuments = (index: IndexFile, documents: readonly IncomingD
   const prepared = [...latest].map(([id, document]) => [id, prepare(document, dimensions)] as const);
   writing(index, () => {
     const batch = openBatch(index, metaOf(index));
-    for (const [id, chunks] of prepared) {
+    for (const [id, parts] of prepared) {
       removeDocument(batch, id);
-      addDocument(batch, id, chunks);
+      addDocument(batch, id, parts);
     }
     finish(batch);
   });

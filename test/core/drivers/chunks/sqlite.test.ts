@@ -90,8 +90,8 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
   });
 
   it('scores the same whether postings are still recent or folded into their lists', async () => {
-    // 300 chunks: by twos they pass the point of folding and leave some recent; in one call all are folded.
-    const texts = Array.from({ length: 300 }, (_, at) => `wombat ${'fern '.repeat(at % 7)} number${at} item${at % 11}`);
+    // 600 chunks: by twos they pass the point of folding and leave some recent; in one call all are folded.
+    const texts = Array.from({ length: 600 }, (_, at) => `wombat ${'fern '.repeat(at % 7)} number${at} item${at % 11}`);
     const documents = texts.map((text, at) => ({
       documentId: `d${at}`,
       chunks: [chunkOf(`d${at}`, 0, text, { vector: vectorAt(at, 64) })],
@@ -101,13 +101,59 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
     await store.replaceDocuments(whole, documents, signal);
     for (let at = 0; at < documents.length; at += 2)
       await store.replaceDocuments(ref, documents.slice(at, at + 2), signal);
-    await store.removeDocuments(whole, ['d3', 'd299'], signal);
-    await store.removeDocuments(ref, ['d3', 'd299'], signal);
-    for (const query of ['wombat', 'fern item3', 'number3', 'number298 fern', 'number299']) {
+    await store.removeDocuments(whole, ['d3', 'd599'], signal);
+    await store.removeDocuments(ref, ['d3', 'd599'], signal);
+    for (const query of ['wombat', 'fern item3', 'number3', 'number598 fern', 'number599']) {
       const options = { limit: 1_000, signal };
       expect(await store.searchText(ref, query, options)).toEqual(await store.searchText(whole, query, options));
     }
-    expect((await store.searchText(ref, 'number298', { limit: 5, signal })).hits).toHaveLength(1);
+    expect((await store.searchText(ref, 'number598', { limit: 5, signal })).hits).toHaveLength(1);
+  });
+
+  it('finds each chunk of a document by what stands in it, before its postings are folded and after', async () => {
+    const documentOf = (at: number) => ({
+      documentId: `d${at}`,
+      chunks: [0, 1, 2].map((ordinal) =>
+        chunkOf(`d${at}`, ordinal, `wombat part${ordinal} number${at} ${'fern '.repeat(ordinal * 2)}`, {
+          vector: vectorAt(at, 64),
+        }),
+      ),
+    });
+    const hits = async (query: string): Promise<readonly string[]> =>
+      (await store.searchText(ref, query, { limit: 3, signal })).hits.map(({ chunk }) => chunk.id);
+    const ask = async () => [await hits('number7 fern'), await hits('number7 part1'), await hits('number7 part0')];
+    for (let at = 0; at < 10; at++) await store.replaceDocuments(ref, [documentOf(at)], signal);
+    const recent = await ask();
+    expect(recent.map(([best]) => best)).toEqual(['c_d7_2', 'c_d7_1', 'c_d7_0']);
+    await store.removeDocuments(ref, ['d3'], signal);
+    expect(await hits('number3')).toEqual([]);
+    // Past the point of folding, in one go.
+    await store.replaceDocuments(
+      ref,
+      Array.from({ length: 200 }, (_, at) => documentOf(100 + at)),
+      signal,
+    );
+    expect((await ask()).map(([best]) => best)).toEqual(['c_d7_2', 'c_d7_1', 'c_d7_0']);
+    expect(await hits('number3')).toEqual([]);
+    expect(await found(store, 'wombat')).toBe(9 * 3 + 200 * 3);
+  });
+
+  it('reads the recent postings of a file of format 2, a row a chunk', async () => {
+    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 3) }], signal);
+    await store.close();
+    const db = new DatabaseSync(file());
+    const first = Number(db.prepare('SELECT min(row) AS row FROM chunks').get()?.row);
+    db.exec('DELETE FROM recent; UPDATE meta SET format = 2;');
+    const insert = db.prepare('INSERT INTO recent VALUES (?, ?)');
+    for (const at of [0, 1, 2]) insert.run(first + at, `\nwombat\t4\nnumber${at}\t8\n`);
+    db.close();
+    store = await openSqliteChunks({ dataDir, log: silent });
+    const best = async (query: string) =>
+      (await store.searchText(ref, query, { limit: 1, signal })).hits.map(({ chunk }) => chunk.id);
+    expect(await best('number1')).toEqual(['c_d1_1']);
+    await store.replaceDocuments(ref, [{ documentId: 'd2', chunks: many('d2', 600) }], signal);
+    expect(await best('number2')).toEqual(['c_d1_2']);
+    expect(await found(store, 'wombat')).toBe(603);
   });
 
   it('searches an index that has seen a thousand million changes like any other', async () => {
@@ -124,15 +170,15 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
   });
 
   it('brings an index of the first format up to date, and refuses one of a later', async () => {
-    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 300) }], signal);
+    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 600) }], signal);
     await store.close();
     const db = new DatabaseSync(file());
     db.exec('DROP TABLE recent; UPDATE meta SET format = 1;');
     db.close();
     store = await openSqliteChunks({ dataDir, log: silent });
-    expect(await found(store, 'wombat')).toBe(300);
+    expect(await found(store, 'wombat')).toBe(600);
     await store.replaceDocuments(ref, [{ documentId: 'd2', chunks: many('d2', 2) }], signal);
-    expect(await found(store, 'wombat')).toBe(302);
+    expect(await found(store, 'wombat')).toBe(602);
     await store.close();
     const later = new DatabaseSync(file());
     later.exec('UPDATE meta SET format = 99;');
