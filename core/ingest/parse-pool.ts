@@ -38,6 +38,7 @@ export type ParsePool = {
 
 type Waiting = {
   readonly job: ParseJob;
+  readonly since: number;
   readonly signal: AbortSignal;
   resolve(parsed: ParsedDocument): void;
   reject(error: AppError): void;
@@ -46,11 +47,14 @@ type Slot = { readonly worker: Worker; task: Waiting | null; timer: NodeJS.Timeo
 
 /** Idle workers go: their readers would otherwise hold tens of megabytes each. */
 const idleMs = 20_000;
+/** The last worker starts only for a document that has waited so long: see `createParsePool`. */
+const patienceMs = 100;
 
 /**
  * Documents are read in worker threads under limits of size, time and memory. A worker that exceeds them is ended and
- * replaced, so that no document can stop another one or the process. Timers here are the system's, not the core's
- * clock: they bound real work on a real thread.
+ * replaced, so that no document can stop another one or the process. One core is left to those who write what is read,
+ * and to the compiler: each further thread compiles the readers anew. So the last worker starts only when documents are
+ * slow to read. Timers here are the system's, not the core's clock: they bound real work on a real thread.
  */
 export const createParsePool = (
   limits: ParseLimits = defaultParseLimits,
@@ -60,6 +64,7 @@ export const createParsePool = (
   const queue: Waiting[] = [];
   let nextId = 0;
   let ended = false;
+  let impatient: NodeJS.Timeout | undefined;
 
   const settle = (slot: Slot, finish: (task: Waiting) => void): void => {
     clearTimeout(slot.timer);
@@ -83,7 +88,8 @@ export const createParsePool = (
       env: {},
       stdout: true,
       stderr: true,
-      resourceLimits: { maxOldGenerationSizeMb: limits.maxHeapMb, maxYoungGenerationSizeMb: 64 },
+      // The young generation is left as large as V8 makes it: with 64 MB, trees of documents outlived it by the hundred.
+      resourceLimits: { maxOldGenerationSizeMb: limits.maxHeapMb },
     });
     worker.unref();
     const slot: Slot = { worker, task: null, timer: undefined };
@@ -113,13 +119,29 @@ export const createParsePool = (
     slot.worker.postMessage(task.job);
   };
 
+  const freeSlot = (waitedMs: number): Slot | null => {
+    const idle = [...slots].find((slot) => slot.task === null);
+    if (idle !== undefined) return idle;
+    const wanted = waitedMs < patienceMs ? Math.max(1, size - 1) : size;
+    return slots.size < wanted ? spawn() : null;
+  };
+
   const next = (): void => {
-    while (queue.length > 0 && !ended) {
-      const free = [...slots].find((slot) => slot.task === null) ?? (slots.size < size ? spawn() : null);
-      if (free === null) return;
-      const task = queue.shift();
-      if (task !== undefined) give(free, task);
+    for (let [task] = queue; task !== undefined && !ended; [task] = queue) {
+      const waitedMs = performance.now() - task.since;
+      const free = freeSlot(waitedMs);
+      if (free === null) {
+        if (slots.size < size) impatient ??= setTimeout(lookAgain, patienceMs - waitedMs);
+        return;
+      }
+      queue.shift();
+      give(free, task);
     }
+  };
+
+  const lookAgain = (): void => {
+    impatient = undefined;
+    next();
   };
 
   const cancel = (task: Waiting): void => {
@@ -143,6 +165,7 @@ export const createParsePool = (
         const onAbort = (): void => cancel(task);
         const task: Waiting = {
           job: { ...request, id: nextId++ },
+          since: performance.now(),
           signal,
           resolve: (parsed) => {
             signal.removeEventListener('abort', onAbort);
@@ -159,6 +182,7 @@ export const createParsePool = (
       }),
     async end() {
       ended = true;
+      clearTimeout(impatient);
       for (const task of queue.splice(0)) task.reject(cancelled());
       await Promise.all(
         [...slots].map(async (slot) => {

@@ -13,16 +13,17 @@ export type Pipeline = {
 /** Of what nothing is to be done, many are reported in one go. */
 const writtenAtOnce = 64;
 
+type Ready = { readonly prepared: Prepared; readonly written: PromiseWithResolvers<void> };
+
 /**
- * A document keeps its lane until it is written, so that a crash repeats no more documents than there are lanes. Whatever
- * is ready when a write ends goes into the next one together; nothing waits for company. Documents that turn out
- * unchanged free their lane at once: there is no work of theirs that could be lost.
+ * A document keeps its lane until it is written. Those whose passages change are written one after the other, each with
+ * its row before the next is begun: a crash repeats the writing of one at the most, and of the others in the lanes no
+ * trace was left. Documents that turn out unchanged free their lane at once, and go along with whatever is written next.
  */
 export const createPipeline = (lanes: number, write: (ready: readonly Prepared[]) => Promise<void>): Pipeline => {
   let busy = 0;
   let failed: { readonly error: unknown } | undefined;
-  let ready: Prepared[] = [];
-  let round = Promise.withResolvers<void>();
+  let ready: readonly Ready[] = [];
   let writing = false;
   const waiters = new Set<() => void>();
 
@@ -36,17 +37,21 @@ export const createPipeline = (lanes: number, write: (ready: readonly Prepared[]
     failed ??= { error };
   };
 
+  const takeNext = (): readonly Ready[] => {
+    const first = ready.find(({ prepared }) => hasPassages(prepared));
+    const taken = ready.filter((one) => one === first || !hasPassages(one.prepared));
+    ready = ready.filter((one) => !taken.includes(one));
+    return taken;
+  };
+
   const writeAll = async (): Promise<void> => {
     if (writing) return;
     writing = true;
     while (ready.length > 0) {
-      const batch = ready;
-      const written = round;
-      ready = [];
-      round = Promise.withResolvers<void>();
+      const taken = takeNext();
       // After a failure nothing more is written: it may be that this worker has lost its lease.
-      if (failed === undefined) await write(batch).catch(fail);
-      written.resolve();
+      if (failed === undefined) await write(taken.map(({ prepared }) => prepared)).catch(fail);
+      for (const { written } of taken) written.resolve();
       tell();
     }
     writing = false;
@@ -56,10 +61,10 @@ export const createPipeline = (lanes: number, write: (ready: readonly Prepared[]
   const runLane = async (work: () => Promise<Prepared>): Promise<void> => {
     try {
       const prepared = await work();
-      ready.push(prepared);
-      const written = round.promise;
+      const written = Promise.withResolvers<void>();
+      ready = [...ready, { prepared, written }];
       void writeAll();
-      if (!(prepared.outcome === 'unchanged' && !prepared.write && ready.length < writtenAtOnce)) await written;
+      if (!(isDone(prepared) && ready.length < writtenAtOnce)) await written.promise;
     } catch (error) {
       fail(error);
     }
@@ -86,3 +91,7 @@ export const createPipeline = (lanes: number, write: (ready: readonly Prepared[]
     end: () => until(isIdle),
   };
 };
+
+const hasPassages = (prepared: Prepared): boolean => 'chunks' in prepared;
+
+const isDone = (prepared: Prepared): boolean => prepared.outcome === 'unchanged' && !prepared.write;

@@ -5,7 +5,7 @@ import type { Runtime } from '../ports/runtime.ts';
 import type { DocumentWrite, Standing, StateStore, StoredDocument } from '../ports/state.ts';
 import { stampOf } from './contents.ts';
 import type { EmbedChunks } from './embed-chunks.ts';
-import { fillIndex } from './fill-index.ts';
+import { createFillIndex } from './fill-index.ts';
 import type { Generations, LiveIndex } from './generations.ts';
 import type { Prepared } from './prepare-documents.ts';
 import { createStopwatch } from './stopwatch.ts';
@@ -35,6 +35,8 @@ const finishWithinMs = 60_000;
 /** Each time somebody else has succeeded meanwhile: more often than that no one document is written at once. */
 const maxRounds = 30;
 const againAfterMs = 20;
+const standsForMs = 250;
+const keptStandings = 100;
 
 /** One row over the one that was read; with its passages and its text, if they change. */
 type Write = {
@@ -51,6 +53,8 @@ type Write = {
 export const createDocumentWriter = (parts: Parts): DocumentWriter => {
   const { state, chunks: index, generations, embed, runtime } = parts;
   const timed = createStopwatch(runtime.metrics);
+  const fillIndex = createFillIndex({ chunks: index, generations });
+  const standings = createStandings(runtime.clock);
   const renewed = (row: StoredDocument): StoredDocument => ({ ...row, rev: runtime.random.hex(8) });
   const rowsOf = (tenant: Tenant, ids: readonly string[]) => state.documents.getMany(tenant.id, ids);
 
@@ -94,7 +98,7 @@ export const createDocumentWriter = (parts: Parts): DocumentWriter => {
       const chunks = (target.takesVectors && embedded !== undefined ? embedded : plain).filter((chunk) =>
         wanted.has(chunk.documentId),
       );
-      await timed('index', () => fillIndex({ index, generations }, target, ids, chunks, finishSignal()));
+      await timed('index', () => fillIndex(target, ids, chunks, finishSignal()));
       if (!target.fits) parts.onMisfit(tenant);
     };
 
@@ -118,7 +122,10 @@ export const createDocumentWriter = (parts: Parts): DocumentWriter => {
           );
           throw sourceGone();
         }
-        if (stale.length === 0) return standing;
+        if (stale.length === 0) {
+          standings.keep(tenant.id, sourceId, standing);
+          return standing;
+        }
         await nextRound(round);
         rest = await anew(
           tenant,
@@ -179,7 +186,7 @@ export const createDocumentWriter = (parts: Parts): DocumentWriter => {
 
   return {
     async commit(tenant, sourceId, prepared, signal) {
-      const standing = await state.documents.standing(tenant.id, sourceId);
+      const standing = standings.take(tenant.id, sourceId) ?? (await state.documents.standing(tenant.id, sourceId));
       if (!standing.hasSource) throw sourceGone();
       let live = await generations.liveIn(tenant.id, standing);
       for (const group of groupsOf(prepared, live.takesVectors)) {
@@ -203,6 +210,22 @@ const tooManyWriters = (): AppError =>
   new AppError('conflict', 'The document was changed by others again and again meanwhile. Send it once more.', {
     retryable: true,
   });
+
+/** A write looks at how things stand when it is done, and does again what has moved. So it may begin by what the last one saw. */
+const createStandings = (clock: Runtime['clock']) => {
+  const kept = new Map<string, { readonly standing: Standing; readonly at: number }>();
+  return {
+    keep(tenantId: string, sourceId: string, standing: Standing): void {
+      if (kept.size >= keptStandings) kept.clear();
+      kept.set(`${tenantId}/${sourceId}`, { standing, at: clock.now() });
+    },
+    take(tenantId: string, sourceId: string): Standing | undefined {
+      const found = kept.get(`${tenantId}/${sourceId}`);
+      kept.delete(`${tenantId}/${sourceId}`);
+      return found !== undefined && clock.now() - found.at < standsForMs ? found.standing : undefined;
+    },
+  };
+};
 
 const sourceGone = (): AppError => new AppError('not-found', 'The source was removed meanwhile.');
 

@@ -164,7 +164,7 @@ describe('a hostile document ends in text or in a typed refusal', () => {
   });
 
   it('gives up a document above its memory and goes on with the next', async () => {
-    const narrow = createParsePool({ ...defaultParseLimits, maxHeapMb: 48 }, 1);
+    const narrow = createParsePool({ ...defaultParseLimits, maxHeapMb: 48, maxMs: 100_000 }, 1);
     const parse = (content: string) =>
       narrow.parse({ documentId: 'd', sourceId: 's', externalId: 'x', content }, new AbortController().signal);
     await expect(parse(`<html><body>${'<p>a <b>b</b> c</p>'.repeat(19_000)}`)).rejects.toMatchObject({
@@ -172,7 +172,7 @@ describe('a hostile document ends in text or in a typed refusal', () => {
       message: expect.stringContaining('memory'),
     });
     await narrow.end();
-  });
+  }, 120_000);
 });
 
 describe('formats', () => {
