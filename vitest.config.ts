@@ -12,7 +12,8 @@ export default defineConfig({
     // Much of the suite waits for real sockets and processes: one file more than there are cores keeps the cores busy.
     maxWorkers: availableParallelism() + 1,
     testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Opening all stores and filling them takes a very busy machine this long.
+    hookTimeout: 120_000,
     // A leaked fake or variable would make one test's colour depend on another's.
     restoreMocks: true,
     unstubEnvs: true,

@@ -8,12 +8,14 @@ import { getRequestListener } from '@hono/node-server';
 import { createHttpApp, type HttpApp } from '../../console/app.tsx';
 import type { Auth } from '../../console/auth/auth.ts';
 import type { HttpParts } from '../../console/guard.ts';
+import { createSendMail } from '../../console/mail.ts';
 import type { Core } from '../../core/core.ts';
 import type { Role } from '../../core/domain.ts';
 import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
 import type { StateStore } from '../../core/ports/state.ts';
 import { openCore } from '../../main.ts';
 import { furnish, operatorToken } from '../fakes/core.ts';
+import { type SmtpServer, startSmtpServer } from '../fakes/smtp-server.ts';
 import { callOn, cookiesOf, type Harness } from './harness.ts';
 
 /** The HTTP app over the real core, the real stores in a folder of its own, and a real socket. */
@@ -123,4 +125,18 @@ export const openReal = async (
       if (uri !== undefined) await (await mongoServer()).dropDatabase(uri).catch(() => undefined);
     },
   };
+};
+
+/** The same with a mail server of its own; closing closes both. */
+export const openMailed = async (): Promise<Real & { readonly smtp: SmtpServer }> => {
+  const smtp = await startSmtpServer();
+  const real = await openReal(
+    {},
+    { sendMail: createSendMail({ url: smtp.url, from: 'Footnote <footnote@example.com>' }) },
+  );
+  const close = async (): Promise<void> => {
+    await real.close();
+    await smtp.close();
+  };
+  return { ...real, smtp, close };
 };

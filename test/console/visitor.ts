@@ -9,6 +9,21 @@ export type Visitor = {
   readonly cookies: Map<string, string>;
 };
 
+/** A form as a browser posts it from our own pages. */
+export const postForm = (
+  app: HttpApp,
+  path: string,
+  fields: Record<string, string> | [string, string][],
+  cookie: string,
+): Promise<Response> =>
+  Promise.resolve(
+    app.request(path, {
+      method: 'POST',
+      headers: { cookie, origin: publicUrl, 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams(fields).toString(),
+    }),
+  );
+
 let visitors = 0;
 
 /** Each comes from an address of its own, so that limits by address count only what is theirs. */

@@ -1,20 +1,16 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createSendMail } from '../../../console/mail.ts';
-import { type SmtpServer, startSmtpServer } from '../../fakes/smtp-server.ts';
-import { openReal, type Real } from '../real.ts';
+import { openMailed } from '../real.ts';
 import { createVisitor, signUp, type Visitor } from '../visitor.ts';
 
-let real: Real;
-let smtp: SmtpServer;
+// Hashing a password takes a busy machine seconds, and some of these sign in a dozen times.
+vi.setConfig({ testTimeout: 120_000 });
+
+let real: Awaited<ReturnType<typeof openMailed>>;
 beforeAll(async () => {
-  smtp = await startSmtpServer();
-  real = await openReal({}, { sendMail: createSendMail({ url: smtp.url, from: 'Footnote <footnote@example.com>' }) });
+  real = await openMailed();
 });
-afterAll(async () => {
-  await real.close();
-  await smtp.close();
-});
+afterAll(() => real.close());
 
 const account = '/console/settings/account';
 const isIn = async (visitor: Visitor): Promise<boolean> => (await visitor.get(account)).status === 200;
@@ -281,10 +277,10 @@ describe('a forgotten password', () => {
     const person = await signUp(real, 'forgot@example.com');
     const [known, unknown] = [await forgot(person.email), await forgot('nobody@example.com')];
     expect(await known.text()).toBe(await unknown.text());
-    const mail = await smtp.next();
+    const mail = await real.smtp.next();
     expect(mail).toMatchObject({ from: 'footnote@example.com', to: [person.email] });
     const link = linkIn(mail.text);
-    expect(smtp.mails).toHaveLength(1);
+    expect(real.smtp.mails).toHaveLength(1);
 
     const visitor = createVisitor(real.app);
     expect((await visitor.get(link)).status, 'looking does not spend it').toBe(200);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Receipt } from '../../../core/domain.ts';
 import { openReal, type Real } from '../real.ts';
+import { postForm } from '../visitor.ts';
 
 let real: Real;
 let tenantId: string;
@@ -120,16 +121,7 @@ test('a receipt has the reader’s own verdict pressed, and nobody else’s', as
       ),
     ].map(([, rating]) => rating ?? '');
   expect(await pressed(), 'u1 voted down').toEqual([]);
-  const rate = (rating: string) =>
-    real.app.request(`${path}/feedback`, {
-      method: 'POST',
-      headers: {
-        cookie: viewer,
-        origin: 'http://localhost:3000',
-        'content-type': 'application/x-www-form-urlencoded',
-      },
-      body: `rating=${rating}`,
-    });
+  const rate = (rating: string) => postForm(real.app, `${path}/feedback`, { rating }, viewer);
   await rate('up');
   expect(await pressed()).toEqual(['up']);
   await real.core.answers.feedback(tenantId, first.answerId, { rating: 'down', user: 'u3' });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openReal, type Real } from '../real.ts';
+import { postForm } from '../visitor.ts';
 
 let real: Real;
 let tenantId: string;
@@ -25,11 +26,7 @@ afterAll(() => real.close());
 const base = '/console/acme/channels';
 const get = (path: string, cookie = admin) => real.app.request(path, { headers: { cookie } });
 const post = (path: string, fields: Record<string, string> | [string, string][], cookie = admin) =>
-  real.app.request(path, {
-    method: 'POST',
-    headers: { cookie, origin: 'http://localhost:3000', 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams(fields).toString(),
-  });
+  postForm(real.app, path, fields, cookie);
 const rules = (channelId: string) => real.core.channels.rules(tenantId, 'slack', channelId);
 const markIn = (page: string): string => /name="seen" value="([^"]+)"/.exec(page)?.[1] ?? '';
 

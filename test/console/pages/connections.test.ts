@@ -3,6 +3,7 @@ import type { Connection } from '../../../core/domain.ts';
 import type { Joining, Platform } from '../../../core/ports/platform.ts';
 import { platformWith } from '../harness.ts';
 import { openReal, type Real } from '../real.ts';
+import { postForm } from '../visitor.ts';
 
 let real: Real;
 let tenantId: string;
@@ -39,12 +40,7 @@ afterAll(() => real.close());
 
 const base = '/console/acme/connections';
 const get = (path: string, cookie = admin) => real.app.request(path, { headers: { cookie } });
-const post = (path: string, fields: Record<string, string>, cookie = admin) =>
-  real.app.request(path, {
-    method: 'POST',
-    headers: { cookie, origin: 'http://localhost:3000', 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams(fields).toString(),
-  });
+const post = (path: string, fields: Record<string, string>, cookie = admin) => postForm(real.app, path, fields, cookie);
 const listed = async () => (await real.core.connections.list(tenantId)).map(({ workspaceId }) => workspaceId);
 
 describe('the list', () => {

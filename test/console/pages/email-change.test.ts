@@ -1,8 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createSendMail } from '../../../console/mail.ts';
 import type { Tenant } from '../../../core/domain.ts';
-import { type SmtpServer, startSmtpServer } from '../../fakes/smtp-server.ts';
-import { openReal, type Real } from '../real.ts';
+import { openMailed, openReal, type Real } from '../real.ts';
 import { createVisitor, signUp } from '../visitor.ts';
 
 /** Another e-mail address for one's account: proven by a mail to it, or by a link that somebody else hands over. */
@@ -139,15 +137,12 @@ describe('without mail', { timeout: 180_000 }, () => {
 });
 
 describe('with mail', { timeout: 180_000 }, () => {
-  let smtp: SmtpServer;
-  let own: Real;
+  let own: Awaited<ReturnType<typeof openMailed>>;
   beforeAll(async () => {
-    smtp = await startSmtpServer();
-    own = await openReal({}, { sendMail: createSendMail({ url: smtp.url, from: 'footnote@example.com' }) });
+    own = await openMailed();
   });
   afterAll(async () => {
     await own.close();
-    await smtp.close();
   });
 
   test('the link goes to the new mailbox alone, which proves the address, and the old one is told', async () => {
@@ -162,21 +157,21 @@ describe('with mail', { timeout: 180_000 }, () => {
     expect(linkIn(taken) + linkIn(free)).toBe('');
     expect(taken.replaceAll('taken@', 'after@')).toBe(free);
 
-    const mail = await smtp.next();
+    const mail = await own.smtp.next();
     expect(mail.to).toEqual(['after@example.com']);
     expect((await createVisitor(own.app).post(linkIn(mail.text))).status).toBe(200);
-    const notice = await smtp.next();
+    const notice = await own.smtp.next();
     expect(notice.to).toEqual(['before@example.com']);
     expect(notice.text).toContain('after@example.com');
     expect(await canSignIn(own, 'after@example.com', viewer.password)).toBe(true);
     expect(await own.auth.accounts.look(viewer.userId)).toMatchObject({ isEmailProven: true });
-    expect(smtp.mails).toHaveLength(2);
+    expect(own.smtp.mails).toHaveLength(2);
   });
 
   test('a mail that cannot be sent is said, and what was typed is kept', async () => {
     const at = await own.core.tenants.create({ slug: 'refused', name: 'Refused' });
     const viewer = await withRole('stays@example.com', 'viewer', own, at);
-    smtp.refuses = true;
+    own.smtp.refuses = true;
     const answer = await viewer.post(`${account}/email`, { email: 'no@example.com', confirmWith: viewer.password });
     const html = await answer.text();
     expect(answer.status).toBe(422);

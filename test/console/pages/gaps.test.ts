@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { texts } from '../../../console/texts.ts';
 import { AppError } from '../../../core/errors.ts';
 import { openReal, type Real } from '../real.ts';
+import { postForm } from '../visitor.ts';
 
 let real: Real;
 let tenantId: string;
@@ -21,12 +22,7 @@ const ask = (question: string, user: string) =>
   real.core.ask(tenantId, { question, platform: 'api', user, traceId: 't' }, { signal: new AbortController().signal });
 const get = (path: string, cookie = admin) => real.app.request(path, { headers: { cookie } });
 const page = async (path: string, cookie = admin) => (await get(path, cookie)).text();
-const post = (path: string, fields: Record<string, string>, cookie = admin) =>
-  real.app.request(path, {
-    method: 'POST',
-    headers: { cookie, origin: 'http://localhost:3000', 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams(fields).toString(),
-  });
+const post = (path: string, fields: Record<string, string>, cookie = admin) => postForm(real.app, path, fields, cookie);
 
 test('open questions are grouped; an answer is written, becomes a document, and is found at once', async () => {
   const first = await ask('Where do I park my bicycle?', 'u1');

@@ -1,9 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { createSendMail } from '../../../console/mail.ts';
 import { texts } from '../../../console/texts.ts';
 import type { Role, Tenant } from '../../../core/domain.ts';
-import { type SmtpServer, startSmtpServer } from '../../fakes/smtp-server.ts';
-import { openReal, type Real } from '../real.ts';
+import { openMailed, openReal, type Real } from '../real.ts';
 import { createVisitor, signUp, type Visitor } from '../visitor.ts';
 
 let real: Real;
@@ -250,15 +248,12 @@ describe('an invitation', () => {
 });
 
 describe('with a mail server', () => {
-  let smtp: SmtpServer;
-  let own: Real;
+  let own: Awaited<ReturnType<typeof openMailed>>;
   beforeAll(async () => {
-    smtp = await startSmtpServer();
-    own = await openReal({}, { sendMail: createSendMail({ url: smtp.url, from: 'footnote@example.com' }) });
+    own = await openMailed();
   });
   afterAll(async () => {
     await own.close();
-    await smtp.close();
   });
 
   test('an invitation goes to the mailbox alone, which proves the address; without one to the page', async () => {
@@ -269,7 +264,7 @@ describe('with a mail server', () => {
       await admin.post('/console/mailed/members', { email: 'post@example.com', role: 'viewer' })
     ).text();
     expect(linkIn(page)).toBe('');
-    const mail = await smtp.next();
+    const mail = await own.smtp.next();
     expect(mail.to).toEqual(['post@example.com']);
     expect(mail.text).not.toMatch(/^Bcc:/m);
     const visitor = createVisitor(own.app);
@@ -278,7 +273,7 @@ describe('with a mail server', () => {
     const userId = (await own.auth.accounts.idOf('post@example.com')) ?? '';
     expect((await own.auth.accounts.look(userId)).isEmailProven).toBe(true);
 
-    smtp.refuses = true;
+    own.smtp.refuses = true;
     const failed = await (
       await admin.post('/console/mailed/members', { email: 'by-hand@example.com', role: 'viewer' })
     ).text();

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openReal, type Real } from '../real.ts';
+import { postForm } from '../visitor.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -18,12 +19,7 @@ afterAll(() => real.close());
 
 const base = '/console/acme/quotas';
 const get = (cookie = admin) => real.app.request(base, { headers: { cookie } });
-const post = (path: string, fields: Record<string, string>, cookie = admin) =>
-  real.app.request(path, {
-    method: 'POST',
-    headers: { cookie, origin: 'http://localhost:3000', 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams(fields).toString(),
-  });
+const post = (path: string, fields: Record<string, string>, cookie = admin) => postForm(real.app, path, fields, cookie);
 const seen = async () => /name="seen" value="([^"]+)"/.exec(await (await get()).text())?.[1] ?? '';
 const rev = async () => String((await real.core.tenants.get(tenantId))?.rev);
 const limit = { scope: 'tenant', unit: 'questions', per: 'day', limit: '100' };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Tenant } from '../../../core/domain.ts';
 import { openReal, type Real } from '../real.ts';
+import { postForm } from '../visitor.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -24,11 +25,7 @@ afterAll(() => real.close());
 const base = '/console/acme/settings';
 const get = (path: string, cookie = admin) => real.app.request(path, { headers: { cookie } });
 const post = (path: string, fields: Record<string, string> | [string, string][], cookie = admin) =>
-  real.app.request(path, {
-    method: 'POST',
-    headers: { cookie, origin: 'http://localhost:3000', 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams(fields).toString(),
-  });
+  postForm(real.app, path, fields, cookie);
 const tenant = async (): Promise<Tenant> => (await real.core.tenants.get(tenantId))!;
 const rev = async () => String((await tenant()).rev);
 const audited = async (q: string) =>

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Source } from '../../../core/domain.ts';
 import { openReal, type Real } from '../real.ts';
+import { postForm } from '../visitor.ts';
 
 let real: Real;
 let folder: string;
@@ -26,12 +27,7 @@ afterAll(() => real.close());
 
 const base = '/console/acme/sources';
 const get = (path: string, cookie = admin) => real.app.request(path, { headers: { cookie } });
-const post = (path: string, fields: Record<string, string>, cookie = admin) =>
-  real.app.request(path, {
-    method: 'POST',
-    headers: { cookie, origin: 'http://localhost:3000', 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams(fields).toString(),
-  });
+const post = (path: string, fields: Record<string, string>, cookie = admin) => postForm(real.app, path, fields, cookie);
 const named = async (name: string): Promise<Source> => {
   const source = (await real.core.sources.list(tenantId)).find((one) => one.name === name);
   if (source === undefined) throw new Error(`no source ${name}`);

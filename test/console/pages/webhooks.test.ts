@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { isSignedWith, type Receiver, startReceiver } from '../../fakes/webhook-receiver.ts';
 import { openReal, type Real } from '../real.ts';
+import { postForm } from '../visitor.ts';
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
@@ -24,15 +25,7 @@ afterAll(async () => {
 const base = '/console/acme/webhooks';
 const get = (path: string) => real.app.request(path, { headers: { cookie: admin } });
 const post = (path: string, fields: Record<string, string> | [string, string][]) =>
-  real.app.request(path, {
-    method: 'POST',
-    headers: {
-      cookie: admin,
-      origin: 'http://localhost:3000',
-      'content-type': 'application/x-www-form-urlencoded',
-    },
-    body: new URLSearchParams(fields).toString(),
-  });
+  postForm(real.app, path, fields, admin);
 const fields = (name: string, more: [string, string][] = []): [string, string][] => [
   ['name', name],
   ['url', receiver.url],
