@@ -6,10 +6,10 @@ const alikeFrom = 0.5;
 const groupsPerTerm = 200;
 const termsPerText = 64;
 
-export type Terms = ReadonlySet<string>;
+type Terms = ReadonlySet<string>;
 
 /** What a text is compared by. */
-export const termsOf = (text: string): Terms => {
+const termsOf = (text: string): Terms => {
   const found = new Set(analyse(text).slice(0, termsPerText));
   // Nothing but stop words: the text itself is all there is to compare.
   return found.size > 0 ? found : new Set([text.trim().toLowerCase()]);

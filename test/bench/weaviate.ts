@@ -19,6 +19,13 @@ const sizes = (process.env.BENCH_SIZES ?? '10000,50000').split(',').map(Number);
 const deploymentId = 'bench';
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 const { signal } = new AbortController();
+/** Other settings of the vector index than ours, to see what they bring: BENCH_HNSW=efConstruction,maxConnections,ef */
+const [efConstruction, maxConnections, ef] = (process.env.BENCH_HNSW ?? '').split(',').filter(Boolean).map(Number);
+const otherSettings = {
+  ...(efConstruction === undefined ? {} : { efConstruction }),
+  ...(maxConnections === undefined ? {} : { maxConnections }),
+  ...(ef === undefined ? {} : { ef }),
+};
 const { WEAVIATE_URL, WEAVIATE_GRPC_URL, WEAVIATE_API_KEY, WEAVIATE_PID } = process.env;
 
 const open = (url: string, tenancy: 'collection' | 'native' = 'collection'): Promise<WeaviateChunks> =>
@@ -30,6 +37,7 @@ const open = (url: string, tenancy: 'collection' | 'native' = 'collection'): Pro
     tenancy,
     replicas: 1,
     maxTenants: 2_000,
+    index: otherSettings,
     clock: systemClock,
     log: silent,
   });

@@ -12,7 +12,7 @@ export type Fault =
   | 'busy' // the server asked us to come again
   | 'unauthenticated'
   | 'forbidden'
-  | 'read-only' // disk or memory above the server's threshold
+  | 'read-only' // disk or memory above the server's threshold, or an operator's OPERATIONAL_MODE
   | 'full' // the server's own limit on collections, tenants or objects
   | 'no-index'
   | 'dimensions'
@@ -82,7 +82,9 @@ export const faultOfText = (text: string): Fault | undefined => messages.find(([
 const faultOfStart = (text: string): Fault => {
   if (/fetch failed/.test(text)) return 'unreachable';
   const byText = faultOfText(text);
-  return byText === 'unauthenticated' || byText === 'forbidden' || byText === 'busy' ? byText : 'unreachable-grpc';
+  // In OPERATIONAL_MODE=ReadOnly even the client's first question over gRPC, how the server is, is refused as a write.
+  const isKnown = byText === 'unauthenticated' || byText === 'forbidden' || byText === 'busy' || byText === 'read-only';
+  return isKnown ? byText : 'unreachable-grpc';
 };
 
 const faultOfStatus = ({ status, message }: RestFailure): Fault => {
@@ -130,7 +132,7 @@ export const faultError = (fault: Fault, at: Whereabouts, cause: unknown): AppEr
       );
     case 'read-only':
       return down(
-        `Weaviate at ${at.url} takes no writes: its disk or memory is nearly full. Make room; then set its shards to READY again.`,
+        `Weaviate at ${at.url} takes no writes: its disk or memory is nearly full, or it was set to read-only. Make room, then set its shards to READY again; or end its OPERATIONAL_MODE.`,
       );
     case 'full':
       return down(

@@ -28,7 +28,7 @@ const maxLength = 8_000_000;
 const maxMonths = 240;
 const maxRemembered = 1_000;
 
-export const usageGroups: readonly UsageGroup[] = ['day', 'platform', 'channel', 'member', 'model', 'source'];
+const usageGroups: readonly UsageGroup[] = ['day', 'platform', 'channel', 'member', 'model', 'source'];
 
 const fieldOf: Readonly<Record<UsageGroup, keyof LedgerDoc>> = {
   day: 'day',

@@ -111,6 +111,11 @@ describe('what went wrong', () => {
     ['429', new RestFailure(429, 'slow down'), 'busy'],
     ['429 over a limit', new RestFailure(429, 'USAGE_LIMIT_EXCEEDED'), 'full'],
     ['a read-only shard', new RestFailure(500, 'store is read-only'), 'read-only'],
+    [
+      'a server whose operator lets nobody write',
+      named('WeaviateStartUpError', '/grpc.health.v1.Health/Check UNAVAILABLE: read-only mode is enabled'),
+      'read-only',
+    ],
     ['anything else', named('Error', 'boom'), 'refused'],
   ])('is told by name and text: %s', (_, error, fault) => {
     expect(faultOf(error, false)).toBe(fault);
@@ -181,7 +186,8 @@ describe('a server that is still starting', () => {
       maxTenants: 1,
       clock: systemClock,
       log: createTestRuntime().log,
-      timeouts: { totalMs: 300 },
+      // Long enough for a busy machine to answer once.
+      timeouts: { totalMs: 3_000 },
     });
     try {
       const present = () => store.presentDocuments(ref, ['d'], never);
