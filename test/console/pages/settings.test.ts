@@ -198,16 +198,16 @@ describe('privacy', () => {
     const receipt = await real.core
       .ask(
         (await real.core.tenants.bySlug('demo'))?.id ?? tenantId,
-        { question: '???', user: 'ada', platform: 'console', traceId: 't' },
+        { question: '???', user: 'zoe', platform: 'console', traceId: 't' },
         { signal: AbortSignal.timeout(30_000) },
       )
       .catch((error: unknown) => error as Error);
     if (receipt instanceof Error) throw receipt;
-    await real.core.answers.feedback(tenantId, receipt.answerId, { rating: 'down', comment: 'xyzzy', user: 'ada' });
-    await real.core.members.forget(tenantId, 'console:ada');
+    await real.core.answers.feedback(tenantId, receipt.answerId, { rating: 'down', comment: 'xyzzy', user: 'zoe' });
+    await real.core.members.forget(tenantId, 'console:zoe');
     const left = await real.core.answers.get(tenantId, receipt.answerId);
     expect(left?.feedback).toEqual([{ rating: 'down', at: expect.any(Number) }]);
-    expect(JSON.stringify(left)).not.toContain('ada');
+    expect(JSON.stringify(left)).not.toContain('zoe');
   });
 });
 
