@@ -375,6 +375,8 @@ export type Connection = {
   /** Sealed by core/security/seal.ts; absent: the deployment's own credentials. */
   readonly sealedCredentials?: string;
   readonly createdAt: number;
+  /** What its platform driver wants to know again after a restart; no secrets. */
+  readonly info?: Readonly<Record<string, string>>;
   readonly lastEventAt?: number;
   /** The newest failure in words for people; kept, with its time, until another one. */
   readonly lastError?: string;

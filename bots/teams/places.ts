@@ -1,12 +1,16 @@
 import type { InboundEvent } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
-import type { Destination } from '../../core/ports/platform.ts';
+import type { Destination, Workspaces } from '../../core/ports/platform.ts';
+import type { Runtime } from '../../core/ports/runtime.ts';
 import { bounded } from '../bounded.ts';
 import { type TeamsHandle, teamsHandle } from './activity.ts';
 import type { TeamsApi, TeamsResult } from './api.ts';
-import type { Cloud } from './clouds.ts';
+import { type Cloud, isServiceUrl } from './clouds.ts';
 import type { Place } from './connector/connector.ts';
 import { refusal } from './sink.ts';
+
+/** What is known of organisations over restarts; without it, until the next event. */
+type Memory = Partial<Pick<Workspaces, 'keep' | 'kept'>>;
 
 export type Places = {
   /** Where an event came from. */
@@ -24,24 +28,70 @@ export type Places = {
   /** Learns from an event that was proven to come from Teams. */
   note(event: InboundEvent): void;
   /** Whether a message that did not mention the bot was ever heard in a channel or group chat of that organisation. */
-  heardUnasked(tenant: string): boolean;
+  heardUnasked(tenant: string): Promise<boolean>;
 };
 
 const maxKept = 10_000;
 
-/** Conversations of Teams, and how to reach an organisation: by the service address it was heard from last, else the cloud's. */
+/** Of an organisation: where it was heard from last, as which bot, and whether unasked. */
+type Known = { readonly serviceUrl?: string; readonly bot?: string; readonly unasked?: 'yes' };
+
+/**
+ * Conversations of Teams, and how to reach an organisation: by the service address it was heard from last, also before a
+ * restart, else the cloud's. The chat of a person is opened anew, which gives the same chat.
+ */
 export const createPlaces = (parts: {
   readonly api: TeamsApi;
   readonly cloud: Cloud;
   readonly appId: string | null;
+  /** Answers may go to this machine: a deployment for trying out. */
+  readonly loopback: boolean;
+  readonly memory: Memory;
+  readonly log: Runtime['log'];
 }): Places => {
-  const heard = bounded<{ readonly serviceUrl: string; readonly bot: string }>(maxKept);
-  const unasked = new Set<string>();
+  /** As the store has it, as far as we know. */
+  const remembered = bounded<Known>(maxKept);
   /** Tenant and person → their chat with the bot. */
   const chats = bounded<string>(maxKept);
 
-  const reach = (tenant: string): { readonly serviceUrl: string; readonly bot: string } =>
-    heard.get(tenant) ?? { serviceUrl: parts.cloud.serviceUrl, bot: `28:${parts.appId ?? ''}` };
+  const recall = async (tenant: string): Promise<Known> => {
+    const known = remembered.get(tenant);
+    if (known !== undefined) return known;
+    const { serviceUrl, bot, unasked } = (await parts.memory.kept?.('teams', tenant)) ?? {};
+    const found: Known = {
+      // The deployment may have moved to another cloud since.
+      ...(isServiceUrl(serviceUrl, parts.cloud, parts.loopback) ? { serviceUrl } : {}),
+      ...(bot === undefined ? {} : { bot }),
+      ...(unasked === 'yes' ? { unasked } : {}),
+    };
+    // Something may have been heard meanwhile, which is newer.
+    const now = { ...found, ...remembered.get(tenant) };
+    remembered.set(tenant, now);
+    return now;
+  };
+
+  /** Nobody waits for it. */
+  const remember = async (tenant: string, heard: Known): Promise<void> => {
+    try {
+      const before = await recall(tenant);
+      const names = Object.keys(heard) as readonly (keyof Known)[];
+      if (names.every((name) => before[name] === heard[name])) return;
+      remembered.set(tenant, { ...before, ...heard });
+      await parts.memory.keep?.('teams', tenant, heard);
+    } catch (thrown) {
+      // The next event tells it again.
+      remembered.delete(tenant);
+      parts.log.debug('teams-place-not-kept', { error: String(thrown) });
+    }
+  };
+
+  /** A store that cannot be asked now is no reason to be silent: Microsoft's own address reaches most organisations. */
+  const reach = async (tenant: string): Promise<{ readonly serviceUrl: string; readonly bot: string }> => {
+    const { serviceUrl = parts.cloud.serviceUrl, bot = `28:${parts.appId ?? ''}` } = await recall(tenant).catch(
+      (): Known => ({}),
+    );
+    return { serviceUrl, bot };
+  };
 
   const chatWith = async (
     user: string,
@@ -77,7 +127,7 @@ export const createPlaces = (parts: {
       return chatWith(handle.user, handle.tenant, handle, signal);
     },
     to: async ({ workspaceId, channelId, threadId, userId }, signal) => {
-      const { serviceUrl, bot } = reach(workspaceId);
+      const { serviceUrl, bot } = await reach(workspaceId);
       if (channelId !== undefined) {
         // A thread of a chat is the chat itself.
         const threaded = threadId !== undefined && threadId !== channelId;
@@ -91,13 +141,13 @@ export const createPlaces = (parts: {
     note: (event) => {
       const handle = teamsHandle.safeParse(event.handle);
       if (!handle.success) return;
-      heard.set(event.workspaceId, { serviceUrl: handle.data.serviceUrl, bot: handle.data.bot });
+      const { serviceUrl, bot } = handle.data;
+      const isUnasked = event.kind === 'message' && event.scope !== 'dm' && event.addressed === 'none';
+      void remember(event.workspaceId, { serviceUrl, bot, ...(isUnasked ? { unasked: 'yes' } : {}) });
       if (event.scope === 'dm')
         for (const person of [event.author.id, handle.data.user])
           if (person !== undefined) chats.set(`${event.workspaceId} ${person}`, handle.data.conversation);
-      if (event.kind === 'message' && event.scope !== 'dm' && event.addressed === 'none' && unasked.size < maxKept)
-        unasked.add(event.workspaceId);
     },
-    heardUnasked: (tenant) => unasked.has(tenant),
+    heardUnasked: async (tenant) => (await recall(tenant)).unasked === 'yes',
   };
 };

@@ -37,7 +37,7 @@ export type TeamsOptions = {
   readonly metadataUrl?: string;
   /** Posts without a token are heard from this machine. */
   readonly unauthenticated?: boolean;
-  readonly connections?: Pick<Workspaces, 'byWorkspace' | 'failed' | 'greeting'>;
+  readonly connections?: Pick<Workspaces, 'byWorkspace' | 'failed' | 'greeting' | 'keep' | 'kept'>;
   readonly guardedFetch: GuardedFetch;
   readonly runtime: Runtime;
   readonly settings?: Partial<TeamsSettings>;
@@ -86,7 +86,14 @@ export const createTeams = (options: TeamsOptions): Platform => {
     tokenless: (url) => unauthenticated && isLoopbackUrl(url),
   });
   const api = createTeamsApi(connector, runtime, settings, () => tokens?.drop());
-  const places = createPlaces({ api, cloud, appId: app?.id ?? null });
+  const places = createPlaces({
+    api,
+    cloud,
+    appId: app?.id ?? null,
+    loopback,
+    memory: options.connections ?? {},
+    log: runtime.log,
+  });
   const graph = app === null ? null : createGraph({ app, cloud, runtime });
   const keys = createSigningKeys(cloud.metadataUrl, runtime);
   /** Organisations where streaming does not work, until when that is believed. */
@@ -281,8 +288,12 @@ export const createTeams = (options: TeamsOptions): Platform => {
         return {};
       }
     },
-    checkUp: (connection: Connection, signal) =>
-      checkUpTeams({ app, tokens, heardUnasked: places.heardUnasked(connection.workspaceId) }, connection, signal),
+    checkUp: async (connection: Connection, signal) =>
+      checkUpTeams(
+        { app, tokens, heardUnasked: await places.heardUnasked(connection.workspaceId) },
+        connection,
+        signal,
+      ),
     stop: async () => {
       stopping.abort();
       await connector.close();

@@ -118,6 +118,13 @@ export type Workspaces = {
     platform: Connection['platform'],
     workspaceId: string,
   ): Promise<{ readonly code: string; readonly expiresAt: number }>;
+  /**
+   * What the driver wants to know of a workspace again after a restart, to whomever it belongs: merged with what was kept,
+   * by names of letters, no secrets.
+   */
+  keep?(platform: Connection['platform'], workspaceId: string, info: Readonly<Record<string, string>>): Promise<void>;
+  /** What was kept; empty for a workspace of which nothing was. */
+  kept?(platform: Connection['platform'], workspaceId: string): Promise<Readonly<Record<string, string>>>;
   /** How the bot says hello in this workspace; null: in our words. */
   greeting?(platform: Connection['platform'], workspaceId: string): Promise<string | null>;
   /**

@@ -636,11 +636,8 @@ export type ConnectionStore = {
   ofPlatform(platform: Connection['platform']): Promise<readonly Connection[]>;
   setCredentials(tenantId: TenantId, connectionId: string, sealed: string | null): Promise<boolean>;
   remove(tenantId: TenantId, connectionId: string): Promise<boolean>;
-  touch(
-    tenantId: TenantId,
-    connectionId: string,
-    patch: { readonly lastEventAt?: number; readonly lastError?: string; readonly lastErrorAt?: number },
-  ): Promise<void>;
+  /** `info` is merged, by names of letters; the others replace. */
+  touch(tenantId: TenantId, connectionId: string, patch: ConnectionTouch): Promise<void>;
   /** A one-time code shown inside a workspace; stored hashed. */
   offerCode(hash: string, platform: Connection['platform'], workspaceId: string, expiresAt: number): Promise<void>;
   /** Takes the code: the second taker gets null. One that was shown on another platform than the one given stays good. */
@@ -657,6 +654,8 @@ export type ConnectionStore = {
   chooseHome(platform: Connection['platform'], userId: string, workspaceId: string | null): Promise<void>;
   chosenHome(platform: Connection['platform'], userId: string): Promise<string | null>;
 };
+
+export type ConnectionTouch = Pick<Connection, 'lastEventAt' | 'lastError' | 'lastErrorAt' | 'info'>;
 
 /** Which members (`platform:userId`) of a tenant are one person. A member without a row is a person by itself. */
 export type PeopleStore = {

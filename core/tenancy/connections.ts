@@ -60,8 +60,10 @@ export const createConnections = (parts: {
     const credentials = connection.sealedCredentials === undefined ? openInstallation(waiting) : null;
     const sealed = credentials === null ? null : seal(credentials, connectionContext(connection));
     if (sealed !== null) await connections.setCredentials(tenantId, id, sealed.sealedCredentials);
+    const info = waiting.info === undefined ? null : { info: waiting.info };
+    if (info !== null) await connections.touch(tenantId, id, info);
     await connections.removeInstallation(platform, workspaceId);
-    return { ...connection, ...sealed };
+    return { ...connection, ...sealed, ...info };
   };
 
   const openInstallation = (waiting: Installation): Credentials | null =>
@@ -158,6 +160,23 @@ export const createConnections = (parts: {
       // Somebody may have claimed it meanwhile; then it is theirs.
       const claimed = await connections.byWorkspace(platform, workspaceId);
       return claimed === null ? null : adopt(claimed);
+    },
+    keep: async (platform, workspaceId, info) => {
+      const connection = await connections.byWorkspace(platform, workspaceId);
+      if (connection !== null) return connections.touch(connection.tenantId, connection.id, { info });
+      const before = await connections.getInstallation(platform, workspaceId);
+      await connections.putInstallation({
+        installedAt: runtime.clock.now(),
+        ...before,
+        platform,
+        workspaceId,
+        info: { ...before?.info, ...info },
+      });
+    },
+    kept: async (platform, workspaceId) => {
+      const connection = await connections.byWorkspace(platform, workspaceId);
+      const { info = {} } = connection ?? (await connections.getInstallation(platform, workspaceId)) ?? {};
+      return info;
     },
     uninstall: async (platform, workspaceId, sentence = removed) => {
       await connections.removeInstallation(platform, workspaceId);

@@ -1855,6 +1855,18 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         expect(await state.connections.list(tenant.id)).toEqual([
           { ...mine, sealedCredentials: 'sealed', lastEventAt: now },
         ]);
+        await state.connections.touch(tenant.id, mine.id, { info: { serviceUrl: 'a', bot: 'b' } });
+        await state.connections.touch(other.id, mine.id, { info: { serviceUrl: 'theirs' } });
+        await Promise.all([
+          state.connections.touch(tenant.id, mine.id, { info: { serviceUrl: 'c' } }),
+          state.connections.touch(tenant.id, mine.id, { info: { unasked: 'yes' } }),
+        ]);
+        expect(await state.connections.byId(mine.id)).toEqual({
+          ...mine,
+          sealedCredentials: 'sealed',
+          lastEventAt: now,
+          info: { serviceUrl: 'c', bot: 'b', unasked: 'yes' },
+        });
         await state.connections.setCredentials(tenant.id, mine.id, null);
         expect((await state.connections.byId(mine.id))?.sealedCredentials).toBeUndefined();
         expect(await state.connections.remove(other.id, mine.id)).toBe(false);

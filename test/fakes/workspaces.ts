@@ -16,6 +16,7 @@ export const createFakeWorkspaces = (): FakeWorkspaces => {
   const waiting = new Map<string, Pending>();
   const codes: { workspaceId: string; code: string }[] = [];
   const failures: string[] = [];
+  const notes = new Map<string, Readonly<Record<string, string>>>();
   const keyOf = (platform: string, workspaceId: string): string => `${platform}:${workspaceId}`;
   return {
     codes,
@@ -53,6 +54,11 @@ export const createFakeWorkspaces = (): FakeWorkspaces => {
       codes.push({ workspaceId, code });
       return { code, expiresAt: 0 };
     },
+    keep: async (platform, workspaceId, info) => {
+      const key = keyOf(platform, workspaceId);
+      notes.set(key, { ...notes.get(key), ...info });
+    },
+    kept: async (platform, workspaceId) => notes.get(keyOf(platform, workspaceId)) ?? {},
     failed: async (_connection, sentence) => void failures.push(sentence),
   };
 };

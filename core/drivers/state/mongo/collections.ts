@@ -275,6 +275,8 @@ export type ConnectionDoc = {
   workspace: string;
   createdAt: number;
   sealedCredentials: string | null;
+  /** Absent rather than null, so that single names of it can be set. */
+  info?: Readonly<Record<string, string>>;
   lastEventAt: number | null;
   lastError: string | null;
   lastErrorAt: number | null;

@@ -48,6 +48,7 @@ export const connectionVerbs = (collections: Collections): ConnectionStore => {
         workspace,
         createdAt: connection.createdAt,
         sealedCredentials: connection.sealedCredentials ?? null,
+        ...(connection.info === undefined ? {} : { info: connection.info }),
         lastEventAt: connection.lastEventAt ?? null,
         lastError: connection.lastError ?? null,
         lastErrorAt: connection.lastErrorAt ?? null,
@@ -83,6 +84,7 @@ export const connectionVerbs = (collections: Collections): ConnectionStore => {
         ...(patch.lastEventAt === undefined ? {} : { lastEventAt: patch.lastEventAt }),
         ...(patch.lastError === undefined ? {} : { lastError: patch.lastError }),
         ...(patch.lastErrorAt === undefined ? {} : { lastErrorAt: patch.lastErrorAt }),
+        ...Object.fromEntries(Object.entries(patch.info ?? {}).map(([name, value]) => [`info.${name}`, value])),
       });
     },
     offerCode: async (hash, platform, workspaceId, expiresAt) => {

@@ -103,7 +103,10 @@ export const connectionVerbs = (sql: Sql): SyncGroup<ConnectionStore> => {
     setCredentials: (tenantId, connectionId, sealed) => change(tenantId, connectionId, { sealedCredentials: sealed }),
     remove: (tenantId, connectionId) =>
       sql.run('DELETE FROM connections WHERE tenant_id = ? AND id = ?', tenantId, connectionId) === 1,
-    touch: (tenantId, connectionId, patch) => void change(tenantId, connectionId, patch),
+    touch: (tenantId, connectionId, { info, ...patch }) => {
+      const merged = info === undefined ? {} : { info: { ...get(tenantId, connectionId)?.info, ...info } };
+      change(tenantId, connectionId, { ...patch, ...merged });
+    },
     offerCode: (hash, platform, workspaceId, expiresAt) => {
       sql.run(
         'INSERT INTO connection_codes (hash, platform, workspace_id, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET expires_at = excluded.expires_at',
