@@ -67,7 +67,7 @@ export const createAsk =
           shown = markdown;
         },
         // Nobody asks this question again after a crash, so nobody would mend a charge that has no receipt.
-        beforeCharge: (receipt) => state.receipts.put(asKept(tenant, receipt)),
+        beforeCharge: async (receipt) => void (await state.receipts.put(asKept(tenant, receipt))),
       },
     );
     const receipt = await answered.catch(async (thrown: unknown) => {
@@ -84,7 +84,7 @@ export const createAsk =
         );
       throw thrown;
     });
-    await state.receipts.put(asKept(tenant, receipt));
+    // First the turns: whoever forgets the person from now on finds them through the receipt, and who did so already is heard of by it.
     await state.conversations.append(
       tenantId,
       conversationId,
@@ -94,7 +94,9 @@ export const createAsk =
         { role: 'assistant', text: receipt.answer, at: receipt.at, answerId },
       ]),
     );
-    const happening = happeningOf(tenant, receipt);
+    const isKnown = await state.receipts.put(asKept(tenant, receipt));
+    if (!isKnown) await state.conversations.removePair(tenantId, conversationId, answerId);
+    const happening = isKnown ? happeningOf(tenant, receipt) : null;
     if (happening !== null) await quietly(happened(happening));
     runtime.metrics.observe('answer_seconds', (runtime.clock.now() - askedAt) / 1000, {
       platform: input.platform,

@@ -473,8 +473,11 @@ export type ConversationStore = {
 };
 
 export type ReceiptStore = {
-  /** Idempotent by answer id. */
-  put(receipt: Receipt): Promise<void>;
+  /**
+   * Idempotent by answer id. False: the person was forgotten since they asked, so it was written without their words, and
+   * nothing else of the question may stay.
+   */
+  put(receipt: Receipt): Promise<boolean>;
   get(tenantId: TenantId, answerId: string): Promise<Receipt | null>;
   /** Newest first. */
   list(tenantId: TenantId, filter: ReceiptFilter, page: Page): Promise<Paged<Receipt>>;
@@ -739,8 +742,11 @@ export type MaintenanceStore = {
   sweep(now: number): Promise<void>;
   /** Days on which the tenant's retention ran, newest first, the last 60. */
   retentionRuns(tenantId: TenantId): Promise<readonly RetentionRun[]>;
-  /** Receipts', turns', inbox rows' and waiting notices' text go; ledger lines get an id that cannot be linked. Idempotent. */
-  forgetMember(tenantId: TenantId, memberId: string, pseudonym: string): Promise<void>;
+  /**
+   * Receipts', turns', inbox rows' and waiting notices' text go; ledger lines get an id that cannot be linked. Idempotent.
+   * With `now`, what is written later of a question that was asked before it is forgotten as it is written, for an hour.
+   */
+  forgetMember(tenantId: TenantId, memberId: string, pseudonym: string, now?: number): Promise<void>;
   /** Consistent copy of everything into a folder. */
   backup(folder: string): Promise<void>;
   /** Throws AppError `store-unavailable` with a sentence. */

@@ -67,7 +67,7 @@ export const createPeople = (parts: {
       // One pseudonym for all of them: the ledger still adds up, and still says nothing.
       const pseudonym = `forgotten:${random.hex(12)}`;
       for (const each of memberIds)
-        for (const name of namesOf(each)) await maintenance.forgetMember(tenantId, name, pseudonym);
+        for (const name of namesOf(each)) await maintenance.forgetMember(tenantId, name, pseudonym, clock.now());
       for (const each of memberIds) {
         await people.unlink(tenantId, each);
         await forgetHome(each);

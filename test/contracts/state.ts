@@ -2332,6 +2332,66 @@ export const describeStateStore = (name: string, open: () => Promise<Opened>): v
         ).toEqual(['forgotten-1', 'slack:U2']);
       });
 
+      test('what is written of somebody after they were forgotten is forgotten as it is written, and no later question', async () => {
+        const tenant = await newTenant();
+        const asked = { memberId: 'slack:U1', question: 'xyzzy q', answer: 'xyzzy a', timingsMs: { total: 2_000 } };
+        const pair = (answerId: string) => [
+          { role: 'user' as const, text: 'xyzzy', at: now },
+          { role: 'assistant' as const, text: 'xyzzy', at: now, answerId },
+        ];
+        await state.maintenance.forgetMember(tenant.id, 'slack:U1', 'forgotten-1', now);
+
+        // Over the API: the receipt, the charge, the receipt with its cost.
+        const waited = aReceipt(tenant.id, { ...asked, at: now + 1_500 });
+        expect(await state.receipts.put(waited)).toBe(false);
+        await state.ledger.append(tenant.id, [aLine(tenant.id, { answerId: waited.answerId, at: now + 1_500 })]);
+        expect(await state.receipts.put(waited)).toBe(false);
+        // On a platform: with the record of its delivery, or with its end.
+        const [finished, closed] = [
+          aReceipt(tenant.id, { ...asked, at: now }),
+          aReceipt(tenant.id, { ...asked, at: now }),
+        ];
+        await state.outbox.open(tenant.id, 'o1', finished.answerId, now);
+        await state.outbox.finalize(tenant.id, 'o1', { markdown: 'xyzzy', receipt: finished, reason: 'answered' });
+        const turns = (receipt: Receipt) => ({
+          conversationId: 'v',
+          id: receipt.answerId,
+          pair: pair(receipt.answerId),
+        });
+        await state.outbox.sent(tenant.id, 'o1', now, { posted: [], turns: turns(finished) });
+        await state.outbox.open(tenant.id, 'o2', closed.answerId, now);
+        await state.outbox.sent(tenant.id, 'o2', now, { posted: [], receipt: closed, turns: turns(closed) });
+
+        const left = JSON.stringify([
+          await Promise.all([waited, finished, closed].map(({ answerId }) => state.receipts.get(tenant.id, answerId))),
+          await state.conversations.turns(tenant.id, 'v', 10),
+          await Promise.all(['o1', 'o2'].map((id) => state.outbox.get(tenant.id, id))),
+          await state.ledger.list(tenant.id, { from: 0, to: now + day }, { limit: 10 }),
+          await state.ledger.usage(tenant.id, { from: 0, to: now + day }, 'member'),
+        ]);
+        expect(left).not.toContain('xyzzy');
+        expect(left).not.toContain('U1"');
+        expect(left.match(/"memberId":"forgotten-1"/g)).toHaveLength(4);
+        expect((await state.receipts.list(tenant.id, { q: 'xyzzy' }, { limit: 5 })).items).toEqual([]);
+
+        const later = aReceipt(tenant.id, { ...asked, at: now + 60_000 });
+        const elsewhere = await newTenant();
+        const others = [
+          aReceipt(tenant.id, { ...asked, memberId: 'slack:U2', at: now }),
+          aReceipt(elsewhere.id, { ...asked, at: now }),
+        ];
+        for (const kept of [later, ...others]) {
+          expect(await state.receipts.put(kept)).toBe(true);
+          expect(await state.receipts.get(kept.tenantId, kept.answerId)).toEqual(kept);
+        }
+        const line = aLine(tenant.id, { answerId: later.answerId, at: now + 60_000 });
+        await state.ledger.append(tenant.id, [line]);
+        const { items } = await state.ledger.list(tenant.id, { from: now + 60_000, to: now + day }, { limit: 5 });
+        expect(items.map(({ memberId }) => memberId)).toEqual(['slack:U1']);
+        await state.maintenance.sweep(now + hour);
+        expect(await state.receipts.put({ ...waited, at: now })).toBe(true);
+      });
+
       test('a healthy store says so', async () => {
         await expect(state.maintenance.check()).resolves.toBeUndefined();
       });

@@ -17,7 +17,7 @@ const setUp = (put: (receipt: Receipt) => Promise<void>) => {
   const state = {
     tenants: { get: async () => tenant },
     sources: { list: async () => [{ id: 's_1' }] },
-    receipts: { put },
+    receipts: { put: async (receipt: Receipt) => (await put(receipt)) ?? true },
     conversations: {
       append: async () => undefined,
       turns: async () => [{ role: 'user', text: 'What may only I know?', at: 1 }],

@@ -285,6 +285,14 @@ export type InstallationDoc = { _id: string; record: string };
 export type HomeDoc = { _id: string; workspaceId: string };
 export type PersonDoc = { _id: string; tenantId: string; memberId: string; personId: string };
 export type PersonCodeDoc = { _id: string; tenantId: string; memberId: string; expiresAt: number; expireAt: Date };
+export type ForgottenDoc = {
+  _id: string;
+  tenantId: string;
+  pseudonym: string;
+  at: number;
+  expiresAt: number;
+  expireAt: Date;
+};
 export type CodeDoc = { _id: string; platform: string; workspaceId: string; expiresAt: number; expireAt: Date };
 export type LeaseDoc = { _id: string; owner: string; fence: number; leaseUntil: number; note?: string };
 export type AuditDoc = { _id: string; tenantId: string; at: number; record: string };
@@ -345,6 +353,7 @@ export type Collections = {
   readonly homes: Collection<HomeDoc>;
   readonly people: Collection<PersonDoc>;
   readonly personCodes: Collection<PersonCodeDoc>;
+  readonly forgotten: Collection<ForgottenDoc>;
   readonly leases: Collection<LeaseDoc>;
   readonly audit: Collection<AuditDoc>;
   readonly webhooks: Collection<WebhookDoc>;
@@ -378,6 +387,7 @@ export const collectionNames = {
   installations: 'installations',
   homes: 'homes',
   personCodes: 'person_codes',
+  forgotten: 'forgotten',
   people: 'people',
   connections: 'connections',
   keys: 'api_keys',

@@ -8,9 +8,11 @@ import type {
   ReceiptFilter,
   ReceiptStore,
 } from '../../../ports/state.ts';
+import { forgottenReceipt } from '../forgotten.ts';
 import { percentileAt, percentiles } from '../percentiles.ts';
 import { type CachedDoc, type Collections, type FeedbackDoc, keyOf, type ReceiptDoc } from './collections.ts';
-import { all, beyond, inserted, pageOf, parsed, rowLimit, twice, within } from './queries.ts';
+import { markOver } from './forgotten.ts';
+import { all, beyond, change, inserted, pageOf, parsed, rowLimit, twice, within } from './queries.ts';
 
 export const conversationVerbs = ({ turns }: Collections): ConversationStore => ({
   append: async (tenantId, conversationId, id, pair) => {
@@ -99,6 +101,13 @@ export const sidesOf = (feedback: Readonly<Record<string, FeedbackDoc>>): Pick<R
   return { ups: those('up'), downs: those('down') };
 };
 
+/** What a receipt becomes when its person is forgotten. */
+export const forgottenFields = (doc: ReceiptDoc, pseudonym: string): Partial<ReceiptDoc> => {
+  const receipt = forgottenReceipt(receiptOf(doc), pseudonym);
+  const feedback = Object.fromEntries(receipt.feedback.map((verdict, n) => [`forgotten${n}`, verdict] as const));
+  return { ...receiptFields(receipt), feedback, ...sidesOf(feedback) };
+};
+
 const newestFirst = (after: readonly (string | number)[] | null): object[] => beyond(after, ['at', 'answerId'], '$lt');
 
 type OpenRow = Pick<ReceiptDoc, 'at' | 'answerId' | 'kind' | 'memberId' | 'downs'> & { readonly question: string };
@@ -139,7 +148,7 @@ const openQuestionOf = ({ answerId, question, at, kind, downs = [], memberId }: 
   ...(memberId === null ? {} : { memberId }),
 });
 
-export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
+export const receiptVerbs = ({ receipts, forgotten }: Collections): ReceiptStore => ({
   // A repeated write must not take away the verdict that somebody gave in between, nor what was done about a gap.
   put: async (receipt) => {
     const feedback = Object.fromEntries(receipt.feedback.map((one) => [personKey(one.user), feedbackDocOf(one)]));
@@ -153,6 +162,16 @@ export const receiptVerbs = ({ receipts }: Collections): ReceiptStore => ({
         { upsert: true },
       ),
     );
+    const mark = await markOver({ forgotten }, receipt);
+    if (mark !== null)
+      await change(
+        receipts,
+        { _id: keyOf(receipt.tenantId, receipt.answerId), memberId: receipt.memberId ?? null },
+        (row) => ({
+          $set: forgottenFields(row, mark.pseudonym),
+        }),
+      );
+    return mark === null;
   },
   get: async (tenantId, answerId) => {
     const doc = await receipts.findOne({ _id: keyOf(tenantId, answerId) }, within);

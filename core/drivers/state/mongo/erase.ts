@@ -24,6 +24,7 @@ const ofTenant = [
   'channels',
   'people',
   'personCodes',
+  'forgotten',
   'audit',
   'webhooks',
   'notices',

@@ -4,6 +4,7 @@ import type { LedgerStore, MeteringStore } from '../../../ports/state.ts';
 import { usageRows } from '../usage-rows.ts';
 import { type Collections, keyOf, type LedgerDoc } from './collections.ts';
 import { isOnlyDuplicates } from './faults.ts';
+import { markOf } from './forgotten.ts';
 import type { LedgerSums } from './ledger-sums.ts';
 import { all, beyond, chunksOf, pageOf, parsed, within } from './queries.ts';
 
@@ -36,10 +37,31 @@ const entryOf = (doc: LedgerDoc): LedgerEntry => ({
 });
 
 export const ledgerVerbs = (
-  { ledger }: Collections,
+  { ledger, receipts, forgotten }: Collections,
   sums: LedgerSums,
   metering: Pick<MeteringStore, 'settle'>,
 ): LedgerStore => {
+  /** Calls for somebody who was forgotten meanwhile are lines of the pseudonym that their receipt bears by now. */
+  const nameAnew = async (tenantId: string, entries: readonly LedgerEntry[]): Promise<void> => {
+    for (const memberId of new Set(entries.map((entry) => entry.memberId ?? ''))) {
+      const mark = memberId === '' ? null : await markOf({ forgotten }, tenantId, memberId);
+      if (mark === null) continue;
+      const theirs = entries.filter((entry) => entry.memberId === memberId && entry.answerId !== undefined);
+      const renamed = await receipts
+        .find(
+          { tenantId, memberId: mark.pseudonym, answerId: { $in: theirs.map(({ answerId = '' }) => answerId) } },
+          within,
+        )
+        .project<{ answerId: string }>({ answerId: 1 })
+        .toArray();
+      const answers = new Set(renamed.map(({ answerId }) => answerId));
+      const ids = theirs.filter(({ answerId = '' }) => answers.has(answerId)).map(({ id }) => keyOf(tenantId, id));
+      if (ids.length === 0) continue;
+      await sums.aroundChange(tenantId);
+      await ledger.updateMany({ _id: { $in: ids }, memberId }, { $set: { memberId: mark.pseudonym } });
+      await sums.aroundChange(tenantId);
+    }
+  };
   return {
     append: async (tenantId, entries, settling) => {
       await sums.beforeLines(
@@ -56,6 +78,7 @@ export const ledgerVerbs = (
           if (!isOnlyDuplicates(error)) throw error;
         }
       }
+      await nameAnew(tenantId, entries);
       const { reservationId = '', amounts = [] } = settling ?? {};
       await Promise.all(
         amounts.map(({ counterId, actual }) => metering.settle(tenantId, counterId, reservationId, actual)),

@@ -1,10 +1,11 @@
 import type { UpdateFilter } from 'mongodb';
 import type { InboundEvent } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
-import { forgottenReceipt, withoutText } from '../forgotten.ts';
+import { withoutText } from '../forgotten.ts';
 import { day, inboxFor, jobsFor, noticesFor, outboxFor, runEvery, runsKept, textFor } from '../retention.ts';
 import { type Collections, type InboxDoc, keyOf, type ReceiptDoc } from './collections.ts';
-import { personKey, receiptFields, receiptOf, sidesOf } from './conversations.ts';
+import { forgottenFields, personKey, sidesOf } from './conversations.ts';
+import { markForgotten } from './forgotten.ts';
 import type { LedgerSums } from './ledger-sums.ts';
 import { counterExpiry, tidyCounter } from './metering.ts';
 import { change, chunksOf, removeSome, stepRows, trim, twice, within } from './queries.ts';
@@ -26,8 +27,8 @@ export const maintenanceVerbs = (
   sums: LedgerSums,
 ): Pick<MaintenanceStore, 'sweep' | 'forgetMember' | 'retentionRuns' | 'check'> => ({
   sweep: (now) => sweep(collections, threads, now),
-  forgetMember: (tenantId, memberId, pseudonym) =>
-    forgetMember({ ...collections, sums }, tenantId, memberId, pseudonym),
+  forgetMember: (tenantId, memberId, pseudonym, now) =>
+    forgetMember({ ...collections, sums }, tenantId, memberId, pseudonym, now),
   retentionRuns: async (tenantId) =>
     (await collections.runs.find({ tenantId }, within).sort({ day: -1 }).limit(runsKept).toArray()).map(
       ({ day, at, receipts, turns }) => ({ day, at, receipts, turns }),
@@ -48,6 +49,7 @@ const sweep = async (collections: Collections, threads: Threads, now: number): P
     () => trim(answerCache, { expiresAt: { $lte: now } }),
     () => trim(codes, { expiresAt: { $lte: now } }),
     () => trim(personCodes, { expiresAt: { $lte: now } }),
+    () => trim(collections.forgotten, { expiresAt: { $lte: now } }),
     () => stripInbox(collections, { settledAt: { $lte: now - textFor } }),
     () => trim(inbox, { state: 'settled', settledAt: { $lte: now - inboxFor } }),
     () =>
@@ -160,8 +162,10 @@ const forgetMember = async (
   tenantId: string,
   memberId: string,
   pseudonym: string,
+  now?: number,
 ): Promise<void> => {
   if (memberId === pseudonym) return;
+  if (now !== undefined) await markForgotten(collections, tenantId, memberId, { pseudonym, at: now });
   const { outbox, personCodes, ledger, sums } = collections;
   const mine = { tenantId, memberId };
   // A delivery under way is given up rather than sent to somebody who asked to be forgotten.
@@ -257,10 +261,4 @@ const forgetInbox = (
     { tenantId, authorId: memberId.slice(split + 1), platform: memberId.slice(0, Math.max(0, split)) },
     (row) => ({ $set: { event: strippedOf(row, pseudonym), authorId: pseudonym, stripped: true } }),
   );
-};
-
-const forgottenFields = (doc: ReceiptDoc, pseudonym: string): Partial<ReceiptDoc> => {
-  const receipt = forgottenReceipt(receiptOf(doc), pseudonym);
-  const feedback = Object.fromEntries(receipt.feedback.map((verdict, n) => [`forgotten${n}`, verdict] as const));
-  return { ...receiptFields(receipt), feedback, ...sidesOf(feedback) };
 };

@@ -1,6 +1,7 @@
 import type { Books, ConversationStore, OutboxRecord, OutboxStore, ReceiptStore } from '../../../ports/state.ts';
 import { type Collections, keyOf, type OutboxDoc } from './collections.ts';
-import { parsed, twice, within } from './queries.ts';
+import { markOver } from './forgotten.ts';
+import { change, parsed, twice, within } from './queries.ts';
 
 /** Messages that one answer may have on a platform. */
 const maxPosted = 500;
@@ -19,10 +20,10 @@ const recordOf = (doc: OutboxDoc): OutboxRecord => ({
 /** Where the books of a delivery are kept. */
 type Shelves = {
   readonly receipts: Pick<ReceiptStore, 'put'>;
-  readonly conversations: Pick<ConversationStore, 'append'>;
+  readonly conversations: Pick<ConversationStore, 'append' | 'removePair'>;
 };
 
-export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }: Shelves): OutboxStore => {
+export const outboxVerbs = ({ outbox, forgotten }: Collections, { receipts, conversations }: Shelves): OutboxStore => {
   const posted = async (tenantId: string, id: string, messageId: string): Promise<void> => {
     await outbox.updateOne(
       { _id: keyOf(tenantId, id), [`postedIds.${maxPosted - 1}`]: { $exists: false } },
@@ -38,11 +39,12 @@ export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }
     // Sent before: the books are written, or are nobody's any more (see `forgetMember`).
     if (record === null || record.state === 'sent') return;
     const receipt = books.receipt ?? record.final?.receipt;
-    await Promise.all([
-      ...messageIds.map((messageId) => posted(tenantId, id, messageId)),
-      receipt === undefined ? undefined : receipts.put(receipt),
+    const [isKnown] = await Promise.all([
+      receipt === undefined ? true : receipts.put(receipt),
       turns === undefined ? undefined : conversations.append(tenantId, turns.conversationId, turns.id, turns.pair),
+      ...messageIds.map((messageId) => posted(tenantId, id, messageId)),
     ]);
+    if (!isKnown && turns !== undefined) await conversations.removePair(tenantId, turns.conversationId, turns.id);
   };
   return {
     open: async (tenantId, id, answerId, now) => {
@@ -75,6 +77,14 @@ export const outboxVerbs = ({ outbox }: Collections, { receipts, conversations }
       await outbox.updateOne(
         { _id: keyOf(tenantId, id), state: 'open' },
         { $set: { state: 'final', final: JSON.stringify(final), memberId: final.receipt.memberId ?? null } },
+      );
+      if ((await markOver({ forgotten }, { ...final.receipt, tenantId })) === null) return;
+      // As `forgetMember` leaves the others: given up, with a receipt that names nobody.
+      await receipts.put(final.receipt);
+      while (
+        await change(outbox, { _id: keyOf(tenantId, id), state: 'final' }, (row) => ({
+          $set: { final: null, state: 'sent' as const, sentAt: row.openedAt, memberId: null },
+        }))
       );
     },
     sent: async (tenantId, id, now, books) => {

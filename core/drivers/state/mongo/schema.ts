@@ -112,6 +112,10 @@ const indexes = {
     { name: 'tenant', key: { tenantId: 1 } },
     { name: 'expiry', key: { expiresAt: 1 } },
   ],
+  forgotten: [
+    { name: 'tenant', key: { tenantId: 1 } },
+    { name: 'expiry', key: { expiresAt: 1 } },
+  ],
   leases: [],
   audit: [{ name: 'newest', key: { tenantId: 1, at: 1, _id: 1 } }],
   webhooks: [{ name: 'tenant', key: { tenantId: 1, createdAt: 1, _id: 1 } }],
@@ -129,7 +133,16 @@ const indexes = {
  * What the server may take away by itself, a while after our own sweep should have: a second net, for a deployment whose
  * sweep stands still. Reads never rely on either.
  */
-const expiring = ['answerCache', 'codes', 'personCodes', 'windows', 'counters', 'settlements', 'inbox'] as const;
+const expiring = [
+  'answerCache',
+  'codes',
+  'personCodes',
+  'forgotten',
+  'windows',
+  'counters',
+  'settlements',
+  'inbox',
+] as const;
 const ttlGraceSeconds = 24 * 3_600;
 
 /** Ordered steps beyond indexes and validators; a step is never changed after a release, only followed by another. */

@@ -201,6 +201,7 @@ const shapes: { readonly [Key in keyof Collections]: Shape<DocOf<Collections[Key
   homes: { workspaceId: 'string' },
   people: { tenantId: 'string', memberId: 'string', personId: 'string' },
   personCodes: { tenantId: 'string', memberId: 'string', expiresAt: 'number', expireAt: 'date' },
+  forgotten: { tenantId: 'string', pseudonym: 'string', at: 'number', expiresAt: 'number', expireAt: 'date' },
   webhooks: {
     tenantId: 'string',
     createdAt: 'number',

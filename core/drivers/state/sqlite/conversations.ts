@@ -8,7 +8,9 @@ import type {
   Tally,
 } from '../../../ports/state.ts';
 import { pageOf, rowLimit } from '../cursors.ts';
+import { forgottenReceipt } from '../forgotten.ts';
 import { percentileAt, percentiles } from '../percentiles.ts';
+import { markOver } from './forgotten.ts';
 import { atMost, type Recorded, readRecord, type Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
@@ -239,8 +241,14 @@ export const receiptVerbs = (sql: Sql): ReceiptVerbs => {
   return {
     // A repeated write must not take away the verdict that somebody gave in between, nor what was done about a gap.
     put: (receipt) => {
+      const mark = markOver(sql, receipt);
       const { feedback = [], gap } = get(receipt.tenantId, receipt.answerId) ?? {};
-      save({ ...receipt, ...(feedback.length === 0 ? {} : { feedback }), ...(gap === undefined ? {} : { gap }) });
+      save({
+        ...(mark === undefined ? receipt : forgottenReceipt(receipt, mark.pseudonym)),
+        ...(feedback.length === 0 ? {} : { feedback }),
+        ...(gap === undefined ? {} : { gap }),
+      });
+      return mark === undefined;
     },
     putFinal: (tenantId, outboxId) => {
       sql.run(

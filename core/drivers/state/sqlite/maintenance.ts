@@ -2,6 +2,7 @@ import type { InboundEvent, Receipt, RetentionRun } from '../../../domain.ts';
 import type { MaintenanceStore } from '../../../ports/state.ts';
 import { anonymous, forgottenReceipt, withoutText } from '../forgotten.ts';
 import { day, inboxFor, jobsFor, marksFor, noticesFor, outboxFor, runEvery, runsKept, textFor } from '../retention.ts';
+import { markForgotten } from './forgotten.ts';
 import type { Recorded, Sql } from './sql.ts';
 import { type SyncGroup, type Unfinished, unfinished } from './sync.ts';
 
@@ -27,7 +28,7 @@ export const maintenanceVerbs = (sql: Sql): SyncMaintenance => ({
     );
     return sql.run(`DELETE FROM receipts_unindexed WHERE seq IN (${next})`) === indexedRows ? unfinished : undefined;
   },
-  forgetMember: (tenantId, memberId, pseudonym) => forgetMember(sql, tenantId, memberId, pseudonym),
+  forgetMember: (tenantId, memberId, pseudonym, now) => forgetMember(sql, tenantId, memberId, pseudonym, now),
   retentionRuns: (tenantId) =>
     sql.all<RetentionRun>(
       'SELECT day, at, receipts, turns FROM retention_runs WHERE tenant_id = ? ORDER BY day DESC LIMIT ?',
@@ -67,6 +68,7 @@ const sweep = (sql: Sql, now: number): undefined | Unfinished => {
     trim(sql, 'answer_cache', 'rowid', 'expires_at <= ?', now),
     trim(sql, 'connection_codes', 'hash', 'expires_at <= ?', now),
     trim(sql, 'person_codes', 'hash', 'expires_at <= ?', now),
+    trim(sql, 'forgotten', 'tenant_id, person', 'expires_at <= ?', now),
     stripInbox(sql, `state = 'settled' AND stripped = 0 AND settled_at <= ?`, now - textFor),
     stripInbox(
       sql,
@@ -163,8 +165,15 @@ const dropSentText = (sql: Sql, before: number): boolean =>
     before,
   ) === stepRows;
 
-const forgetMember = (sql: Sql, tenantId: string, memberId: string, pseudonym: string): undefined | Unfinished => {
+const forgetMember = (
+  sql: Sql,
+  tenantId: string,
+  memberId: string,
+  pseudonym: string,
+  now?: number,
+): undefined | Unfinished => {
   if (memberId === pseudonym) return undefined;
+  if (now !== undefined) markForgotten(sql, tenantId, memberId, { pseudonym, at: now });
   // A delivery under way is given up rather than sent to somebody who asked to be forgotten.
   sql.run(
     `UPDATE outbox SET final = NULL, state = 'sent', sent_at = coalesce(sent_at, opened_at), member_id = NULL WHERE tenant_id = ? AND member_id = ?`,
@@ -287,6 +296,7 @@ const ofTenant: readonly (readonly [table: string, key: string])[] = [
   ['channels', 'rowid'],
   ['people', 'tenant_id, member_id'],
   ['person_codes', 'hash'],
+  ['forgotten', 'tenant_id, person'],
   ['audit', 'seq'],
   ['webhooks', 'id'],
   ['notices', 'seq'],

@@ -1,6 +1,7 @@
 import type { LedgerEntry, QuotaLimit, UsageGroup } from '../../../domain.ts';
 import type { CounterState, LedgerStore, MeteringStore } from '../../../ports/state.ts';
 import { pageOf } from '../cursors.ts';
+import { personDigest } from '../forgotten.ts';
 import { day } from '../retention.ts';
 import { type UsageSum, usageRows } from '../usage-rows.ts';
 import { type Recorded, readRecord, type Sql } from './sql.ts';
@@ -167,11 +168,26 @@ type Range = { readonly from: number; readonly to: number };
 /** Then the sums of days, which the ledger keeps beside itself, say it all. */
 export const isOfWholeDays = ({ from, to }: Range): boolean => from % day === 0 && to % day === 0;
 
+/** A call for somebody who was forgotten meanwhile is a line of the pseudonym that their receipt bears by now. */
+const namedAnew = (sql: Sql, tenantId: string, entry: LedgerEntry): LedgerEntry => {
+  const { memberId, answerId } = entry;
+  if (memberId === undefined || answerId === undefined) return entry;
+  const receipt = sql.one<{ readonly pseudonym: string }>(
+    `SELECT forgotten.pseudonym FROM forgotten JOIN receipts USING (tenant_id)
+     WHERE tenant_id = ? AND person = ? AND answer_id = ? AND member_id = pseudonym`,
+    tenantId,
+    personDigest(tenantId, memberId),
+    answerId,
+  );
+  return receipt === undefined ? entry : { ...entry, memberId: receipt.pseudonym };
+};
+
 type LedgerRow = Recorded & { readonly at: number; readonly id: string };
 
 export const ledgerVerbs = (sql: Sql, metering: Pick<SyncGroup<MeteringStore>, 'settle'>): SyncGroup<LedgerStore> => ({
   append: (tenantId, entries, settling) => {
-    for (const entry of entries) {
+    for (const line of entries) {
+      const entry = namedAnew(sql, tenantId, line);
       sql.run(
         `INSERT INTO ledger (tenant_id, id, at, kind, platform, model, channel_id, member_id, source_id, prompt_tokens,
            completion_tokens, embedding_tokens, cost_nanos, currency, record)

@@ -392,4 +392,14 @@ DROP INDEX receipts_gaps;
 CREATE INDEX receipts_platform ON receipts (tenant_id, platform, at, answer_id, channel_id);
 `,
   },
+  {
+    step: 15,
+    name: 'who was forgotten, for what is still being written of them',
+    sql: `
+CREATE TABLE forgotten (
+  tenant_id TEXT NOT NULL, person TEXT NOT NULL, pseudonym TEXT NOT NULL, at INTEGER NOT NULL, expires_at INTEGER NOT NULL,
+  PRIMARY KEY (tenant_id, person)
+) STRICT, WITHOUT ROWID;
+`,
+  },
 ];

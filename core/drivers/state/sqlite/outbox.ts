@@ -1,5 +1,6 @@
 import type { ConversationStore, OutboxRecord, OutboxStore } from '../../../ports/state.ts';
 import type { ReceiptVerbs } from './conversations.ts';
+import { markOver } from './forgotten.ts';
 import type { Sql } from './sql.ts';
 import type { SyncGroup } from './sync.ts';
 
@@ -65,6 +66,16 @@ export const outboxVerbs = (sql: Sql, { receipts, conversations }: Shelves): Syn
     posted,
     // The first final answer stands: a second attempt must deliver the same words and settle the same amounts.
     finalize: (tenantId, id, final) => {
+      if (markOver(sql, { ...final.receipt, tenantId }) !== undefined) {
+        // As `forgetMember` leaves the others: given up, with a receipt that names nobody.
+        const given = sql.run(
+          `UPDATE outbox SET state = 'sent', sent_at = opened_at WHERE tenant_id = ? AND id = ? AND state = 'open'`,
+          tenantId,
+          id,
+        );
+        if (given === 1) receipts.put(final.receipt);
+        return;
+      }
       sql.run(
         `UPDATE outbox SET state = 'final', final = ?, member_id = ? WHERE tenant_id = ? AND id = ? AND state = 'open'`,
         JSON.stringify(final),
@@ -83,9 +94,11 @@ export const outboxVerbs = (sql: Sql, { receipts, conversations }: Shelves): Syn
       );
       if (sent === 0 || books === undefined) return;
       for (const messageId of books.posted) posted(tenantId, id, messageId);
+      // One in the outbox was held against the marks by `finalize`, and taken out of it by whoever was forgotten since.
+      let isKnown = true;
       if (books.receipt === undefined) receipts.putFinal(tenantId, id);
-      else receipts.put(books.receipt);
-      if (books.turns !== undefined)
+      else isKnown = receipts.put(books.receipt) === true;
+      if (isKnown && books.turns !== undefined)
         conversations.append(tenantId, books.turns.conversationId, books.turns.id, books.turns.pair);
     },
     stop: (tenantId, id) =>
