@@ -25,6 +25,8 @@ const passage = (version: number, chunkId = 'c1', externalId = 'gizmo') => ({
 type Books = {
   readonly messages: readonly Message[];
   readonly receipts: number;
+  /** So many of the receipts are of questions that ended in a sentence of ours. */
+  readonly sentences: number;
   readonly charged: number;
   readonly used: number;
   readonly listed: readonly string[];
@@ -33,6 +35,7 @@ type Books = {
 const sound: Books = {
   messages: [answer('a')],
   receipts: 1,
+  sentences: 0,
   charged: 1,
   used: 1,
   listed: ['gizmo'],
@@ -42,7 +45,11 @@ const sound: Books = {
 const problemsOf = (change: Partial<Books>): Promise<string[]> => {
   const books = { ...sound, ...change };
   const pages: Record<string, unknown> = {
-    answers: { answers: Array.from({ length: books.receipts }, () => ({})) },
+    answers: {
+      answers: Array.from({ length: books.receipts }, (_, at) => ({
+        kind: at < books.sentences ? 'refused' : 'answered',
+      })),
+    },
     usage: { rows: [{ questions: books.charged }] },
     quotas: { limits: [{ used: books.used }] },
     documents: { documents: books.listed.map((externalId) => ({ externalId })) },
@@ -76,6 +83,9 @@ describe('the examination after a killing', () => {
     ['a lost receipt', { receipts: 0 }],
     ['a second receipt', { receipts: 2 }],
     ['a second charge', { charged: 2 }],
+    ['an answer without a charge', { charged: 0, used: 0 }],
+    ['a question that was not answered', { sentences: 1, charged: 0, used: 0 }],
+    ['a question that was not answered and yet charged', { sentences: 1 }],
     ['a charge without a count against the limit', { used: 0 }],
     ['a document that is not listed', { listed: [] }],
     ['a document that is listed twice', { listed: ['gizmo', 'gizmo'] }],

@@ -352,17 +352,24 @@ export const listAll = async (world: Examined, name: string): Promise<Record<str
 /** A harness that moves the clock may move it past the end of a month. */
 export const ever = 'group=day&from=2020-01-01&to=2100-01-01';
 
+/** A question that ended in a sentence of ours: it has a receipt, and costs nobody anything. */
+const sentenceIn = ({ kind, reason, answer }: Record<string, unknown>): string[] =>
+  kind === 'refused' ? [`a question was not answered (${reason}): ${answer}`] : [];
+
 const examineCharges = async (world: Examined, elsewhere: number): Promise<string[]> => {
   const questions = questionsOf(world) + elsewhere;
   const receipts = await listAll(world, 'answers');
+  const unanswered = receipts.flatMap(sentenceIn);
+  const answered = receipts.length - unanswered.length;
   const usage = (await world.api.get(`${world.tenant}/usage?group=day`)) as { rows: { questions: number }[] };
   const charged = usage.rows.reduce((sum, row) => sum + row.questions, 0);
   const quotas = (await world.api.get(`${world.tenant}/quotas`)) as { limits: { used: number | string }[] };
   const used = Number(quotas.limits[0]?.used);
   return [
+    ...unanswered,
     ...(receipts.length === questions ? [] : [`${questions} questions, ${receipts.length} receipts`]),
-    ...(charged === questions ? [] : [`${questions} questions, ${charged} in the ledger`]),
-    ...(used === questions ? [] : [`${questions} questions, ${used} counted against the limit`]),
+    ...(charged === answered ? [] : [`${answered} answers, ${charged} in the ledger`]),
+    ...(used === answered ? [] : [`${answered} answers, ${used} counted against the limit`]),
   ];
 };
 

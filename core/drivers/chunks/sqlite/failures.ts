@@ -18,6 +18,14 @@ export const damagedIndex = (ref: IndexRef, cause?: unknown): AppError =>
     { cause },
   );
 
+/** During a deploy this process is about to be replaced, so that it is worth another try. */
+export const newerIndex = (ref: IndexRef): AppError =>
+  new AppError(
+    'store-unavailable',
+    `The search index of ${labelOf(ref)} was made by a newer version of Footnote. Start that version here as well, or re-index the tenant.`,
+    { retryable: true },
+  );
+
 export const absentIndex = (ref: IndexRef): AppError =>
   new AppError('not-found', `There is no search index for ${labelOf(ref)}.`);
 

@@ -4,15 +4,22 @@ import { dirname } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import type { IndexProfile, IndexRef } from '../../../ports/chunks.ts';
-import { absentIndex, damagedIndex, toStoreError } from './failures.ts';
+import { absentIndex, damagedIndex, newerIndex, toStoreError } from './failures.ts';
 import { indexFile } from './files.ts';
 
 /** Rows per block: the unit in which postings are stored, and swept when most of their chunks are gone. */
 export const blockBits = 12;
 export const blockRows = 1 << blockBits;
 
-/** The layout of the file below; an older one is brought up to date when it is opened, a newer one is refused. */
+/** The layout that a new file has. A newer one is refused. */
 const format = 3;
+/**
+ * The oldest layout that is left as it is, and written as it is: beside this version the one before may be at work, for the
+ * length of a deploy, and it can read no other. A re-index brings the newest.
+ */
+const oldestFormat = 2;
+/** Formats from here on keep the postings of a document in one row of `recent`, those before a row a chunk. */
+const documentRowsSince = 3;
 
 /*
  * Rows are numbered upwards and never used twice, so a reader that kept something in memory finds what is new above
@@ -44,11 +51,9 @@ const schema = `
   CREATE TABLE quantised (row INTEGER PRIMARY KEY, data BLOB NOT NULL);
 `;
 
-/** What brings a file of each format to the next one. */
+/** What brings a file of a format below the oldest to the next one. */
 const migrations: Readonly<Record<number, string>> = {
   1: 'CREATE TABLE recent (row INTEGER PRIMARY KEY, terms TEXT NOT NULL); UPDATE meta SET format = 2;',
-  // A row of `recent` may be a whole document from here on; those that are there are read as they are.
-  2: 'UPDATE meta SET format = 3;',
 };
 
 export type Meta = {
@@ -103,9 +108,12 @@ const isMeta = (row: unknown): row is Meta =>
 
 export const metaOf = (index: IndexFile): Meta => {
   const row: unknown = oneRow(index, 'SELECT * FROM meta');
-  if (!isMeta(row) || row.format !== format) throw damagedIndex(index.ref);
+  if (!isMeta(row) || row.format < oldestFormat) throw damagedIndex(index.ref);
+  if (row.format > format) throw newerIndex(index.ref);
   return row;
 };
+
+export const hasDocumentRows = (meta: Meta): boolean => meta.format >= documentRowsSince;
 
 export const profileOf = (meta: Meta): IndexProfile => JSON.parse(meta.profile) as IndexProfile;
 

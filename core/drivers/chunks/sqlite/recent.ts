@@ -5,7 +5,8 @@
  *
  * `row` is the document's first; its chunks have the rows from there on. `terms` is, for each term, `\nterm\t` and where
  * it stands: `offset:weight`, ascending, with spaces between; then a line end. No term holds white space. Files of format 2
- * have a row a chunk, with the weight alone. Rows here are always above those in `postings`, because all are folded at once.
+ * have a row a chunk, with the weight alone, and keep it. Rows here are always above those in `postings`, because all are
+ * folded at once.
  */
 import { blockBits, blockRows, type IndexFile, statement } from './index-file.ts';
 
@@ -22,6 +23,18 @@ export const packTerms = (terms: DocumentTerms): string => {
     for (let at = 2; at < pairs.length; at += 2) packed += ` ${pairs[at]}:${pairs[at + 1]}`;
   }
   return `${packed}\n`;
+};
+
+/** The same for a file of format 2: the rows of a document's chunks, by their place in it. */
+export const packByChunk = (terms: DocumentTerms): ReadonlyMap<number, string> => {
+  const rows = new Map<number, string>();
+  for (const [term, pairs] of terms)
+    for (let at = 0; at < pairs.length; at += 2) {
+      const offset = pairs[at] ?? 0;
+      rows.set(offset, `${rows.get(offset) ?? ''}\n${term}\t${pairs[at + 1]}`);
+    }
+  for (const [offset, packed] of rows) rows.set(offset, `${packed}\n`);
+  return rows;
 };
 
 const [lineEnd, colon, zero] = [0x0a, 0x3a, 0x30];

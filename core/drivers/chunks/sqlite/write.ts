@@ -7,6 +7,7 @@ import {
   asPairs,
   blockBits,
   blockRows,
+  hasDocumentRows,
   type IndexFile,
   type Meta,
   metaOf,
@@ -17,7 +18,7 @@ import {
   writing,
 } from './index-file.ts';
 import { normalised } from './read.ts';
-import { type DocumentTerms, eachTerm, foldAt, packTerms, recentOf } from './recent.ts';
+import { type DocumentTerms, eachTerm, foldAt, packByChunk, packTerms, recentOf } from './recent.ts';
 import { quantise } from './vector-cache.ts';
 
 /** A document as it crosses to the writer: vectors apart, so that they travel as one block. */
@@ -55,6 +56,7 @@ type Batch = {
   readonly live: Map<number, number>;
   /** Documents that are not in the posting lists yet, by their first row. */
   readonly recent: Map<number, DocumentTerms>;
+  readonly documentRows: boolean;
   readonly languages: Record<string, number>;
   readonly sources: Map<string, number>;
   nextRow: number;
@@ -68,6 +70,7 @@ const openBatch = (index: IndexFile, meta: Meta): Batch => ({
   blocks: new Map(),
   live: new Map(),
   recent: new Map(),
+  documentRows: hasDocumentRows(meta),
   languages: JSON.parse(meta.languages) as Record<string, number>,
   sources: new Map(),
   nextRow: meta.next_row,
@@ -203,7 +206,10 @@ const keepRecent = (batch: Batch): void => {
     return;
   }
   const insert = statement(index, 'INSERT INTO recent VALUES (?, ?)');
-  for (const [row, terms] of batch.recent) insert.run(row, packTerms(terms));
+  for (const [row, terms] of batch.recent) {
+    if (batch.documentRows) insert.run(row, packTerms(terms));
+    else for (const [offset, packed] of packByChunk(terms)) insert.run(row + offset, packed);
+  }
   batch.recent.clear();
 };
 

@@ -217,6 +217,8 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
         ...(held < maxTenants ? {} : { warns: true }),
         says: `${held} of ${maxTenants} have an index${held < maxTenants ? '' : '; a further one is refused: raise WEAVIATE_MAX_TENANTS if the memory of the server allows it'}`,
       });
+      const left = await placement.leftovers(signal);
+      if (left.length > 0) findings.push(leftBehind(left, connection.at.url));
       return findings;
     },
     check: (signal) => checkUp(connection, names.prefix, signal),
@@ -226,6 +228,24 @@ export const openWeaviateChunks = async (options: WeaviateChunksOptions): Promis
 };
 
 const chunksBetweenLooks = 5_000;
+const namedAtMost = 20;
+
+/** Deleting is for a person: whoever only tries the other tenancy may want to go back to what is there. */
+const leftBehind = (collections: readonly string[], url: string): Finding => {
+  const named = [...collections].sort().slice(0, namedAtMost);
+  const more = collections.length - named.length;
+  return {
+    item: 'Weaviate leftovers',
+    ok: true,
+    warns: true,
+    says: [
+      'collections of this deployment from before WEAVIATE_TENANCY was changed; they hold passages that nothing reads, also of tenants removed since.',
+      `Once every index is filled, delete each: curl -X DELETE ${url}/v1/schema/<name> (with the API key as a bearer token)`,
+      ...named,
+      ...(more > 0 ? [`and ${more} more`] : []),
+    ].join('\n'),
+  };
+};
 
 const emptyText: TextSearch = { hits: [], terms: [], totalChunks: 0 };
 

@@ -32,6 +32,8 @@ export type Placement = {
   drop(ref: IndexRef): Promise<void>;
   /** Every index of this deployment. Asks for the whole schema: for rare occasions only. */
   list(): Promise<readonly IndexRef[]>;
+  /** Collections of this deployment that the other tenancy laid out: nothing is read from them, and nobody sweeps them. */
+  leftovers(signal: AbortSignal): Promise<readonly string[]>;
   /** Quantises the vectors of a large index, if they are not yet; shared collections are left as they were made. */
   quantize(ref: IndexRef, signal: AbortSignal): Promise<void>;
   /** Points people's alias at this generation; does nothing where there are no aliases. */
@@ -50,6 +52,13 @@ export const labelOf = ({ tenantId, generation }: IndexRef): string => `tenant $
 
 const query = (signal?: AbortSignal) => ({ kind: 'query', signal }) as const;
 const write = (signal?: AbortSignal) => ({ kind: 'write', signal }) as const;
+
+/** All collections of the server, ours and others'. */
+const collectionsOf = async ({ rest }: Connection, signal?: AbortSignal): Promise<string[]> => {
+  await rest(query(signal), 'GET', '/.well-known/ready');
+  const { body } = await rest(query(signal), 'GET', '/schema');
+  return classNames(body);
+};
 
 /**
  * Memory and files grow with every collection, empty or not, so there is a limit, and it says so before the server breaks. The
@@ -95,16 +104,14 @@ export const collectionPlacement = (parts: PlacementParts): Placement => {
     return { ref, collection, tenant: undefined, profile: profileOf(collection, found.body, false) };
   };
 
-  const list = async (): Promise<IndexRef[]> => {
-    await rest(query(), 'GET', '/.well-known/ready');
-    const { body } = await rest(query(), 'GET', '/schema');
-    return classNames(body).flatMap((name) => names.refOf(name) ?? []);
-  };
+  const list = async (): Promise<IndexRef[]> =>
+    (await collectionsOf(connection)).flatMap((name) => names.refOf(name) ?? []);
   const refuseAboveLimit = tenantLimit(parts, list);
 
   return {
     find,
     list,
+    leftovers: async (signal) => (await collectionsOf(connection, signal)).filter(names.isShared),
     create: async (ref, profile) => {
       await refuseAboveLimit(ref.tenantId);
       const collection = names.collection(ref);
@@ -154,11 +161,8 @@ export const nativePlacement = (parts: PlacementParts): Placement => {
   const { connection, names, settings } = parts;
   const { rest } = connection;
 
-  const sharedCollections = async (signal?: AbortSignal): Promise<string[]> => {
-    await rest(query(signal), 'GET', '/.well-known/ready');
-    const { body } = await rest(query(signal), 'GET', '/schema');
-    return classNames(body).filter(names.isShared);
-  };
+  const sharedCollections = async (signal?: AbortSignal): Promise<string[]> =>
+    (await collectionsOf(connection, signal)).filter(names.isShared);
   const profiles = new Map<string, IndexProfile>();
   const profileIn = async (collection: string, signal?: AbortSignal): Promise<IndexProfile | undefined> => {
     const known = profiles.get(collection);
@@ -198,6 +202,8 @@ export const nativePlacement = (parts: PlacementParts): Placement => {
   return {
     find,
     list,
+    leftovers: async (signal) =>
+      (await collectionsOf(connection, signal)).filter((name) => names.refOf(name) !== undefined),
     create: async (ref, profile) => {
       await refuseAboveLimit(ref.tenantId);
       const collection = names.shared(profile);

@@ -138,7 +138,7 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
     expect(await found(store, 'wombat')).toBe(9 * 3 + 200 * 3);
   });
 
-  it('reads the recent postings of a file of format 2, a row a chunk', async () => {
+  it('leaves a file of format 2 as it is, a row a chunk, because the version before may be at work in it', async () => {
     await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 3) }], signal);
     await store.close();
     const db = new DatabaseSync(file());
@@ -151,7 +151,22 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
     const best = async (query: string) =>
       (await store.searchText(ref, query, { limit: 1, signal })).hits.map(({ chunk }) => chunk.id);
     expect(await best('number1')).toEqual(['c_d1_1']);
+    await store.replaceDocuments(ref, [{ documentId: 'd3', chunks: many('d3', 2) }], signal);
+    const rows = () => {
+      const look = new DatabaseSync(file(), { readOnly: true });
+      const { format } = look.prepare('SELECT format FROM meta').get() ?? {};
+      const recent = look.prepare('SELECT row, terms FROM recent WHERE row >= ? ORDER BY row').all(first + 3);
+      look.close();
+      return { format, recent: recent.map(({ row, terms }) => ({ row: Number(row) - first, terms: String(terms) })) };
+    };
+    const written = rows();
+    expect(written.format).toBe(2);
+    expect(written.recent.map(({ row }) => row)).toEqual([3, 4]);
+    for (const { terms } of written.recent) expect(terms).toMatch(/^(\n[^\s:]+\t\d+)+\n$/);
+    expect(await found(store, 'wombat')).toBe(5);
+    await store.removeDocuments(ref, ['d3'], signal);
     await store.replaceDocuments(ref, [{ documentId: 'd2', chunks: many('d2', 600) }], signal);
+    expect(rows()).toEqual({ format: 2, recent: [] });
     expect(await best('number2')).toEqual(['c_d1_2']);
     expect(await found(store, 'wombat')).toBe(603);
   });
@@ -184,7 +199,11 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
     later.exec('UPDATE meta SET format = 99;');
     later.close();
     store = await openSqliteChunks({ dataDir, log: silent });
-    await expect(found(store, 'wombat')).rejects.toMatchObject({ code: 'store-unavailable' });
+    await expect(found(store, 'wombat')).rejects.toMatchObject({
+      code: 'store-unavailable',
+      retryable: true,
+      message: expect.stringContaining('a newer version'),
+    });
   });
 
   it('sees what another process wrote, removed and dropped', async () => {

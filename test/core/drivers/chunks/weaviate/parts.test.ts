@@ -161,6 +161,42 @@ describe('a backup', () => {
   });
 });
 
+describe('a look at the server', () => {
+  const own = createNames('test');
+  const other = createNames('other');
+  const classes = [own, other].flatMap((names) => [names.collection(ref), names.shared(profile)]);
+
+  it.each([
+    ['collection', own.shared(profile)],
+    ['native', own.collection(ref)],
+  ] as const)(
+    'under the tenancy %s names what the other one left, and nothing of another deployment',
+    async (tenancy, left) => {
+      const schema = JSON.stringify({ classes: [...classes, 'Article'].map((name) => ({ class: name })) });
+      const server = await emptyWeaviate({
+        rest: (request) => (request === 'GET /v1/schema' ? { status: 200, answer: schema } : undefined),
+      });
+      const store = await openWeaviateChunks({
+        ...server,
+        deploymentId: 'test',
+        tenancy,
+        replicas: 1,
+        maxTenants: 5,
+        clock: systemClock,
+        log: createTestRuntime().log,
+      });
+      try {
+        const found = (await store.examine(never)).find(({ item }) => item === 'Weaviate leftovers');
+        expect(found).toMatchObject({ ok: true, warns: true });
+        expect(found?.says.match(/Footnote_\w+|Article/g)).toEqual([left]);
+      } finally {
+        await store.close();
+        await server.close();
+      }
+    },
+  );
+});
+
 describe('a server that is still starting', () => {
   it('is not believed when it says that there is no such index', async () => {
     let starting = true;
