@@ -200,7 +200,6 @@ if (server === undefined || addressOf(server) === null) {
               await truth.receipts.list(tenantId, {}, { limit: 9 }),
               await truth.conversations.turns(tenantId, 'v', 9),
               await truth.outbox.get(tenantId, 'o'),
-              await truth.answerCache.get(tenantId, 'k', now),
               await truth.ledger.list(tenantId, { from: 0, to: now + 1 }, { limit: 9 }),
             ]);
             expect(left).not.toContain('xyzzy');

@@ -12,6 +12,8 @@ vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const now = testStart;
 const minute = 60_000;
+/** Few connections, so that verbs wait for each other; long, because how fast the server is is not asked here. */
+const limits = { poolSize: 5, queueMs: 30_000, verbMs: 45_000 };
 
 const server = mongodbUri;
 if (server === undefined) {
@@ -32,9 +34,7 @@ if (server === undefined) {
       const real = { ...clock, sleep: (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms)) };
       // All at once: one prepares the database, the others wait for it.
       stores = await Promise.all(
-        [1, 2, 3, 4].map(() =>
-          openMongoState({ uri, log, clock: real, ttlIndexes: false, serverTime: false, limits: { poolSize: 5 } }),
-        ),
+        [1, 2, 3, 4].map(() => openMongoState({ uri, log, clock: real, ttlIndexes: false, serverTime: false, limits })),
       );
       client = new MongoClient(uri);
       raw = collectionsIn(client.db(databaseOf(uri)));
