@@ -33,11 +33,17 @@ type Parts = {
   onMisfit(tenant: Tenant): void;
 };
 
+/**
+ * Beyond the parse workers: documents that are being read, or that wait to be written. With one, a worker whose document
+ * was ready waited for the writing of the others before it got its next.
+ */
+const lanesBeside = 4;
+
 export const createIndexer = (parts: Parts): Indexer => {
   const look = createLookUp(parts);
   return {
     ...createDocumentWriter(parts),
-    lanes: parts.pool.size + 1,
+    lanes: parts.pool.size + lanesBeside,
     look,
     prepare: async (tenant, sourceId, incoming, signal) =>
       mapBounded(await look(tenant, sourceId, incoming, signal), parts.pool.size * 2, (prepare) => prepare()),

@@ -89,10 +89,10 @@ it('indexes everything once although the process is killed in the middle, and wr
   };
   expect(last).toMatchObject({ state: 'done', counts: { seen: documents, failed: 0, removed: 0 } });
   // What had a row was not even read again. What had none was at most one document in the hands of each parse worker,
-  // of which nothing was written anywhere, and the one that was being written.
+  // of which nothing was written anywhere, and the four of the other lanes.
   const reads = readsOf(first.output()).length + readsOf(second.output()).length;
   expect(readsOf(second.output())).toHaveLength(documents - written);
-  expect(reads - documents).toBeLessThanOrEqual(parseWorkers + 1);
+  expect(reads - documents).toBeLessThanOrEqual(parseWorkers + 4);
   expect(last.counts.unchanged).toBe(written);
   expect(last.counts.upserted).toBe(documents - written);
 
