@@ -14,21 +14,24 @@ export type Names = {
   /** Of a channel whose platform is not told, or stands before it (`slack:C1`). */
   channelId(id: string): string;
   source(sourceId: string): string;
+  /** Of somebody on a chat platform (`slack:U1`), with the platform before it. */
+  member(memberId: string): string;
   /** Where something was asked: a channel, or one of the doors that are no chat platform. */
   place(asked: { readonly platform: string; readonly channelId?: string }): string;
 };
 
 /**
- * The names that a page of the tenant needs; `channelIds` are those that it shows, with or without their platform. Never waits for a platform: what is not
+ * The names that a page of the tenant needs; `channelIds` and `memberIds` are those that it shows, channels with or without their platform. Never waits for a platform: what is not
  * known yet is asked for beside, and stands on the next page.
  */
-export type NamesOf = (tenant: Tenant, channelIds?: readonly string[]) => Promise<Names>;
+export type NamesOf = (tenant: Tenant, channelIds?: readonly string[], memberIds?: readonly string[]) => Promise<Names>;
 
 const keptForMs = 60 * 60_000;
 /** Somebody may just have let the bot in. */
 const missingForMs = 10 * 60_000;
 const askWithinMs = 5_000;
 const channelsAtOnce = 20;
+const peopleAtOnce = 20;
 const keptNames = 20_000;
 
 type Known = { readonly name: string | null; readonly until: number };
@@ -52,16 +55,25 @@ export const createNames = (parts: {
     if (known.size > keptNames) for (const [oldest] of [...known].slice(0, keptNames / 10)) known.delete(oldest);
   };
 
-  const ask = async (connection: Connection, channelIds: readonly string[]): Promise<void> => {
+  const personKey = (connection: Pick<Connection, 'id'>, userId: string): string => keyOf(connection, `@${userId}`);
+
+  const ask = async (
+    connection: Connection,
+    channelIds: readonly string[],
+    userIds: readonly string[],
+  ): Promise<void> => {
     const platform = platforms.find(({ name }) => name === connection.platform);
     if (platform?.names === undefined || asking.has(connection.id)) return;
     asking.add(connection.id);
     try {
       const wanted = channelIds.slice(0, channelsAtOnce);
-      const { workspace, channels } = await platform.names(connection, wanted, AbortSignal.timeout(askWithinMs));
+      const asked = userIds.slice(0, peopleAtOnce);
+      const signal = AbortSignal.timeout(askWithinMs);
+      const { workspace, channels, people = {} } = await platform.names(connection, wanted, signal, asked);
       keep(keyOf(connection), workspace);
       for (const channelId of new Set([...wanted, ...Object.keys(channels)]))
         keep(keyOf(connection, channelId), channels[channelId]);
+      for (const userId of asked) keep(personKey(connection, userId), people[userId]);
     } catch (error) {
       log.debug('names-unknown', { platform: connection.platform, code: toAppError(error).code });
       keep(keyOf(connection), undefined);
@@ -72,12 +84,16 @@ export const createNames = (parts: {
 
   const isStale = (key: string): boolean => (known.get(key)?.until ?? 0) <= clock.now();
 
-  return async (tenant, shown = []) => {
+  return async (tenant, shown = [], memberIds = []) => {
     const channelIds = [...new Set(shown.map((id) => id.replace(/^(slack|discord|teams):/, '')))];
     const [connections, sources] = await Promise.all([core.connections.list(tenant.id), core.sources.list(tenant.id)]);
     for (const connection of connections) {
       const missing = channelIds.filter((id) => isStale(keyOf(connection, id)));
-      if (missing.length > 0 || isStale(keyOf(connection))) void ask(connection, missing);
+      const strangers = [...new Set(memberIds)]
+        .flatMap((id) => userIdOn(connection.platform, id) ?? [])
+        .filter((userId) => isStale(personKey(connection, userId)));
+      if (missing.length > 0 || strangers.length > 0 || isStale(keyOf(connection)))
+        void ask(connection, missing, strangers);
     }
     const nameIn = (channelId: string, platform?: string): string | undefined => {
       for (const connection of connections) {
@@ -107,10 +123,22 @@ export const createNames = (parts: {
         if (platform === undefined || channelId === undefined) return nameIn(id) ?? id;
         return channel({ platform, channelId });
       },
+      member: (memberId) => {
+        for (const connection of connections) {
+          const userId = userIdOn(connection.platform, memberId);
+          const name = userId === null ? null : known.get(personKey(connection, userId))?.name;
+          if (typeof name === 'string') return `${platformInWords(connection.platform)} ${name}`;
+        }
+        return memberId;
+      },
       source: (sourceId) => sources.find(({ id }) => id === sourceId)?.name ?? sourceId,
     };
   };
 };
+
+/** Null: a member of another platform. */
+const userIdOn = (platform: string, memberId: string): string | null =>
+  memberId.startsWith(`${platform}:`) ? memberId.slice(platform.length + 1) : null;
 
 const platformInWords = (platform: string): string =>
   (texts.connections.platforms as Readonly<Record<string, string>>)[platform] ?? platform;

@@ -215,7 +215,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
       }
       return applicationId === null ? {} : { link: inviteUrl(applicationId) };
     },
-    names: ({ workspaceId }, _channelIds, signal) => namesInDiscord(api, workspaceId, signal),
+    names: ({ workspaceId }, _channelIds, signal, userIds = []) => namesInDiscord(api, workspaceId, userIds, signal),
     checkUp: (connection, signal) =>
       checkUpOnDiscord(
         {

@@ -284,8 +284,8 @@ export const createSlack = (options: SlackOptions): Platform => {
       };
       return checkUpSlack(await access.apiFor(connection.workspaceId), connection, context);
     },
-    names: async ({ workspaceId }, channelIds, signal) =>
-      namesInSlack(await access.apiFor(workspaceId), channelIds, signal),
+    names: async ({ workspaceId }, channelIds, signal, userIds = []) =>
+      namesInSlack(await access.apiFor(workspaceId), channelIds, userIds, signal),
     stop: async () => {
       watch?.stop();
       await socket?.stop();

@@ -21,6 +21,8 @@ export const teamsHandle = z.object({
   user: z.string().optional(),
   /** Of a channel: what a link to one of its messages needs. */
   team: z.string().optional(),
+  /** The same team by its own thread, as Teams itself names it to bots. */
+  teamThread: z.string().optional(),
 });
 export type TeamsHandle = z.output<typeof teamsHandle>;
 
@@ -136,6 +138,7 @@ export const handleOf = (here: Here): TeamsHandle => ({
   bot: here.bot,
   user: here.body.from.id,
   ...(here.body.channelData?.team?.aadGroupId === undefined ? {} : { team: here.body.channelData.team.aadGroupId }),
+  ...(here.body.channelData?.team?.id === undefined ? {} : { teamThread: here.body.channelData.team.id }),
 });
 
 const standingOf = ({ body, tenant }: Here): Standing | null => {

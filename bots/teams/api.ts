@@ -29,6 +29,8 @@ export type TeamsApi = {
   >;
   /** Null: not a member, or Teams would not say. */
   member(place: Place, memberId: string, signal: AbortSignal): Promise<Member | null>;
+  /** Name by id. Empty: Teams would not say. */
+  channels(serviceUrl: string, teamId: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
 };
 
 export type TeamsApiSettings = {
@@ -138,6 +140,14 @@ export const createTeamsApi = (
         connector.member(place, memberId, signal),
       );
       return 'value' in result ? result.value : null;
+    },
+    channels: async (serviceUrl, teamId, signal) => {
+      const result = await attempt(teamId, { signal, repeatable: true, free: true }, () =>
+        connector.channels(serviceUrl, teamId, signal),
+      );
+      // The channel that every team begins with is the team's own thread, and is told without a name.
+      const listed = 'value' in result ? result.value : [];
+      return new Map(listed.flatMap(({ id, name }) => (id === undefined ? [] : [[id, name || 'General']])));
     },
   };
 };

@@ -15,6 +15,8 @@ export type Graph = {
   isOwner(tenant: string, team: string, person: string, signal: AbortSignal): Promise<boolean>;
   /** Somebody administers the organisation, or Teams in it. False without an administrator's consent. */
   isAdministrator(tenant: string, person: string, signal: AbortSignal): Promise<boolean>;
+  /** What an organisation calls itself. Null without the consent of an administrator. */
+  organisation(tenant: string, signal: AbortSignal): Promise<string | null>;
   /** Of a thread of a channel, or of a group chat; oldest first, before `before`. Empty without consent. */
   earlier(where: TeamsHandle, before: number, limit: number, signal: AbortSignal): Promise<readonly Earlier[]>;
 };
@@ -144,6 +146,13 @@ export const createGraph = (parts: {
         const role = assignment.safeParse(row);
         return role.success && role.data.principalId === person && administrators.has(role.data.roleDefinitionId);
       });
+    },
+    organisation: async (tenant, signal) => {
+      if ((denied.get(tenant) ?? 0) > runtime.clock.now()) return null;
+      const reply = await get(tenant, '/organization?$select=displayName', signal).catch(() => 'denied');
+      const name = z.object({ displayName: z.string().min(1) }).safeParse(rows.parse(reply).value[0]).data?.displayName;
+      if (name === undefined) denied.set(tenant, runtime.clock.now() + deniedForMs);
+      return name ?? null;
     },
     earlier: async (where, before, limit, signal) => {
       const paths = pathsOf(where, Math.min(limit, mostAtOnce));

@@ -29,12 +29,24 @@ export type Places = {
   note(event: InboundEvent): void;
   /** Whether a message that did not mention the bot was ever heard in a channel or group chat of that organisation. */
   heardUnasked(tenant: string): Promise<boolean>;
+  /** How an organisation is reached, and its teams that were heard of, by their threads; at most so many. */
+  about(tenant: string): Promise<{ readonly serviceUrl: string; readonly teams: readonly string[] }>;
+  /** The chat of a person with the bot; null: there can be none. */
+  chatOf(tenant: string, person: string, signal: AbortSignal): Promise<Place | null>;
 };
 
 const maxKept = 10_000;
 
-/** Of an organisation: where it was heard from last, as which bot, and whether unasked. */
-type Known = { readonly serviceUrl?: string; readonly bot?: string; readonly unasked?: 'yes' };
+/** The newest of them; each is a call where channels are named. */
+const mostTeams = 20;
+
+/** Of an organisation: where it was heard from last, as which bot, whether unasked, and its teams, separated by spaces. */
+type Known = { readonly serviceUrl?: string; readonly bot?: string; readonly unasked?: 'yes'; readonly teams?: string };
+
+const withTeam = (teams: string | undefined, team: string): string => {
+  const known = teams?.split(' ') ?? [];
+  return known.includes(team) ? known.join(' ') : [...known, team].slice(-mostTeams).join(' ');
+};
 
 /**
  * Conversations of Teams, and how to reach an organisation: by the service address it was heard from last, also before a
@@ -57,12 +69,13 @@ export const createPlaces = (parts: {
   const recall = async (tenant: string): Promise<Known> => {
     const known = remembered.get(tenant);
     if (known !== undefined) return known;
-    const { serviceUrl, bot, unasked } = (await parts.memory.kept?.('teams', tenant)) ?? {};
+    const { serviceUrl, bot, unasked, teams } = (await parts.memory.kept?.('teams', tenant)) ?? {};
     const found: Known = {
       // The deployment may have moved to another cloud since.
       ...(isServiceUrl(serviceUrl, parts.cloud, parts.loopback) ? { serviceUrl } : {}),
       ...(bot === undefined ? {} : { bot }),
       ...(unasked === 'yes' ? { unasked } : {}),
+      ...(teams === undefined ? {} : { teams }),
     };
     // Something may have been heard meanwhile, which is newer.
     const now = { ...found, ...remembered.get(tenant) };
@@ -71,9 +84,10 @@ export const createPlaces = (parts: {
   };
 
   /** Nobody waits for it. */
-  const remember = async (tenant: string, heard: Known): Promise<void> => {
+  const remember = async (tenant: string, event: Known, team: string | undefined): Promise<void> => {
     try {
       const before = await recall(tenant);
+      const heard = team === undefined ? event : { ...event, teams: withTeam(before.teams, team) };
       const names = Object.keys(heard) as readonly (keyof Known)[];
       if (names.every((name) => before[name] === heard[name])) return;
       remembered.set(tenant, { ...before, ...heard });
@@ -141,12 +155,20 @@ export const createPlaces = (parts: {
     note: (event) => {
       const handle = teamsHandle.safeParse(event.handle);
       if (!handle.success) return;
-      const { serviceUrl, bot } = handle.data;
+      const { serviceUrl, bot, teamThread } = handle.data;
       const isUnasked = event.kind === 'message' && event.scope !== 'dm' && event.addressed === 'none';
-      void remember(event.workspaceId, { serviceUrl, bot, ...(isUnasked ? { unasked: 'yes' } : {}) });
+      void remember(event.workspaceId, { serviceUrl, bot, ...(isUnasked ? { unasked: 'yes' } : {}) }, teamThread);
       if (event.scope === 'dm')
         for (const person of [event.author.id, handle.data.user])
           if (person !== undefined) chats.set(`${event.workspaceId} ${person}`, handle.data.conversation);
+    },
+    about: async (tenant) => ({
+      serviceUrl: (await reach(tenant)).serviceUrl,
+      teams: (await recall(tenant)).teams?.split(' ') ?? [],
+    }),
+    chatOf: async (tenant, person, signal) => {
+      const chat = await chatWith(person, tenant, await reach(tenant), signal);
+      return chat.ok ? chat.place : null;
     },
     heardUnasked: async (tenant) => (await recall(tenant)).unasked === 'yes',
   };

@@ -22,6 +22,7 @@ import { createGraph } from './graph.ts';
 import { createSigningKeys } from './keys.ts';
 import { mentionPeople } from './mentions.ts';
 import { messageActivity, renderTeamsText, textLimit } from './messages.ts';
+import { namesInTeams } from './names.ts';
 import { mentionedPeople, vouchedAddress } from './people.ts';
 import { createPlaces } from './places.ts';
 import { takeWith, teamsRoutes } from './routes.ts';
@@ -276,6 +277,8 @@ export const createTeams = (options: TeamsOptions): Platform => {
         if (!result.ok && result.status !== 404) throw refusal(result);
       }
     },
+    names: ({ workspaceId }, channelIds, signal, userIds = []) =>
+      namesInTeams({ api, places, graph }, workspaceId, channelIds, userIds, signal),
     capabilities: capabilitiesIn,
     joining: async () => {
       if (app === null || options.publicUrl?.startsWith('https://') !== true) return {};

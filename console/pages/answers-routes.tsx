@@ -75,9 +75,13 @@ export const addAnswerPages = (pages: Pages): void => {
       <ReceiptPage
         shell={await request.shell('answers')}
         receipt={receipt}
-        place={(await pages.names(request.tenant, receipt.channelId === undefined ? [] : [receipt.channelId])).place(
-          receipt,
-        )}
+        names={
+          await pages.names(
+            request.tenant,
+            receipt.channelId === undefined ? [] : [receipt.channelId],
+            receipt.memberId === undefined ? [] : [receipt.memberId],
+          )
+        }
       />,
     );
   });

@@ -5,9 +5,9 @@ import { AppError } from '../../core/errors.ts';
 import { noteFailure } from '../failure.ts';
 import { reachable, tellAskers } from '../tell-askers.ts';
 import { texts } from '../texts.ts';
-import { GapPage, GapsPage, gapsPath, periods, WrittenPage, writtenPath } from './gaps.tsx';
+import { GapPage, GapsPage, gapsPath, periods, questionsShown, WrittenPage, writtenPath } from './gaps.tsx';
 import type { PageRequest, Pages } from './pages.tsx';
-import { formWith } from './parts/form.tsx';
+import { type FormState, formWith } from './parts/form.tsx';
 
 const dayMs = 86_400_000;
 /** Of one group; who asked before them is not marked and not told. */
@@ -27,6 +27,11 @@ export const addGapPages = (pages: Pages): void => {
     if (gap === undefined) throw new AppError('not-found', 'This question is not open (any more).');
     return gap;
   };
+  const gapPage = async (request: PageRequest, gap: Gap, state: FormState) => {
+    const askers = gap.asked.slice(0, questionsShown).flatMap(({ memberId }) => memberId ?? []);
+    const names = await pages.names(request.tenant, [], askers);
+    return <GapPage shell={await request.shell('gaps')} gap={gap} state={state} names={names} />;
+  };
   const markAll = async (tenant: Tenant, gap: Gap, mark: 'dismissed' | 'written'): Promise<void> => {
     for (const { answerId } of gap.asked.slice(0, questionsOfGroup)) await core.gaps.mark(tenant.id, answerId, mark);
   };
@@ -45,15 +50,14 @@ export const addGapPages = (pages: Pages): void => {
 
   pages.get('/console/{tenant}/gaps/{gap}', 'session:viewer', async (request) => {
     const gap = await gapOf(request);
-    const state = formWith({ question: gap.question });
-    return request.show(<GapPage shell={await request.shell('gaps')} gap={gap} state={state} />);
+    return request.show(await gapPage(request, gap, formWith({ question: gap.question })));
   });
 
   pages.post('/console/{tenant}/gaps/{gap}/answer', 'session:admin', async (request) => {
     const { tenant, person, c } = request;
     const gap = await gapOf(request);
     return request.submit(written, {
-      again: async (state) => <GapPage shell={await request.shell('gaps')} gap={gap} state={state} />,
+      again: (state) => gapPage(request, gap, state),
       save: async ({ question, answer }) => {
         const source = await sourceOf(tenant);
         const asked = gap.asked.slice(0, questionsOfGroup).map(({ answerId }) => answerId);

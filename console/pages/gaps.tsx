@@ -1,5 +1,6 @@
 import type { Gap, GapQuestion } from '../../core/core.ts';
 import type { Document, Receipt, Tenant } from '../../core/domain.ts';
+import type { Names } from '../names.ts';
 import { texts } from '../texts.ts';
 import { AnswerCard, receiptPath } from './answer-view.tsx';
 import { Layout, type Shell, Time } from './layout.tsx';
@@ -14,7 +15,7 @@ const words = texts.gaps;
 export const periods = [30, 90] as const;
 /** A page shows so many groups; smaller ones come up when the larger are answered. */
 const groupsShown = 100;
-const questionsShown = 100;
+export const questionsShown = 100;
 
 export const gapsPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/gaps`;
 export const gapPath = (tenant: Tenant, id: string): string => `${gapsPath(tenant)}/${encodeURIComponent(id)}`;
@@ -66,7 +67,17 @@ export const GapsPage = ({
   </Layout>
 );
 
-export const GapPage = ({ shell, gap, state }: { shell: TenantShell; gap: Gap; state: FormState }) => (
+export const GapPage = ({
+  shell,
+  gap,
+  state,
+  names,
+}: {
+  shell: TenantShell;
+  gap: Gap;
+  state: FormState;
+  names: Names;
+}) => (
   <Layout shell={shell} title={gap.question}>
     <p class="crumb">
       <a href={gapsPath(shell.tenant)}>{words.back}</a>
@@ -95,20 +106,20 @@ export const GapPage = ({ shell, gap, state }: { shell: TenantShell; gap: Gap; s
     )}
     <section class="part">
       <h2>{words.questions}</h2>
-      <Questions tenant={shell.tenant} asked={gap.asked} />
+      <Questions tenant={shell.tenant} asked={gap.asked.slice(0, questionsShown)} names={names} />
     </section>
   </Layout>
 );
 
-const Questions = ({ tenant, asked }: { tenant: Tenant; asked: readonly GapQuestion[] }) => (
+const Questions = ({ tenant, asked, names }: { tenant: Tenant; asked: readonly GapQuestion[]; names: Names }) => (
   <ol class="answers">
-    {asked.slice(0, questionsShown).map(({ answerId, question, at, why, memberId }) => (
+    {asked.map(({ answerId, question, at, why, memberId }) => (
       <li>
         <a href={receiptPath(tenant, answerId)}>{question}</a>
         <p class="figures">
           <Chip tone={why === 'down-voted' ? 'bad' : 'warn'}>{words.whys[why]}</Chip>
           <Time at={at} />
-          {memberId !== undefined && <span>{memberId}</span>}
+          {memberId !== undefined && <span title={memberId}>{names.member(memberId)}</span>}
         </p>
       </li>
     ))}

@@ -95,11 +95,25 @@ export const addQuotaPages = (pages: Pages): void => {
       core.usage.report(tenant.id, lastMonths(runtime.clock.now()), 'member'),
     ]);
     const places = channels.filter(({ platform }) => platform !== 'api' && platform !== 'console').slice(0, mostKnown);
-    const names = await pages.names(tenant, [
-      ...limits.flatMap(({ scope, id }) => (scope === 'channel' ? (id ?? []) : [])),
-      ...(tenant.settings.quotaWarnings?.to ?? []).flatMap(({ channelId }) => channelId ?? []),
-      ...places.map(({ channelId }) => channelId),
-    ]);
+    const receivers = tenant.settings.quotaWarnings?.to ?? [];
+    const known = members
+      .toSorted((a, b) => b.questions - a.questions)
+      .map(({ key }) => key)
+      .filter((key) => /^(slack|discord|teams):/.test(key))
+      .slice(0, mostKnown);
+    const names = await pages.names(
+      tenant,
+      [
+        ...limits.flatMap(({ scope, id }) => (scope === 'channel' ? (id ?? []) : [])),
+        ...receivers.flatMap(({ channelId }) => channelId ?? []),
+        ...places.map(({ channelId }) => channelId),
+      ],
+      [
+        ...limits.flatMap(({ scope, id }) => (scope === 'member' ? (id ?? []) : [])),
+        ...receivers.flatMap(({ platform, userId }) => (userId === undefined ? [] : `${platform}:${userId}`)),
+        ...known,
+      ],
+    );
     return (
       <QuotasPage
         shell={await request.shell('quotas')}
@@ -111,11 +125,7 @@ export const addQuotaPages = (pages: Pages): void => {
         connections={connections}
         known={{
           channels: places.map((place) => ({ ...place, name: names.channel(place) })),
-          members: members
-            .toSorted((a, b) => b.questions - a.questions)
-            .map(({ key }) => key)
-            .filter((key) => /^(slack|discord|teams):/.test(key))
-            .slice(0, mostKnown),
+          members: known,
         }}
       />
     );

@@ -20,10 +20,17 @@ export const pricesPath = (tenant: Tenant): string => `/console/${encodeURICompo
 export const nameOfLimit = ({ scope, id, unit, per }: Pick<QuotaState, 'scope' | 'id' | 'unit' | 'per'>): string =>
   JSON.stringify([scope, id ?? null, unit, per]);
 
+/** The id alone where nobody knows a name: the platform stands beside it. */
+const personInWords = (platform: string, userId: string | undefined, names: Names): string => {
+  const memberId = `${platform}:${userId}`;
+  const name = names.member(memberId);
+  return name === memberId ? (userId ?? '') : name;
+};
+
 const scopeInWords = ({ scope, id }: QuotaState, names: Names): string =>
   id === undefined || scope === 'tenant'
     ? words.scopes[scope]
-    : words.scopeOne[scope](scope === 'channel' ? names.channelId(id) : id);
+    : words.scopeOne[scope](scope === 'channel' ? names.channelId(id) : names.member(id));
 
 const Amount = ({ state, value, currency }: { state: QuotaState; value: number; currency: string }) =>
   state.unit === 'money' ? <Money amount={decimalOf(value)} currency={currency} /> : <Num value={value} />;
@@ -273,7 +280,7 @@ const Warnings = ({
               head: words.receivers,
               cell: ({ platform, channelId, userId }) =>
                 channelId === undefined
-                  ? `${words.receiverKinds.person}: ${userId}`
+                  ? `${words.receiverKinds.person}: ${personInWords(platform, userId, names)}`
                   : `${words.receiverKinds.channel}: ${names.channel({ platform, channelId })}`,
             },
             { head: words.receiverWorkspace, cell: (one) => names.connection(one) },
@@ -335,7 +342,8 @@ const Warnings = ({
                   const [, platform, id] = /^(slack|discord|teams):(.+)$/s.exec(member) ?? [];
                   if (platform === undefined || id === undefined) return [];
                   const where = texts.connections.platforms[platform as Connection['platform']];
-                  return [{ value: id, label: `${where}, ${words.receiverKinds.person}` }];
+                  const name = names.member(member);
+                  return [{ value: id, label: name === member ? `${where}, ${words.receiverKinds.person}` : name }];
                 }),
               ]}
             />

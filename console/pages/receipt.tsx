@@ -1,5 +1,6 @@
 import type { Child } from 'hono/jsx';
 import type { Receipt, Tenant } from '../../core/domain.ts';
+import type { Names } from '../names.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { AnswerText, Bar, Footnotes, PassageList, Thumbs, totalMs } from './answer-view.tsx';
 import { Layout, type Shell, Time } from './layout.tsx';
@@ -8,12 +9,11 @@ import { Money } from './parts/table.tsx';
 export const ReceiptPage = ({
   shell,
   receipt,
-  place,
+  names,
 }: {
   shell: Shell & { tenant: Tenant };
   receipt: Receipt;
-  /** Where it was asked, in words. */
-  place: string;
+  names: Names;
 }) => (
   <Layout shell={shell} title={texts.receipt.title} wide>
     <article class="receipt">
@@ -44,7 +44,7 @@ export const ReceiptPage = ({
       <aside class="side" aria-label={texts.receipt.came}>
         <Steps receipt={receipt} />
         <Section title={texts.receipt.facts}>
-          <Facts receipt={receipt} place={place} />
+          <Facts receipt={receipt} names={names} />
         </Section>
         <Section title={texts.receipt.feedback}>
           <FeedbackList receipt={receipt} />
@@ -86,7 +86,7 @@ const Steps = ({ receipt }: { receipt: Receipt }) => {
   );
 };
 
-const Facts = ({ receipt, place }: { receipt: Receipt; place: string }) => {
+const Facts = ({ receipt, names }: { receipt: Receipt; names: Names }) => {
   const { fields } = texts.receipt;
   const { promptTokens, completionTokens, embeddingTokens, cost } = receipt.usage;
   const tokens = promptTokens + completionTokens + embeddingTokens;
@@ -95,8 +95,12 @@ const Facts = ({ receipt, place }: { receipt: Receipt; place: string }) => {
       <Fact name={fields.at}>
         <Time at={receipt.at} />
       </Fact>
-      <Fact name={fields.platform}>{place}</Fact>
-      {receipt.memberId !== undefined && <Fact name={fields.member}>{receipt.memberId}</Fact>}
+      <Fact name={fields.platform}>{names.place(receipt)}</Fact>
+      {receipt.memberId !== undefined && (
+        <Fact name={fields.member}>
+          <span title={receipt.memberId}>{names.member(receipt.memberId)}</span>
+        </Fact>
+      )}
       <Fact name={fields.reason}>
         <code>{receipt.reasonCode}</code>
       </Fact>

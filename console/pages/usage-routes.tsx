@@ -73,9 +73,14 @@ export const addUsagePages = (pages: Pages): void => {
     const all = group === 'day' ? byDay : largestFirst(await core.usage.report(request.tenant.id, range, group));
     const first = firstFrom(request);
     const rows = all.slice(first, first + rowsShown);
-    const names = await pages.names(request.tenant, group === 'channel' ? rows.map(({ key }) => key) : []);
-    const nameOf = (key: string): string =>
-      group === 'channel' ? names.channelId(key) : group === 'source' ? names.source(key) : key;
+    const keys = rows.map(({ key }) => key);
+    const names = await pages.names(request.tenant, group === 'channel' ? keys : [], group === 'member' ? keys : []);
+    const nameIn: Partial<Record<UsageGroup, (key: string) => string>> = {
+      channel: names.channelId,
+      source: names.source,
+      member: names.member,
+    };
+    const nameOf = (key: string): string => nameIn[group]?.(key) ?? key;
     const shell = await request.shell('usage');
     return request.show(
       <UsagePage
@@ -135,7 +140,13 @@ export const addUsagePages = (pages: Pages): void => {
         shell={await request.shell('ledger')}
         range={range}
         page={page}
-        names={await pages.names(request.tenant)}
+        names={
+          await pages.names(
+            request.tenant,
+            [],
+            page.items.flatMap(({ memberId }) => memberId ?? []),
+          )
+        }
       />,
     );
   });

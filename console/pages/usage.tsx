@@ -294,7 +294,15 @@ export const LedgerPage = ({
               head: words.who,
               whole: true,
               cell: (entry) =>
-                entry.memberId ?? (entry.sourceId === undefined ? entry.platform : names.source(entry.sourceId)),
+                entry.memberId === undefined ? (
+                  entry.sourceId === undefined ? (
+                    entry.platform
+                  ) : (
+                    names.source(entry.sourceId)
+                  )
+                ) : (
+                  <span title={entry.memberId}>{names.member(entry.memberId)}</span>
+                ),
             },
             {
               head: words.answer,

@@ -205,8 +205,16 @@ export type Platform = {
   retract?(event: InboundEvent, messageIds: readonly string[], signal: AbortSignal): Promise<void>;
   capabilities(scope: Scope): Capabilities;
   checkUp(connection: Connection, signal: AbortSignal): Promise<readonly CheckUpLine[]>;
-  /** What people call the workspace and these of its channels. What cannot be known is absent; rejects when nothing can. */
-  names?(connection: Connection, channelIds: readonly string[], signal: AbortSignal): Promise<PlaceNames>;
+  /**
+   * What people call the workspace, these of its channels, and these people in it. What cannot be known is absent; rejects
+   * when nothing can.
+   */
+  names?(
+    connection: Connection,
+    channelIds: readonly string[],
+    signal: AbortSignal,
+    userIds?: readonly string[],
+  ): Promise<PlaceNames>;
   /** What this deployment can offer somebody who wants the bot in a workspace. Never rejects: what cannot be known is absent. */
   joining?(signal: AbortSignal): Promise<Joining>;
   stop(): Promise<void>;
@@ -223,7 +231,11 @@ export type Joining = {
   readonly ownApp?: readonly string[];
 };
 
-/** `channels`: by id, without a sign before the name. */
-export type PlaceNames = { readonly workspace?: string; readonly channels: Readonly<Record<string, string>> };
+/** `channels` and `people`: by id, without a sign before the name. */
+export type PlaceNames = {
+  readonly workspace?: string;
+  readonly channels: Readonly<Record<string, string>>;
+  readonly people?: Readonly<Record<string, string>>;
+};
 
 export type CheckUpLine = { readonly item: string; readonly ok: boolean; readonly advice?: string };

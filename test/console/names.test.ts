@@ -28,6 +28,29 @@ const slackThatKnows = (answer: (workspaceId: string, ids: readonly string[]) =>
 const eventually = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 5 });
 
 describe('names', () => {
+  test('of people are asked for on their own platform alone, and stand on the next page', async () => {
+    const asked: (readonly string[])[] = [];
+    const { promise: mayAnswer, resolve: answer } = Promise.withResolvers<void>();
+    const platform: Platform = {
+      ...platformWith(),
+      names: async (_connection, _channelIds, _signal, userIds = []) => {
+        asked.push(userIds);
+        await mayAnswer;
+        return { channels: {}, people: { U1: 'Ada' } };
+      },
+    };
+    const namesOf = createNames({ core, platforms: [platform], runtime });
+    const { tenant } = acme!;
+    const members = ['slack:U1', 'slack:U2', 'teams:U1', 'api:U1', 'forgotten'];
+    expect((await namesOf(tenant, [], members)).member('slack:U1')).toBe('slack:U1');
+    answer();
+    await eventually(async () => expect((await namesOf(tenant)).member('slack:U1')).toBe('Slack Ada'));
+    const names = await namesOf(tenant, [], members);
+    expect(members.slice(1).map(names.member)).toEqual(members.slice(1));
+    expect((await namesOf(globex!.tenant)).member('slack:U1'), 'another tenant’s').toBe('slack:U1');
+    expect(asked.filter((ids) => ids.length > 0)).toEqual([['U1', 'U2']]);
+  });
+
   test('are asked for beside the page, stand on the next one, and are asked for again after an hour', async () => {
     const { promise: mayAnswer, resolve: answer } = Promise.withResolvers<void>();
     const { asked, namesOf } = slackThatKnows(async () => {

@@ -37,6 +37,8 @@ export type FakeUser = Readonly<
 > & {
   /** Told only with `users:read.email`. */
   readonly email?: string;
+  readonly name?: string;
+  readonly profile?: { readonly display_name?: string; readonly real_name?: string };
 };
 
 /** What Slack grants when somebody says yes: who, where, and with which token. */
@@ -263,8 +265,8 @@ export const startFakeSlack = async (
     }),
     'users.info': (args) => {
       if (!scopes.has('users:read')) return { ok: false, error: 'missing_scope' };
-      const { email, ...user } = users.get(String(args.user)) ?? {};
-      const profile = email !== undefined && scopes.has('users:read.email') ? { email } : {};
+      const { email, profile: names, ...user } = users.get(String(args.user)) ?? {};
+      const profile = { ...names, ...(email !== undefined && scopes.has('users:read.email') ? { email } : {}) };
       return { ok: true, user: { id: args.user, team_id: teamId, ...user, profile } };
     },
     'views.open': (args) => {

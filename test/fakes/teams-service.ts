@@ -79,6 +79,8 @@ export type FakeTeams = {
   noChats: boolean;
   /** Conversation → the asker's role there. */
   roles: Map<string, string>;
+  /** Team, by its thread → its channels; the first has no name. */
+  readonly teams: Map<string, readonly { readonly id: string; readonly name?: string }[]>;
   /** Everybody whom Teams knows, in every conversation. */
   readonly people: Map<string, FakeMember>;
   /** What Microsoft Graph holds, by the path of its thread or chat; without an entry there was no consent. */
@@ -223,8 +225,9 @@ export const startFakeTeams = async (
     const asked = decodeURIComponent(path.slice('/v1.0'.length));
     const rows = fake.lists.get(asked);
     if (rows !== undefined) {
-      const named = / eq '([^']*)'/.exec(query)?.[1] ?? '';
-      return reply(response, 200, { value: rows.filter((row) => Object.values(row).includes(named)) });
+      const named = / eq '([^']*)'/.exec(query)?.[1];
+      const value = named === undefined ? rows : rows.filter((row) => Object.values(row).includes(named));
+      return reply(response, 200, { value });
     }
     const list = fake.history.get(asked.replace(/\/(?:replies|messages)$/, ''));
     if (list === undefined) return refuse(response, { status: 403, code: 'Forbidden' });
@@ -266,6 +269,12 @@ export const startFakeTeams = async (
         });
       const [member] = body.members as readonly { readonly id: string }[];
       return reply(response, 201, { id: `a:with-${member?.id ?? ''}` });
+    }
+    const team = /^\/v3\/teams\/([^/]+)\/conversations$/.exec(path)?.[1];
+    if (team !== undefined) {
+      const conversations = fake.teams.get(decodeURIComponent(team));
+      if (conversations === undefined) return refuse(response, { status: 403, code: 'BotNotInConversationRoster' });
+      return reply(response, 200, { conversations });
     }
     const route = /^\/v3\/conversations\/([^/]+)\/(activities|members)(?:\/([^/]+))?$/.exec(path);
     if (route === null) return refuse(response, { status: 404, code: 'NotFound' });
@@ -376,6 +385,7 @@ export const startFakeTeams = async (
     },
     noChats: false,
     roles: new Map(),
+    teams: new Map(),
     people: new Map([
       ['asker', { id: teamsIds.asker, objectId: teamsIds.askerObject, name: 'Ada Asker' }],
       ['colleague', { id: teamsIds.colleague, objectId: teamsIds.colleagueObject, name: 'Bob Builder' }],

@@ -3,7 +3,7 @@ import { Agent } from 'undici';
 import { AppError } from '../../../core/errors.ts';
 import type { Cloud } from '../clouds.ts';
 import type { TeamsTokens } from '../tokens.ts';
-import { letEntitiesThrough } from './entities.ts';
+import { letEntitiesThrough, teamsOf } from './entities.ts';
 import { createHttpClient, refusalIn } from './http-client.ts';
 
 /** An activity as it goes over the wire. */
@@ -38,6 +38,12 @@ export type Connector = {
     signal: AbortSignal,
   ): Promise<{ readonly conversationId: string; readonly activityId: string | null }>;
   member(place: Place, memberId: string, signal: AbortSignal): Promise<Member | null>;
+  /** Of a team, by its thread's id; the first one of a team has no name of its own. */
+  channels(
+    serviceUrl: string,
+    teamId: string,
+    signal: AbortSignal,
+  ): Promise<readonly { readonly id?: string; readonly name?: string }[]>;
   close(): Promise<void>;
 };
 
@@ -140,6 +146,13 @@ export const createConnector = (options: {
           if (refusalIn(thrown)?.status === 404) return null;
           throw thrown;
         }
+      }),
+    channels: (serviceUrl, teamId, signal) =>
+      within({ serviceUrl, conversationId: teamId }, async (conversations) => {
+        const { conversations: listed = [] } = await teamsOf(conversations).fetchChannelList(teamId, {
+          abortSignal: signal,
+        });
+        return listed;
       }),
     close: () => dispatcher.close(),
   };

@@ -393,6 +393,16 @@ describe('Slack, beside hearing and answering', () => {
     });
     fake.fault('conversations.info', { kind: 'error', error: 'channel_not_found' });
     expect(await slack.names?.(connection, ['C0SECRET'], within)).toMatchObject({ channels: {} });
+    fake.users.set('U0ADA', { name: 'ada', profile: { display_name: 'Ada L.', real_name: 'Ada Lovelace' } });
+    fake.users.set('U0BOB', { name: 'bob', profile: { display_name: '', real_name: 'Bob Builder' } });
+    fake.users.set('U0CLEO', { name: 'cleo' });
+    expect((await slack.names?.(connection, [], within, ['U0ADA', 'U0BOB', 'U0CLEO']))?.people).toEqual({
+      U0ADA: 'Ada L.',
+      U0BOB: 'Bob Builder',
+      U0CLEO: 'cleo',
+    });
+    fake.scopes.delete('users:read');
+    expect((await slack.names?.(connection, [], within, ['U0ADA']))?.people).toEqual({});
   });
 
   it('check-up: green when all is granted; red lines say what is lost', async () => {

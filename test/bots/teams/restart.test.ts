@@ -123,6 +123,36 @@ describe('after a restart', () => {
     });
   });
 
+  it('channels and people are called by their names', async () => {
+    world.fake.teams.set(channel, [{ id: channel }, { id: '19:travel@thread.tacv2', name: 'Travel' }]);
+    world.fake.lists.set('/organization', [{ displayName: 'Contoso' }]);
+    await heardBefore();
+    const { platform } = await second();
+    const someone = '99999999-0000-0000-0000-00000000ffff';
+    const people = [askerObject, teamsIds.colleagueObject, someone];
+    expect(await platform.names?.(workspace, [channel, '19:elsewhere@thread.v2'], within(), people)).toEqual({
+      workspace: 'Contoso',
+      channels: { [channel]: 'General', '19:travel@thread.tacv2': 'Travel' },
+      people: { [askerObject]: 'Ada Asker', [teamsIds.colleagueObject]: 'Bob Builder' },
+    });
+    // Nobody stands in a team's roster: the chat with the bot tells it.
+    world.fake.gone.add(channel);
+    world.fake.teams.clear();
+    expect(await platform.names?.(workspace, [channel], within(), [askerObject, someone])).toEqual({
+      workspace: 'Contoso',
+      channels: {},
+      people: { [askerObject]: 'Ada Asker' },
+    });
+  });
+
+  it('what nobody lets us know has no name', async () => {
+    world.fake.noChats = true;
+    world.fake.people.clear();
+    const { platform } = await first();
+    expect(await platform.names?.(workspace, [channel], within(), [askerObject])).toEqual({ channels: {}, people: {} });
+    expect(world.fake.messages()).toEqual([]);
+  });
+
   it('an address that is no longer one of the deployment’s cloud is not used', async () => {
     await connections.keep?.('teams', tenant, { serviceUrl: 'https://smba.evil.example/', bot: teamsIds.bot });
     const { platform } = await first();
