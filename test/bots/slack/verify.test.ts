@@ -1,6 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { slackRoutes } from '../../../bots/slack/routes.ts';
 import { type SlackVerdict, verifySlackSignature } from '../../../bots/slack/verify.ts';
+import { createTestRuntime } from '../../fakes/clock.ts';
 
 /** The example in Slack's documentation of the scheme. */
 const known = {
@@ -121,6 +123,39 @@ describe("Slack's signature", () => {
 
   it.each(mutations)('refuses: %s', (_, attempt) => {
     expect(verdictOf(attempt)).not.toBe('ok');
+  });
+
+  it('whatever is refused is 401 over HTTP, and nothing of it is heard', async () => {
+    const heard: unknown[] = [];
+    const post = async (attempt: Attempt): Promise<number> => {
+      const runtime = createTestRuntime();
+      runtime.clock.set(attempt.now ?? signedAt);
+      const door = slackRoutes({
+        runtime,
+        signingSecret: attempt.signingSecret ?? known.signingSecret,
+        ownApp: async () => null,
+        botUserId: () => null,
+        take: async (normalised) => {
+          heard.push(normalised);
+          return null;
+        },
+      });
+      const headers = new Headers({ 'content-type': 'application/x-www-form-urlencoded' });
+      const { signature = known.signature, timestamp = known.timestamp, body = known.body } = attempt;
+      for (const [name, value] of [
+        ['x-slack-signature', signature],
+        ['x-slack-request-timestamp', timestamp],
+      ] as const) {
+        if (value !== null) headers.set(name, value);
+        // HTTP itself takes the space from around a header's value.
+        if (value !== null && headers.get(name) !== value) return 401;
+      }
+      return (await door.request('/slack/events', { method: 'POST', headers, body: body as string })).status;
+    };
+    for (const [title, attempt] of mutations) expect(await post(attempt), title).toBe(401);
+    expect(heard).toEqual([]);
+    expect(await post({})).toBe(200);
+    expect(heard).toHaveLength(1);
   });
 
   it('says why', () => {

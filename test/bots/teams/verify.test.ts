@@ -1,7 +1,9 @@
 import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { cloudOf } from '../../../bots/teams/clouds.ts';
+import { teamsRoutes } from '../../../bots/teams/routes.ts';
 import { type SigningKey, type TeamsVerdict, verifyTeamsToken } from '../../../bots/teams/verify.ts';
+import { createTestRuntime } from '../../fakes/clock.ts';
 
 const appId = '11111111-2222-3333-4444-555555555555';
 const serviceUrl = 'https://smba.trafficmanager.net/emea/';
@@ -229,6 +231,37 @@ describe("Teams' tokens", () => {
 
   it.each(mutations)('refused: %s', async (_, attempt) => {
     expect(await verdictOf(attempt)).not.toBe('ok');
+  });
+
+  it('whatever is refused is 401 over HTTP, and nothing of it is heard', async () => {
+    const heard: unknown[] = [];
+    const post = async (attempt: Attempt): Promise<number> => {
+      const runtime = createTestRuntime();
+      runtime.clock.set(attempt.now ?? now);
+      const door = teamsRoutes({
+        runtime,
+        cloud: cloudOf(attempt.metadataUrl),
+        appId: attempt.appId ?? appId,
+        loopback: attempt.loopback ?? false,
+        unauthenticated: false,
+        keyOf: async (keyId) => keys.get(keyId) ?? null,
+        take: async (normalised) => {
+          heard.push(normalised);
+          return null;
+        },
+      });
+      const authorization = 'authorization' in attempt ? attempt.authorization : `Bearer ${good}`;
+      const headers = new Headers({ 'content-type': 'application/json' });
+      if (authorization !== undefined) headers.set('authorization', authorization);
+      // HTTP itself takes the space from around a header's value.
+      if (authorization !== undefined && headers.get('authorization') !== authorization) return 401;
+      const posted = attempt.activity ?? { channelId: 'msteams', serviceUrl };
+      return (await door.request('/teams/messages', { method: 'POST', headers, body: JSON.stringify(posted) })).status;
+    };
+    for (const [title, attempt] of mutations) expect(await post(attempt), title).toBe(401);
+    expect(heard).toEqual([]);
+    expect(await post({})).toBe(200);
+    expect(heard).toHaveLength(1);
   });
 
   it('says why', async () => {
