@@ -38,8 +38,9 @@ import type { Finding } from './finding.ts';
  * State: verbs of our domain, grouped by aggregate. The truth; everything else can be derived from it.
  *
  * Rules every driver keeps (and the contract suite checks):
- * - A write has reached stable storage when its promise resolves. Leases, holds and counts of attempts only have to
- *   outlive the process: a power cut ends all who held them.
+ * - A write has reached stable storage when its promise resolves. Leases, holds, counts of attempts and
+ *   what can be made anew (`outbox.finalize`, `answerCache.put`) only have to outlive the process: a power cut ends all who
+ *   held them.
  * - Each verb is one conditional change of one record (MongoDB: one document), or repeats safely; no verb needs a
  *   transaction over several. What a verb may leave behind after a crash, `maintenance.sweep` repairs.
  * - Time is handed in (`now`, milliseconds), and every read of something that expires repeats the expiry in its filter.
@@ -449,6 +450,10 @@ export type OutboxStore = {
    */
   open(tenantId: TenantId, id: string, answerId: string, now: number): Promise<OutboxRecord>;
   posted(tenantId: TenantId, id: string, messageId: string): Promise<void>;
+  /**
+   * The words that are said from now on, also by whoever takes over after a crash. A power cut may take them away, as long
+   * as the delivery is not `sent`: then the record is open again, and the answer is written anew over what stands.
+   */
   finalize(tenantId: TenantId, id: string, final: NonNullable<OutboxRecord['final']>): Promise<void>;
   /**
    * The platform took it all. The books are written before or with it, never after; repeats safely. Nothing is written of a

@@ -23,7 +23,7 @@ const parents = guilds.map((_, at) => String(500_000_000_000_000_001n + BigInt(a
  * In each server; where there is one only, enough that no answer waits for another one's route. Where there are many, each
  * person has a thread for the warm-up and another for what is measured, so that no question there is a follow-up.
  */
-const threadsEach = guilds.length === 1 ? 64 : 20;
+const threadsEach = guilds.length === 1 ? 200 : 20;
 const threadOf = (guild: number, at: number): string =>
   String(600_000_000_000_000_000n + BigInt(guild * 1000 + (at % threadsEach)));
 const askerOf = (person: number) => ({ id: String(200_000_000_000_000_001n + BigInt(person)), username: 'asker' });

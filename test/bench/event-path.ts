@@ -7,6 +7,7 @@ import { openSqliteState } from '../../core/drivers/state/sqlite/state.ts';
 import { systemClock, systemRandom } from '../../core/observe/system.ts';
 import type { Platform } from '../../core/ports/platform.ts';
 import type { Log, Runtime } from '../../core/ports/runtime.ts';
+import { rememberSources } from '../../core/tenancy/remember.ts';
 import { listen } from '../bots/discord/driving.ts';
 import { demoTenant, effective } from '../bots/slack/world.ts';
 import { doorsOf } from '../core/conversation/doors.ts';
@@ -74,6 +75,8 @@ export const startOurs = async (
     resolveTenant: async () => demoTenant,
     rules: async () => effective({}),
     ...doorsOf(state, runtime),
+    // As the core hands them over.
+    sources: rememberSources(state.sources, runtime.clock, 3_000),
     runtime,
     owner: 'bench',
   });

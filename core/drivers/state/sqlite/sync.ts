@@ -23,8 +23,8 @@ export type SyncStore = {
 
 /**
  * `write` and `read` go through the one writer, which groups them into commits. A `lease` is a write that only matters
- * while its holder lives: it survives the death of every process, but need not survive a power cut, which ends all
- * holders, so it does not wait for the disk. A `report` may take long and runs beside the writer on a connection of its
+ * while its holder lives, or that is made anew: it survives the death of every process, but need not survive a power cut,
+ * which ends all holders, so it does not wait for the disk; the next write that does takes it along. A `report` may take long and runs beside the writer on a connection of its
  * own, so that no page of a console delays an acknowledgement.
  */
 export type VerbKind = 'read' | 'write' | 'lease' | 'report';
@@ -108,7 +108,8 @@ export const verbs = {
     // What is lost of it at a power cut, the count of the row's attempts tells; what follows it syncs it.
     open: 'lease',
     posted: 'write',
-    finalize: 'write',
+    // The same: the row still tells that something may have been said, and the charge before it is on the disk.
+    finalize: 'lease',
     sent: 'write',
     stop: 'lease',
     get: 'read',
@@ -125,7 +126,7 @@ export const verbs = {
     addFeedback: 'write',
     markGap: 'write',
   },
-  answerCache: { get: 'read', put: 'write' },
+  answerCache: { get: 'read', put: 'lease' },
   metering: {
     reserve: 'lease',
     extend: 'lease',

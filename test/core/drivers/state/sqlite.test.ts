@@ -345,7 +345,7 @@ describe('the batch', () => {
     database.close();
   });
 
-  test('waits for the disk for every write but leases, which a power cut ends anyway', () => {
+  test('waits for the disk for every write but leases, which a power cut ends anyway, and what can be made anew', () => {
     const database = openDatabase(file(), false);
     const runBatch = createBatches(database, createSyncStore(createSql(database)));
     const synchronous = () => Number(database.prepare('PRAGMA synchronous').get()?.synchronous);
@@ -358,6 +358,12 @@ describe('the batch', () => {
     runBatch([callOf(4, 'outbox', 'open', 't_1', 'd', 'a', Date.now())]);
     expect(synchronous(), 'the attempts of the row are on the disk by then').toBe(normal);
     runBatch([callOf(5, 'inbox', 'pending', { key: 'k', owner: 'o', fence: 1 }, 1)]);
+    expect(synchronous()).toBe(full);
+    runBatch([
+      callOf(6, 'outbox', 'finalize', 't_1', 'd', { markdown: 'a', reason: 'answered', receipt: aReceipt('t_1') }),
+    ]);
+    expect(synchronous(), 'what is lost of it is written anew').toBe(normal);
+    runBatch([callOf(7, 'inbox', 'settleAndNext', { key: 'k', owner: 'o', fence: 1 }, 'r', 1, { reason: 'answered' })]);
     expect(synchronous()).toBe(full);
     database.close();
   });
