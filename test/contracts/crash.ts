@@ -66,11 +66,14 @@ const points = steps.flatMap((step) => [`before ${step}`, `after ${step}`]).slic
 const queuePoints = ['inbox.claimThread', 'inbox.pending'].flatMap((step) => [`before ${step}`, `after ${step}`]);
 /** The platform has it, and nobody has told us. */
 const onTheLine = 'while the platform takes it';
+/** The machine dies with the process, and takes what had not waited for the disk: as if it had never been written. */
+const powerCut = 'at a power cut after sink.finish';
 /** From the platform's taking a message to our having written down that it did; a sign of life may end there too. */
 const sendWindow: ReadonlySet<string> = new Set([
   onTheLine,
   'after sink.status',
   'after sink.finish',
+  powerCut,
   'before outbox.posted',
   'before outbox.sent',
 ]);
@@ -81,6 +84,27 @@ const queueing = (state: StateStore): StateStore => ({
   inbox: {
     ...state.inbox,
     receiveAndClaim: async (row) => ({ outcome: await state.inbox.receive(row), lease: null }),
+  },
+});
+
+/** A store whose final texts, and where nothing followed them the records they stand in, a power cut takes away. */
+const volatile = (state: StateStore, grows: boolean): StateStore => ({
+  ...state,
+  outbox: {
+    ...state.outbox,
+    ...(grows
+      ? {}
+      : {
+          open: async (tenantId, id, answerId) => ({
+            id,
+            tenantId,
+            answerId,
+            state: 'open',
+            attempts: 1,
+            postedIds: [],
+          }),
+        }),
+    finalize: async () => undefined,
   },
 });
 
@@ -101,14 +125,18 @@ export const crashContract = (descriptor: CrashDescriptor): void => {
 
     // A message that is posted once and for all is recorded with the end of its delivery.
     const happening = descriptor.grows
-      ? [...points, onTheLine]
-      : [...points.filter((point) => !point.endsWith('outbox.posted')), onTheLine, ...queuePoints];
+      ? [...points, onTheLine, powerCut]
+      : [...points.filter((point) => !point.endsWith('outbox.posted')), onTheLine, ...queuePoints, powerCut];
+    const storeAt = (point: string, store: StateStore): StateStore => {
+      if (point === powerCut) return volatile(store, descriptor.grows);
+      return queuePoints.includes(point) ? queueing(store) : store;
+    };
 
     it.each(happening)(
       '%s: another instance answers, and what stands is one answer',
       async (point) => {
-        const mortal = createMortal(point);
-        const state = (store: StateStore) => mortal.state(queuePoints.includes(point) ? queueing(store) : store);
+        const mortal = createMortal(point === powerCut ? 'after sink.finish' : point);
+        const state = (store: StateStore) => mortal.state(storeAt(point, store));
         running.push(await rig.instance({ ...mortal, state, settings: { leaseForMs: 10_000, pollMs: 20 } }));
         await vi.waitFor(() => expect(mortal.isIdle()).toBe(true), patience);
         const before = rig.answering.asked.length;
@@ -138,6 +166,7 @@ export const crashContract = (descriptor: CrashDescriptor): void => {
         expect(new Set(asked.map(({ answerId }) => answerId)).size).toBe(1);
         // What was written down is not asked for again.
         if (points.indexOf(point) > points.indexOf('before outbox.finalize')) expect(asked).toHaveLength(1);
+        if (point === powerCut) expect(asked).toHaveLength(2);
         const { conversationId = '', answerId } = asked[0] ?? {};
         const turns = await rig.state.conversations.turns(rig.tenantId, conversationId, 50);
         expect(turns.filter((turn) => turn.answerId === answerId)).toHaveLength(1);
