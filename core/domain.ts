@@ -43,7 +43,18 @@ export type TenantSettings = {
 };
 
 /** Sentences that the bot says by itself and that a tenant may word. */
-export type MessageName = 'notFound' | 'quota' | 'failed' | 'greeting' | 'thinking' | 'noSources' | 'empty' | 'tooLong';
+export type MessageName =
+  | 'notFound'
+  | 'quota'
+  | 'failed'
+  | 'greeting'
+  | 'thinking'
+  | 'noSources'
+  | 'empty'
+  | 'tooLong'
+  | ButtonName;
+/** What stands on its buttons. */
+export type ButtonName = 'buttonStop' | 'buttonSolved' | 'buttonHuman' | 'buttonPublish';
 export type MessageTexts = { readonly [K in MessageName]?: string };
 
 /** How passages are found and chosen; absent values are ours. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Home } from '../../core/domain.ts';
-import type { FinishedAnswer, Offer } from '../../core/ports/platform.ts';
+import type { FinishedAnswer, Offer, Titles } from '../../core/ports/platform.ts';
 import { discordLink, inertForDiscord, renderDiscord, renderFootnotes, splitMarkdown } from '../markdown.ts';
 import { customId, type Origin } from './buttons.ts';
 import { ephemeralFlag } from './interaction.ts';
@@ -58,24 +58,30 @@ const button = (label: string, emoji: string, id: string, style = 2): Readonly<R
 const row = (buttons: readonly unknown[]): Body['components'] =>
   buttons.length === 0 ? [] : [{ type: 1, components: buttons }];
 
-export const stopRow = (deliveryId: string): Body['components'] =>
-  row([button('Stop', '⏹️', customId.of('stop', deliveryId))]);
+export const stopRow = (deliveryId: string, title = 'Stop'): Body['components'] =>
+  row([button(title, '⏹️', customId.of('stop', deliveryId))]);
 
-const offerButtons: Readonly<Record<Offer, (answerId: string, origin: Origin | undefined) => readonly unknown[]>> = {
+const offerButtons: Readonly<
+  Record<Offer, (answerId: string, origin: Origin | undefined, titles: Titles) => readonly unknown[]>
+> = {
   thumbs: (answerId) => [
     button('', '👍', customId.of('up', answerId)),
     button('', '👎', customId.of('down', answerId)),
   ],
-  solved: (answerId) => [button('Solved', '✅', customId.of('solved', answerId))],
-  human: (answerId) => [button('I need a human', '🙋', customId.of('human', answerId))],
-  publish: (answerId, origin) => [button('Post it to the channel', '📣', customId.of('publish', answerId, origin), 1)],
+  solved: (answerId, _, { solved = 'Solved' }) => [button(solved, '✅', customId.of('solved', answerId))],
+  human: (answerId, _, { human = 'I need a human' }) => [button(human, '🙋', customId.of('human', answerId))],
+  publish: (answerId, origin, { publish = 'Post it to the channel' }) => [
+    button(publish, '📣', customId.of('publish', answerId, origin), 1),
+  ],
 };
 
 /** `origin`: where the question was asked, when the answer stands elsewhere. */
 export const offerRow = (answer: FinishedAnswer, origin?: Origin): Body['components'] => {
   const { feedbackId } = answer;
   if (feedbackId === undefined) return [];
-  return row((answer.offers ?? ['thumbs']).flatMap((offer) => offerButtons[offer](feedbackId, origin)));
+  return row(
+    (answer.offers ?? ['thumbs']).flatMap((offer) => offerButtons[offer](feedbackId, origin, answer.titles ?? {})),
+  );
 };
 
 /** Five rows of five buttons are the most that a message can have. */

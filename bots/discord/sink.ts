@@ -170,7 +170,7 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
     const texts = splitForDiscord(renderDiscord(text));
     return texts.map((content, index) => ({
       content,
-      components: stoppable && index === texts.length - 1 ? stopRow(delivery.id) : [],
+      components: stoppable && index === texts.length - 1 ? stopRow(delivery.id, parts.manner?.stopTitle) : [],
     }));
   };
 

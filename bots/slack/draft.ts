@@ -32,6 +32,8 @@ export type SinkParts = {
   readonly pace: SlackPace;
   /** Offer a stop button while the answer is written. */
   readonly stoppable: boolean;
+  /** What stands on the stop button; absent: our own word. */
+  readonly stopTitle?: string;
   /** What is put before the answer of a command, whose question nobody else can see. */
   readonly preface: string;
 };

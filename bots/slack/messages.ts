@@ -1,5 +1,5 @@
 import type { ActionName } from '../../core/domain.ts';
-import type { FinishedAnswer, Offer } from '../../core/ports/platform.ts';
+import type { FinishedAnswer, Offer, Titles } from '../../core/ports/platform.ts';
 import { escapeSlack, renderFootnotes, renderMrkdwn, splitMarkdown } from '../markdown.ts';
 import { buttonActionId, feedbackActionId } from './interactions.ts';
 
@@ -25,6 +25,7 @@ export type Block = Readonly<Record<string, unknown>>;
 export type Offered = {
   readonly answerId: string;
   readonly offers: readonly Offer[];
+  readonly titles: Titles;
   /** Ephemeral messages do not tell their thread when a button is pressed. */
   readonly thread?: string;
 };
@@ -70,6 +71,7 @@ export const offeredBy = (answer: FinishedAnswer, thread: string | undefined): O
     : {
         answerId: answer.feedbackId,
         offers: answer.offers ?? ['thumbs'],
+        titles: answer.titles ?? {},
         ...(thread === undefined ? {} : { thread }),
       };
 
@@ -142,7 +144,7 @@ export const offerBlocks = (dialect: Dialect, offered: Offered | null | undefine
   const thumbs = offered.offers.includes('thumbs');
   const buttons = offered.offers
     .filter((offer) => offer !== 'thumbs')
-    .map((offer) => button(buttonActionId(offer), words[offer], value));
+    .map((offer) => button(buttonActionId(offer), offered.titles[offer] ?? words[offer], value));
   if (dialect === 'sections') {
     const rating = thumbs
       ? [
@@ -185,12 +187,12 @@ const button = (actionId: string, text: string, value: string): Block => ({
 });
 
 /** A message that is nothing but a stop button; it goes when the answer is there. */
-export const stopMessage = (deliveryId: string): Readonly<Record<string, unknown>> => ({
+export const stopMessage = (deliveryId: string, title = 'Stop'): Readonly<Record<string, unknown>> => ({
   text: 'Writing the answer …',
   blocks: [
     {
       type: 'actions',
-      elements: [{ ...button(buttonActionId('stop' satisfies ActionName), 'Stop', deliveryId), style: 'danger' }],
+      elements: [{ ...button(buttonActionId('stop' satisfies ActionName), title, deliveryId), style: 'danger' }],
     },
   ],
   metadata: { event_type: stopMetadata, event_payload: { delivery: deliveryId } },

@@ -207,6 +207,7 @@ export const createSlack = (options: SlackOptions): Platform => {
         },
         pace: settings,
         stoppable: manner.stoppable === true,
+        ...(manner.stopTitle === undefined ? {} : { stopTitle: manner.stopTitle }),
         preface: event.kind === 'command' ? quoted : '',
       });
       return where.respond === undefined ? sink : whereNoMember(sink, openPrivately);

@@ -8,13 +8,13 @@ export type StopButton = { remove(): Promise<void> };
  * Put up when the answer takes its time, taken down whatever becomes of the answer: also when the worker is called off.
  * Not ephemeral, because nobody can take such a message back.
  */
-export const createStopButton = ({ api, where, delivery, runtime, signal, pace }: SinkParts): StopButton => {
+export const createStopButton = ({ api, where, delivery, runtime, signal, pace, stopTitle }: SinkParts): StopButton => {
   const done = new AbortController();
   const put = async (): Promise<string | null> => {
     await runtime.clock.sleep(pace.stopAfterMs, AbortSignal.any([done.signal, signal]));
     const result = await api.call(
       'chat.postMessage',
-      { ...placeOf(where), ...stopMessage(delivery.id) },
+      { ...placeOf(where), ...stopMessage(delivery.id, stopTitle) },
       { hurried: true },
     );
     return result.ok && typeof result.data.ts === 'string' ? result.data.ts : null;

@@ -1,5 +1,5 @@
 import type { Citation } from '../../core/domain.ts';
-import type { Offer } from '../../core/ports/platform.ts';
+import type { Offer, Titles } from '../../core/ports/platform.ts';
 import { fenceTables, linkTarget, renderFootnotes, splitMarkdown, withoutOpenTable } from '../markdown.ts';
 import type { OutgoingActivity } from './connector/connector.ts';
 import { type CardTable, takeTables, withTables } from './tables.ts';
@@ -180,15 +180,19 @@ const button = (title: string, name: string, data: OutgoingActivity): OutgoingAc
   data: { footnote: name, ...data },
 });
 
-export const stopCard = (deliveryId: string): OutgoingActivity =>
-  adaptiveCard([], [button('Stop', 'stop', { deliveryId })]);
+export const stopCard = (deliveryId: string, title = 'Stop'): OutgoingActivity =>
+  adaptiveCard([], [button(title, 'stop', { deliveryId })]);
 
 const offerTitles = { solved: 'Solved', human: 'I need a human', publish: 'Post it here for everybody' } as const;
 
 /** Buttons under an answer, or null when there are none; the thumbs are Teams' own. */
-export const offersCard = (answerId: string, offers: readonly Offer[]): OutgoingActivity | null => {
+export const offersCard = (
+  answerId: string,
+  offers: readonly Offer[],
+  titles: Titles = {},
+): OutgoingActivity | null => {
   const buttons = offers.flatMap((offer) =>
-    offer === 'thumbs' ? [] : [button(offerTitles[offer], offer, { answerId })],
+    offer === 'thumbs' ? [] : [button(titles[offer] ?? offerTitles[offer], offer, { answerId })],
   );
   return buttons.length === 0 ? null : adaptiveCard([], buttons);
 };

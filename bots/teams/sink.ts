@@ -88,7 +88,7 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
   /** Channels show no typing, and a button needs something to stand under: a first message that the answer replaces. */
   const needsMessage = place.kind === 'channel' || parts.manner.stoppable === true;
   const stopButton = (): { readonly card?: OutgoingActivity } =>
-    parts.manner.stoppable ? { card: stopCard(delivery.id) } : {};
+    parts.manner.stoppable ? { card: stopCard(delivery.id, parts.manner.stopTitle) } : {};
   const begin = async (text: string): Promise<void> => {
     const result = await api.post(place, messageActivity({ text, ...stopButton() }), { signal, hurried: true });
     if (result.ok && result.id !== null) await keep(result.id, 0);
@@ -272,7 +272,7 @@ const stopped = new AppError('cancelled', 'The person stopped the answer.');
 const underAnswer = (answer: FinishedAnswer): { readonly feedback?: boolean; readonly card?: OutgoingActivity } => {
   if (answer.feedbackId === undefined) return {};
   const offers = answer.offers ?? ['thumbs'];
-  const card = offersCard(answer.feedbackId, offers);
+  const card = offersCard(answer.feedbackId, offers, answer.titles);
   return {
     ...(offers.includes('thumbs') ? { feedback: true } : {}),
     ...(card === null ? {} : { card }),

@@ -1,5 +1,5 @@
 import type { MessageName } from '../../core/domain.ts';
-import { fillMessage, messageNames, ourMessage, placeholdersOf } from '../../core/text/messages.ts';
+import { fillMessage, longestOf, messageNames, ourMessage, placeholdersOf } from '../../core/text/messages.ts';
 import { texts } from '../texts.ts';
 import { Layout } from './layout.tsx';
 import { ActionButton, FormBox, type FormState, TextArea } from './parts/form.tsx';
@@ -63,7 +63,7 @@ export const MessagesPage = ({
               hint={`${words.messageHints[message]} ${words.canHold(placeholdersOf[message])}`.trim()}
               placeholder={ourMessage(message, language)}
               rows={2}
-              maxlength={1000}
+              maxlength={longestOf(message)}
             />
             {previews && (
               <div class="preview">

@@ -1,6 +1,6 @@
-import type { MessageName, Tenant } from '../domain.ts';
+import type { ButtonName, MessageName, Tenant } from '../domain.ts';
 import { guessLanguage } from '../text/analyse.ts';
-import { isReworded, sayMessage } from '../text/messages.ts';
+import { isReworded, sayMessage, titleOf } from '../text/messages.ts';
 
 /** The few sentences that we say ourselves: the tenant's, or ours in the languages we can say them in, or English. */
 export type Texts = {
@@ -20,6 +20,8 @@ export type Texts = {
   failed(reason?: string): string;
   /** The tenant's own words for it, if it has some. */
   reworded(name: 'empty' | 'tooLong' | 'noSources'): string | undefined;
+  /** What stands on a button, where it is not said in the English of the platform's driver. */
+  title(name: ButtonName): string | undefined;
   /** Said after an answer of each file that came with the question and was not read. */
   unread(name: string, reason: string): string;
 };
@@ -71,6 +73,7 @@ export const textsFor = (tenant: Pick<Tenant, 'name' | 'settings'>, question: st
       reason === undefined && !isReworded(messages, 'failed', language)
         ? wentWrong
         : say('failed', { reason: reason ?? '' }),
+    title: (name) => titleOf(messages, name, language) ?? undefined,
     reworded: (name) => (isReworded(messages, name, language) ? say(name, { characters }) : undefined),
   };
 };

@@ -1,8 +1,9 @@
+import { textsFor } from '../answer/texts.ts';
 import type { Person } from '../core.ts';
 import type { InboundEvent, Receipt, Tenant, Turn } from '../domain.ts';
 import { toAppError } from '../errors.ts';
 import { conversationIdOf, hashOf } from '../ids.ts';
-import type { AnswerSink, FinishedAnswer, Offer } from '../ports/platform.ts';
+import type { AnswerSink, FinishedAnswer, Manner, Offer, Titles } from '../ports/platform.ts';
 import type { Books, Closing } from '../ports/state.ts';
 import type { Assignment, Delivered, Delivering, Final } from './assignment.ts';
 import { asKept, isSentence, turnsAsKept, withoutText } from './receipts.ts';
@@ -61,7 +62,7 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
         },
       },
       work.signal,
-      work.manner,
+      mannerOf(work),
     );
   // The record may have been long in coming: whoever took the thread over meanwhile looks at the platform only once.
   await work.confirmLease();
@@ -112,16 +113,30 @@ const late = 'Sorry that this took so long: I could not get through to you earli
 const tooLate =
   'Sorry: I could not get through for hours, so your question went unanswered. If you still need the answer, please ask again.';
 
-const feedbackOf = (
-  { platform, event, rules, manner }: Assignment,
-  { receipt }: Final,
-): Pick<FinishedAnswer, 'feedbackId' | 'offers'> => {
+const wordsOf = ({ tenant, event, rules }: Assignment) => textsFor(tenant, event.text, rules.language.value);
+
+const mannerOf = (work: Assignment): Manner => {
+  const title = work.manner.stoppable === true ? wordsOf(work).title('buttonStop') : undefined;
+  return title === undefined ? work.manner : { ...work.manner, stopTitle: title };
+};
+
+const buttonOf = { solved: 'buttonSolved', human: 'buttonHuman', publish: 'buttonPublish' } as const;
+
+const feedbackOf = (work: Assignment, { receipt }: Final): Pick<FinishedAnswer, 'feedbackId' | 'offers' | 'titles'> => {
+  const { platform, event, rules, manner } = work;
   if (!platform.capabilities(event.scope).feedback || receipt.kind === 'refused') return {};
   const offers: Offer[] = ['thumbs', 'solved'];
   // A button that reaches nobody is worse than none.
   if ((rules.humans.value?.length ?? 0) > 0) offers.push('human');
   if (manner.private === true && receipt.kind === 'answered') offers.push('publish');
-  return { feedbackId: receipt.answerId, offers };
+  const words = wordsOf(work);
+  const titles: Titles = Object.fromEntries(
+    offers.flatMap((offer) => {
+      const title = offer === 'thumbs' ? undefined : words.title(buttonOf[offer]);
+      return title === undefined ? [] : [[offer, title]];
+    }),
+  );
+  return { feedbackId: receipt.answerId, offers, ...(Object.keys(titles).length === 0 ? {} : { titles }) };
 };
 
 /** Sent, with the receipt and, for an answer, the pair of turns; written when the row is settled. A crash before that makes it be done again. */

@@ -32,6 +32,8 @@ export type Manner = {
   readonly private?: boolean;
   /** Offer a button that stops this delivery while the answer is being written. */
   readonly stoppable?: boolean;
+  /** What stands on that button, at most 40 characters; absent: the driver's own word. */
+  readonly stopTitle?: string;
 };
 
 /** What stands under a finished answer, for as far as the platform can. */
@@ -60,7 +62,11 @@ export type FinishedAnswer = {
   readonly feedbackId?: string;
   /** Absent: thumbs, when there is a feedbackId. */
   readonly offers?: readonly Offer[];
+  /** What stands on their buttons, at most 40 characters each; absent: the driver's own words. */
+  readonly titles?: Titles;
 };
+
+export type Titles = Readonly<Partial<Record<Exclude<Offer, 'thumbs'>, string>>>;
 
 /** Where a message of our own goes: a channel, one of its threads, or a person (a direct message is opened). */
 export type Destination = {

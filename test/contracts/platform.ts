@@ -52,6 +52,8 @@ export type PlatformRig = {
   whispered?(): readonly string[];
   /** The buttons under the bot's newest message, private or not. */
   offered?(): readonly Offer[];
+  /** What stands on the buttons of all messages of the bot, as the platform was sent it. */
+  titles?(): readonly string[];
   /** A stop button stands somewhere. */
   stopStands?(): boolean;
   /** Everybody whom the bot's messages notify: user ids, and `everybody` for a channel. */
@@ -464,6 +466,20 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
         await end(sink);
         expect(stands()).toBe(false);
         expect(rig.shown()).toHaveLength(1);
+      });
+
+      it('buttons say what they are given to say', async () => {
+        if (rig.titles === undefined || rig.offered === undefined) return;
+        const event = await hear('mention');
+        const sink = await open(event, {}, { stoppable: true, stopTitle: 'Anhalten bitte' });
+        if (rig.stopStands !== undefined) {
+          await sink.update('Thirty');
+          await vi.waitFor(() => expect(rig.titles?.()).toEqual(['Anhalten bitte']), { timeout: 20_000, interval: 10 });
+        }
+        const offers = ['thumbs', 'solved', 'human', 'publish'] as const;
+        const titles = { solved: 'Gelöst!', human: 'Mensch, bitte' };
+        await sink.finish(answer('Thirty days.', { feedbackId: 'a_0123456789abcdef', offers, titles }));
+        expect(rig.titles()).toEqual(['Gelöst!', 'Mensch, bitte', expect.stringMatching(/^Post /)]);
       });
 
       it('no stop button without being asked for one', async () => {

@@ -223,6 +223,14 @@ const startRig = async (): Promise<PlatformRig> => {
         ...new Set(names.map((name) => (name === 'up' || name === 'down' ? 'thumbs' : name))),
       ] as readonly Offer[];
     },
+    titles: () =>
+      fake
+        .messages()
+        .flatMap(({ components }) =>
+          (components as readonly { readonly components: readonly { readonly label?: string }[] }[])
+            .flatMap((row) => row.components)
+            .flatMap(({ label }) => label ?? []),
+        ),
     stopStands: () => fake.messages().some((message) => buttonsOf(message).includes('stop')),
     pinged: () => fake.messages().flatMap((message) => message.pings),
     vanish: (what) => {

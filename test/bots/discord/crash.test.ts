@@ -1,9 +1,10 @@
 import { type CrashRig, crashContract } from '../../contracts/crash.ts';
 import { createWorld, demoTenant, reasonsOf } from './world.ts';
 
-const startRig = async (remembersNonces = true): Promise<CrashRig> => {
+const startRig = async (remembersNonces = true, mayRead = true): Promise<CrashRig> => {
   const world = await createWorld();
   const { fake } = world;
+  if (!mayRead) fake.fault('history', { kind: 'error', code: 50001, status: 403 }, 10_000);
   return {
     tenantId: demoTenant.id,
     state: world.state,
@@ -39,4 +40,10 @@ crashContract({
   grows: true,
   mostInTheWindow: 1,
   start: () => startRig(false),
+});
+crashContract({
+  name: 'discord, posted at once, where the bot may not read what stands',
+  grows: false,
+  mostInTheWindow: 1,
+  start: () => startRig(true, false),
 });

@@ -129,6 +129,13 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
     gestures,
     whispered: () => [...fake.ephemerals, ...fake.answers().filter(isOpened)].map(shownText),
     offered: () => offersIn((fake.ephemerals.at(-1) ?? visible().at(-1))?.blocks ?? []),
+    titles: () =>
+      fake
+        .answers()
+        .flatMap(({ blocks }) => elementsOf(blocks))
+        .filter(({ type }) => type === 'button')
+        .map(({ text }) => String((text as { readonly text?: unknown }).text))
+        .filter((title) => title !== '👍' && title !== '👎'),
     stopStands: () => fake.answers().some(isStopButton),
     pinged: () => {
       const statuses = fake.callsOf('assistant.threads.setStatus').map((call) => String(call.args.status));

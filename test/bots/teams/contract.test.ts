@@ -15,7 +15,9 @@ type Activity = {
     readonly mentioned?: { readonly id: string };
   }[];
   readonly attachments?: readonly {
-    readonly content: { readonly actions?: readonly { readonly data: { readonly footnote: string } }[] };
+    readonly content: {
+      readonly actions?: readonly { readonly title: string; readonly data: { readonly footnote: string } }[];
+    };
   }[];
 };
 const activityOf = (message: FakeTeamsMessage): Activity => message.activity as Activity;
@@ -139,6 +141,11 @@ const startRig = async (scope: NonNullable<PostedMessage['scope']>): Promise<Pla
       const thumbs = activityOf(newest).channelData?.feedbackLoop === undefined ? [] : (['thumbs'] as const);
       return [...thumbs, ...(buttonsOf(newest) as readonly Offer[])];
     },
+    titles: () =>
+      fake
+        .messages()
+        .flatMap((message) => activityOf(message).attachments ?? [])
+        .flatMap(({ content }) => (content.actions ?? []).map(({ title }) => title)),
     // In a personal chat the button is Teams' own and stands beside every stream.
     ...(scope === 'personal'
       ? {}

@@ -330,6 +330,12 @@ describe('hearing', () => {
   it.each([
     ['a button of another app', 'adaptiveCard/action', { action: { verb: 'approve', data: {} } }, 200],
     [
+      'a button of another app with a value like ours',
+      'adaptiveCard/action',
+      { action: { verb: 'approve', data: { footnote: 'solved', answerId: 'a_0123456789' } } },
+      200,
+    ],
+    [
       'a button with a value that we did not write',
       'adaptiveCard/action',
       { action: { verb: 'footnote.solved', data: { footnote: 'solved', answerId: '../x' } } },
@@ -345,6 +351,32 @@ describe('hearing', () => {
   ])('%s is answered and not heard', async (_, name, value, status) => {
     expect((await driver.send(driver.activities.invoke('f:4', name, value, { replyToId: '17' }))).status).toBe(status);
     expect(driver.heard).toEqual([]);
+  });
+
+  it.each([
+    [
+      'a button',
+      'adaptiveCard/action',
+      { action: { verb: 'footnote.solved', data: { footnote: 'solved', answerId: 'a_0123456789' } } },
+    ],
+    ['a thumb', 'message/submitAction', { actionName: 'feedback', actionValue: { reaction: 'like', feedback: '{}' } }],
+    [
+      '"Ask about this"',
+      'composeExtension/submitAction',
+      { commandId: 'ask', messagePayload: { body: { contentType: 'text', content: 'leave?' } } },
+    ],
+  ])('%s that Teams posts again is one event to the core, and another press a second one', async (_, name, value) => {
+    const press = (id: string) =>
+      driver.send({
+        ...driver.activities.invoke(id, name, value, { replyToId: '17' }),
+        timestamp: new Date().toISOString(),
+      });
+    expect((await press('f:6')).status).toBe(200);
+    expect((await press('f:6')).status).toBe(200);
+    expect((await press('f:7')).status).toBe(200);
+    const keys = driver.heard.map(({ dedupeKeys }) => dedupeKeys);
+    expect(keys[1]).toEqual(keys[0]);
+    expect(keys[2]).not.toEqual(keys[0]);
   });
 
   it('a button that is pressed while the store is down is not acknowledged', async () => {

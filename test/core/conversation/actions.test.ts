@@ -193,6 +193,18 @@ describe('solved, human and thumbs', () => {
     ]);
   });
 
+  it('buttons say what the organisation lets them say, else what we say in the language of the channel', async () => {
+    Object.assign(world.tenant.settings, { messages: { en: { buttonSolved: 'That was it', buttonStop: 'Enough' } } });
+    world.rules.channel = { humans: ['U7'] };
+    await world.hear();
+    expect(world.platform.shown[0]?.answer?.titles).toEqual({ solved: 'That was it' });
+    expect(world.platform.shown[0]?.manner).toMatchObject({ stoppable: true, stopTitle: 'Enough' });
+    world.rules.channel = { humans: ['U7'], language: 'de' };
+    await world.hear();
+    expect(world.platform.shown[1]?.answer?.titles).toEqual({ solved: 'Gelöst', human: 'Ich brauche einen Menschen' });
+    expect(world.platform.shown[1]?.manner.stopTitle).toBe('Anhalten');
+  });
+
   it('people are called in the thread, and nobody twice', async () => {
     world.rules.channel = { humans: ['U7', 'U8'] };
     const { answerId = '' } = await world.hear({ threadId: 'T1' });

@@ -1,5 +1,12 @@
 import { describe, expect, test } from 'vitest';
-import { messageNames, ourMessage, placeholdersOf, problemOfMessage, sayMessage } from '../../../core/text/messages.ts';
+import {
+  messageNames,
+  ourMessage,
+  placeholdersOf,
+  problemOfMessage,
+  sayMessage,
+  titleOf,
+} from '../../../core/text/messages.ts';
 
 describe('a sentence of the bot', () => {
   const values = { organisation: 'Acme', reason: 'No {organisation}.' };
@@ -37,5 +44,24 @@ describe('a sentence of the bot', () => {
     ['x'.repeat(1_001), 'At most 1,000 characters.'],
   ])('%s cannot be said', (text, problem) => {
     expect(problemOfMessage('notFound', text)).toContain(problem);
+  });
+
+  test.each([
+    ['x'.repeat(41), 'At most 40 characters.'],
+    ['two\nlines', 'one line'],
+    ['{organisation}', 'nothing is filled in'],
+    ['a {brace', 'no use for a brace'],
+  ])('%s cannot stand on a button', (text, problem) => {
+    expect(problemOfMessage('buttonSolved', text)).toContain(problem);
+  });
+
+  test('what stands on a button is the tenant’s, ours in ours, and else for the platform to say', () => {
+    const messages = { en: { buttonSolved: 'That was it' }, it: { buttonStop: 'Ferma' } };
+    expect(titleOf(messages, 'buttonSolved', 'en')).toBe('That was it');
+    expect(titleOf(messages, 'buttonSolved', 'de')).toBe('Gelöst');
+    expect(titleOf(messages, 'buttonSolved', 'it')).toBe('That was it');
+    expect(titleOf(messages, 'buttonStop', 'it')).toBe('Ferma');
+    expect(titleOf(messages, 'buttonStop', 'en')).toBeNull();
+    expect(titleOf(undefined, 'buttonStop', 'pl')).toBeNull();
   });
 });
