@@ -1,4 +1,5 @@
 import { AppError } from '../../core/errors.ts';
+import type { Delivery } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import type { Reply } from '../exchange.ts';
 import { postForm } from './post-form.ts';
@@ -14,11 +15,17 @@ export type SlackCall = {
   readonly repeatable?: boolean;
   /** Do not wait out a 429, say `ratelimited` at once (stream appends: the next one carries the text). */
   readonly hurried?: boolean;
+  /** Asked at the last moment before each try: see `Delivery.awake`. */
+  readonly awake?: () => Promise<void>;
 };
 
 export type SlackApi = {
   call(method: string, args: Readonly<Record<string, unknown>>, how?: SlackCall): Promise<SlackResult>;
 };
+
+/** For one answer: says nothing any more where others say it. */
+export const whileAwake = (api: SlackApi, { awake }: Pick<Delivery, 'awake'>): SlackApi =>
+  awake === undefined ? api : { call: (method, args, how) => api.call(method, args, { ...how, awake }) };
 
 export type SlackApiSettings = {
   readonly timeoutMs: number;
@@ -81,6 +88,7 @@ export const createSlackApi = (options: {
         if (how.hurried && (resting.get(channel) ?? 0) > clock.now())
           return { ok: false, error: 'ratelimited', certain: true };
         await rest(channel, how.signal);
+        if (how.awake !== undefined) await how.awake();
         const result = await once(method, args, how.signal);
         if (result.ok) return result;
         if (result.retryAfterMs !== undefined) {

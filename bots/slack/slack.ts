@@ -6,7 +6,7 @@ import type { AnswerSink, Capabilities, Platform, Received, Workspaces } from '.
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { type HearingWatch, watchHearing } from '../watch-hearing.ts';
 import { createAccess } from './access.ts';
-import type { SlackApi, SlackApiSettings } from './api.ts';
+import { type SlackApi, type SlackApiSettings, whileAwake } from './api.ts';
 import { checkUpSlack } from './check-up.ts';
 import { createCourtesies } from './courtesies.ts';
 import type { SlackPace } from './draft.ts';
@@ -189,11 +189,11 @@ export const createSlack = (options: SlackOptions): Platform => {
         event.scope === 'dm' ? event.kind === 'command' && where.respond !== undefined : manner.private === true;
       const quoted = quoteOf(event);
       const openPrivately = async (): Promise<AnswerSink> => {
-        const api = await whisperingApi(where);
+        const api = whileAwake(await whisperingApi(where), delivery);
         return openPrivateSink({ api, respond, where, delivery, runtime, signal, preface: quoted });
       };
       if (unseen) return openPrivately();
-      const api = await access.apiFor(where.team);
+      const api = whileAwake(await access.apiFor(where.team), delivery);
       const sink = await openSlackSink({
         api,
         where,

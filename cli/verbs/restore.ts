@@ -40,6 +40,7 @@ export const restore: Verb = {
     const dataDir = main.dataDirOf(config);
     if (dataDir !== null) await refuseUnlessEmpty(dataDir);
 
+    const begun = performance.now();
     const progress = createProgress(call.terminal);
     const { signal } = call.terminal;
     const isOnServer = await main
@@ -58,17 +59,28 @@ export const restore: Verb = {
     const problems = await core.problems(signal);
     if (problems.length > 0)
       throw new AppError('store-unavailable', `Restored, but not fit to serve: ${problems.join(' ')}`);
+    const stateMs = Math.round(performance.now() - begun);
     const rebuilt = await rebuildIndexes(call, core);
+    const indexMs = Math.round(performance.now() - begun) - stateMs;
     const failed = rebuilt.filter(({ problem }) => problem !== null).length;
     const where = isOnServer ? 'MongoDB' : (dataDir ?? '');
     call.terminal.out(
       call.json
-        ? renderJson({ dataDir, takenAt: manifest.takenAt, files: manifest.files.length, reindexed: rebuilt })
-        : `${manifest.files.length} files of ${manifest.takenAt} are in ${where}${rebuilt.length === 0 ? '' : `; ${rebuilt.length - failed} of ${rebuilt.length} indexes built anew`}.\n`,
+        ? renderJson({
+            dataDir,
+            takenAt: manifest.takenAt,
+            files: manifest.files.length,
+            stateMs,
+            reindexed: rebuilt,
+            indexMs,
+          })
+        : `${manifest.files.length} files of ${manifest.takenAt} are in ${where} after ${inSeconds(stateMs)}${rebuilt.length === 0 ? '' : `; ${rebuilt.length - failed} of ${rebuilt.length} indexes built anew in ${inSeconds(indexMs)}`}.\n`,
     );
     return failed === 0 ? 0 : 1;
   },
 };
+
+const inSeconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
 
 /** Passages are derived data: whatever index is gone, or does not match the restored documents, is built from their kept texts. */
 const rebuildIndexes = async (call: Call, core: Core): Promise<readonly Outcome[]> => {

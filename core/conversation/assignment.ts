@@ -76,6 +76,8 @@ export type Assignment = {
   readonly stopped: AbortSignal;
   /** Asks the store whether the thread is still ours; rejects with `lease-lost` when not. */
   confirmLease(): Promise<void>;
+  /** See `Delivery.awake`. */
+  awake(): Promise<void>;
 };
 
 export type Delivered =

@@ -60,6 +60,7 @@ export const deliverAnswer = async (parts: Delivering, work: Assignment): Promis
           if (last) lastPosted.push(messageId);
           else await outbox.posted(work.tenant.id, work.deliveryId, messageId);
         },
+        awake: work.awake,
       },
       work.signal,
       mannerOf(work),

@@ -120,6 +120,7 @@ const reply = async (
     signal: hold.signal,
     stopped: hold.stopped,
     confirmLease: hold.confirmLease,
+    awake: hold.awake,
   };
   hold.writing(tenant.id);
   try {

@@ -33,6 +33,8 @@ export type Hold = {
   /** From now on the row is an answer of this tenant under way, and the store is asked now and then whether to stop. */
   writing(tenantId: string): void;
   confirmLease(): Promise<void>;
+  /** Asks the store only where the lease is over by the clock although no timer has said so: after a sleep. */
+  awake(): Promise<void>;
   /** Settles another row of the same thread; rejects with `lease-lost`. */
   settle(rowId: string, reason: ReasonCode, tenantId?: string): Promise<void>;
 };

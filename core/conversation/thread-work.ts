@@ -94,6 +94,10 @@ export const workThread = (
     if (ourUntil - clock.now() < settings.leaseForMs / 2) await extendLease();
   };
 
+  const awake = async (): Promise<void> => {
+    if (!whole.signal.aborted && clock.now() >= ourUntil) await extendLease();
+  };
+
   const beat = async (): Promise<void> => {
     while (!whole.signal.aborted) {
       await clock.sleep(settings.leaseForMs / 3, whole.signal);
@@ -150,6 +154,7 @@ export const workThread = (
         here.tenantId = tenantId;
       },
       confirmLease,
+      awake,
       settle: async (rowId, reason, tenantId) => {
         if (
           !(await inbox.settle(lease, rowId, clock.now(), { reason, ...(tenantId === undefined ? {} : { tenantId }) }))

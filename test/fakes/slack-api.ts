@@ -59,14 +59,14 @@ export type FakeCall = {
   readonly at: number;
 };
 
-/** What goes wrong with the next calls of a method. `lost`: done, but the reply never arrives. */
+/** What goes wrong with the next calls of a method. `lost`: done, but the reply never arrives; `unheard`: not until it is released. */
 export type Fault =
   | { readonly kind: 'error'; readonly error: string }
   | { readonly kind: 'rate-limit'; readonly retryAfter: number }
   | { readonly kind: 'status'; readonly status: number }
   | { readonly kind: 'lost' }
   | { readonly kind: 'dropped' }
-  | { readonly kind: 'slow'; readonly untilReleased: Promise<void> };
+  | { readonly kind: 'slow' | 'unheard'; readonly untilReleased: Promise<void> };
 
 export type FakeSlack = {
   /** For SLACK_API_URL. */
@@ -418,6 +418,7 @@ export const startFakeSlack = async (
               ? { ...known(args), team_id: tokens.get(token) }
               : known(args);
     if (fault?.kind === 'lost') return void request.socket.destroy();
+    if (fault?.kind === 'unheard' && result.ok) await fault.untilReleased;
     reply(response, 200, result, method === 'auth.test' ? { 'x-oauth-scopes': [...scopes].join(',') } : {});
   };
 

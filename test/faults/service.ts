@@ -15,6 +15,9 @@ export type Service = {
   readonly signInPath: string | null;
   /** SIGKILL; resolves when the process is gone. Safe to call twice. */
   kill(): Promise<void>;
+  /** SIGSTOP, as a machine that is put to sleep, and SIGCONT. */
+  sleep(): void;
+  wake(): void;
   /** SIGTERM; resolves with the exit code, which is 0 after an orderly stop and null after a kill. */
   stop(): Promise<number | null>;
 };
@@ -58,12 +61,14 @@ export const startService = (env: Readonly<Record<string, string>>, checkout = t
     await gone;
     return child.exitCode;
   };
+  const sleep = (): void => void child.kill('SIGSTOP');
+  const wake = (): void => void child.kill('SIGCONT');
   const ready = new Promise<Service>((resolve, reject) => {
     const hear = (chunk: Buffer): void => {
       said = (said + chunk.toString()).slice(-20_000);
       if (!/"event":"ready"/.test(said)) return;
       const [signInPath = null] = /\/console\/sign-in\/\w+/.exec(said) ?? [];
-      resolve({ readyAfterMs: performance.now() - startedAt, signInPath, kill, stop });
+      resolve({ readyAfterMs: performance.now() - startedAt, signInPath, kill, stop, sleep, wake });
     };
     child.stdout?.on('data', hear);
     child.stderr?.on('data', hear);

@@ -17,11 +17,14 @@ import { countAnswers, examine, questionsOf } from './world.ts';
 const model = { latencyMs: 300, pieceMs: 150 };
 const questionsPerRound = 12;
 
-/** R6: kill -9 in the middle of answers, pushes and a sync; others take over, the process comes back, no half document. */
+/**
+ * R6: kill -9 in the middle of answers, pushes and a sync, and before anybody knows that Slack has its words; others take
+ * over, the process comes back, no half document. In the end one sleeps through its leases and wakes.
+ */
 export const proveTakeover = async (
   options: Omit<ClusterOptions, 'model' | 'towers'> & { readonly rounds: number },
 ): Promise<Finding> => {
-  const cluster = await startCluster({ ...options, model, towers: questionsPerRound * options.rounds });
+  const cluster = await startCluster({ ...options, model, towers: questionsPerRound * (2 * options.rounds + 1) });
   const takeoverMs: number[] = [];
   const jobMs: number[] = [];
   const restartMs: number[] = [];
@@ -31,30 +34,36 @@ export const proveTakeover = async (
   let orphans = 0;
   let looks = 0;
   try {
-    const { world, instances, chance } = cluster;
+    const { world } = cluster;
+    // What never comes is a finding like others, and the books then tell what is there instead.
+    const missed = (error: Error): void => void problems.push(error.message);
+    const answersCome = (whose: string) => until(() => countAnswers(world) >= questionsOf(world), 60_000, whose);
     await startAll(cluster);
     for (let round = 0; round < options.rounds; round += 1) {
       const over = new AbortController();
       const looking = lookForHalves(cluster, AbortSignal.any([over.signal, brokenOff.signal]));
 
-      const asked = Array.from({ length: questionsPerRound }, world.ask);
-      await Promise.all(asked.flatMap(({ events }) => events.map((event) => world.deliver(event))));
+      const unheard = await killUnheard(cluster);
+      await answersCome('the answers that Slack had begun to show').catch(missed);
+      restartMs.push(await unheard.start());
+      await cluster.inRotation();
+
+      await askAll(cluster);
       world.reprint();
       const { job } = await world.startSync();
       const documents = Array.from({ length: 6 }, () => world.document(true));
       const unfulfilled: typeof documents = [];
       const pushing = Promise.all(documents.map((wish) => wish.send().catch(() => void unfulfilled.push(wish))));
-      const inTheMiddle = (): readonly Instance[] => instances.filter((instance) => answering(cluster, instance) >= 2);
-      await until(() => inTheMiddle().length > 0, 60_000, 'somebody to be in the middle of answers');
-      const victim = chance.pick(inTheMiddle() as readonly [Instance, ...Instance[]]);
+      const victim = await inTheMiddle(cluster);
       orphans += questionsOf(world) - countAnswers(world);
       await victim.kill();
-      const [answersMs, syncMs] = await Promise.all([
-        until(() => countAnswers(world) >= questionsOf(world), 60_000, 'the answers of the dead'),
-        until(() => isOver(cluster, job.id).catch(() => false), 60_000, 'the job of the dead'),
+      await Promise.all([
+        answersCome('the answers of the dead').then((ms) => void takeoverMs.push(ms), missed),
+        until(() => isOver(cluster, job.id).catch(() => false), 60_000, 'the job of the dead').then(
+          (ms) => void jobMs.push(ms),
+          missed,
+        ),
       ]);
-      takeoverMs.push(answersMs);
-      jobMs.push(syncMs);
       await pushing;
       restartMs.push(await victim.start());
       await cluster.inRotation();
@@ -64,6 +73,8 @@ export const proveTakeover = async (
       looks += seen.looks;
       problems.push(...seen.problems);
     }
+    await sleepThroughLeases(cluster);
+    await answersCome('the answers of the one who slept').catch(missed);
     await world.finishSync();
     problems.push(...(await examine(world)));
     const worst = { takeover: Math.max(...takeoverMs), job: Math.max(...jobMs), restart: Math.max(...restartMs) };
@@ -96,6 +107,56 @@ export const proveTakeover = async (
     brokenOff.abort();
     await cluster.close();
   }
+};
+
+const askAll = async ({ world }: Cluster): Promise<void> => {
+  const asked = Array.from({ length: questionsPerRound }, world.ask);
+  await Promise.all(asked.flatMap(({ events }) => events.map((event) => world.deliver(event))));
+};
+
+/** One who has several answers under way, as soon as there is one. */
+const inTheMiddle = async (cluster: Cluster): Promise<Instance> => {
+  const some = (): readonly Instance[] => cluster.instances.filter((instance) => answering(cluster, instance) >= 2);
+  await until(() => some().length > 0, 60_000, 'somebody to be in the middle of answers');
+  return cluster.chance.pick(some() as readonly [Instance, ...Instance[]]);
+};
+
+/** What an answer begins with, by stream or without. */
+const firstWords = ['chat.startStream', 'chat.postMessage'] as const;
+
+/** Slack shows the first words of answers, and who sent them is killed before it hears so: others must find them there. */
+const killUnheard = async (cluster: Cluster): Promise<Instance> => {
+  const { slack } = cluster.world;
+  const before = slack.answers().length;
+  const { promise: untilReleased, resolve: release } = Promise.withResolvers<void>();
+  for (const method of firstWords) slack.fault(method, { kind: 'unheard', untilReleased }, questionsPerRound);
+  try {
+    await askAll(cluster);
+    // All are asked of all by turns, so that each has some of them.
+    await until(() => slack.answers().length - before >= questionsPerRound * 0.75, 60_000, 'first words in Slack');
+    const victim = cluster.chance.pick(cluster.instances as readonly [Instance, ...Instance[]]);
+    await victim.kill();
+    return victim;
+  } finally {
+    slack.heal();
+    release();
+  }
+};
+
+/** Long enough for others to take over; one that slept while it wrote to a file holds them up for as long. */
+const sleepMs = 12_000;
+
+/** Who wakes and finds that others have answered in its place says nothing, and settles nothing. */
+const sleepThroughLeases = async (cluster: Cluster): Promise<void> => {
+  const { world } = cluster;
+  await askAll(cluster);
+  const { service } = await inTheMiddle(cluster);
+  service?.sleep();
+  await until(() => countAnswers(world) >= questionsOf(world), sleepMs, '').catch(() => undefined);
+  service?.wake();
+  // Time to say something wrong.
+  await pause(3_000);
+  await cluster.inRotation();
 };
 
 const answering = ({ model: server }: Cluster, { key }: Instance): number =>

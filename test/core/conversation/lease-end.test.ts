@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createConversations } from '../../../core/conversation/conversation.ts';
 import { isAppError } from '../../../core/errors.ts';
+import type { Delivery, Platform } from '../../../core/ports/platform.ts';
 import type { StateStore } from '../../../core/ports/state.ts';
 import { effective } from '../../bots/slack/world.ts';
 import { anEvent, aTenant } from '../../contracts/rows.ts';
@@ -54,11 +55,16 @@ describe('a worker whose store hangs', () => {
       owner: 'a process',
       settings: { leaseForMs, pollMs: 1_000_000 },
     });
-    conversations.start([platform]);
+    const deliveries: Delivery[] = [];
+    const openAnswer: Platform['openAnswer'] = (event, delivery, ...rest) => {
+      deliveries.push(delivery);
+      return platform.openAnswer(event, delivery, ...rest);
+    };
+    conversations.start([{ ...platform, openAnswer }]);
     const event = anEvent({ attachments: [], threadId: 'T', receivedAt: runtime.clock.now() });
     await conversations.receive(event);
     const signal = await writing.promise;
-    return { conversations, platform, signal, finish: finish.resolve };
+    return { conversations, platform, deliveries, signal, finish: finish.resolve };
   };
 
   it('stops when its lease ends, and not when the store comes back', async () => {
@@ -94,6 +100,23 @@ describe('a worker whose store hangs', () => {
     finish();
     for (const heartbeat of heartbeats) heartbeat(true);
     await conversations.stop(0);
+  });
+
+  it('asks before its next word when it slept through its lease, and no timer has told it so yet', async () => {
+    const { conversations, platform, deliveries, signal, finish } = await asked();
+    const awake = deliveries.at(-1)?.awake;
+    await awake?.();
+    expect(heartbeats).toEqual([]);
+    runtime.clock.set(runtime.clock.now() + leaseForMs);
+    const asking = awake?.();
+    expect(heartbeats).toHaveLength(1);
+    expect(signal.aborted).toBe(false);
+    heartbeats[0]?.(false);
+    await expect(asking).rejects.toMatchObject({ code: 'lease-lost' });
+    expect(signal.aborted).toBe(true);
+    finish();
+    await conversations.stop(0);
+    expect(platform.shown).toEqual([]);
   });
 
   it('goes on while the store keeps the lease', async () => {
