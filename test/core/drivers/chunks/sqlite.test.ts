@@ -7,6 +7,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openSqliteChunks } from '../../../../core/drivers/chunks/sqlite/chunks.ts';
+import { foldAt } from '../../../../core/drivers/chunks/sqlite/recent.ts';
 import type { ChunkStore } from '../../../../core/ports/chunks.ts';
 import type { Log } from '../../../../core/ports/runtime.ts';
 import { chunkOf, describeChunkStore, vectorAt } from '../../../contracts/chunks.ts';
@@ -15,6 +16,8 @@ const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () =>
 const { signal } = new AbortController();
 const ref = { tenantId: 't_000000000000000000000001', generation: 1 };
 const profile = { analyser: 'test', embeddingModel: 'fake', dimensions: 64 };
+/** Chunks that are folded into the posting lists, and some more that are recent when they come by twos. */
+const pastFolding = foldAt + 87;
 
 describeChunkStore('sqlite', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'chunks-'));
@@ -90,8 +93,12 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
   });
 
   it('scores the same whether postings are still recent or folded into their lists', async () => {
-    // 600 chunks: by twos they pass the point of folding and leave some recent; in one call all are folded.
-    const texts = Array.from({ length: 600 }, (_, at) => `wombat ${'fern '.repeat(at % 7)} number${at} item${at % 11}`);
+    // By twos they pass the point of folding and leave some recent; in one call all are folded.
+    const texts = Array.from(
+      { length: pastFolding },
+      (_, at) => `wombat ${'fern '.repeat(at % 7)} number${at} item${at % 11}`,
+    );
+    const last = pastFolding - 1;
     const documents = texts.map((text, at) => ({
       documentId: `d${at}`,
       chunks: [chunkOf(`d${at}`, 0, text, { vector: vectorAt(at, 64) })],
@@ -101,13 +108,13 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
     await store.replaceDocuments(whole, documents, signal);
     for (let at = 0; at < documents.length; at += 2)
       await store.replaceDocuments(ref, documents.slice(at, at + 2), signal);
-    await store.removeDocuments(whole, ['d3', 'd599'], signal);
-    await store.removeDocuments(ref, ['d3', 'd599'], signal);
-    for (const query of ['wombat', 'fern item3', 'number3', 'number598 fern', 'number599']) {
+    await store.removeDocuments(whole, ['d3', `d${last}`], signal);
+    await store.removeDocuments(ref, ['d3', `d${last}`], signal);
+    for (const query of ['wombat', 'fern item3', 'number3', `number${last - 1} fern`, `number${last}`]) {
       const options = { limit: 1_000, signal };
       expect(await store.searchText(ref, query, options)).toEqual(await store.searchText(whole, query, options));
     }
-    expect((await store.searchText(ref, 'number598', { limit: 5, signal })).hits).toHaveLength(1);
+    expect((await store.searchText(ref, `number${last - 1}`, { limit: 5, signal })).hits).toHaveLength(1);
   });
 
   it('finds each chunk of a document by what stands in it, before its postings are folded and after', async () => {
@@ -130,12 +137,12 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
     // Past the point of folding, in one go.
     await store.replaceDocuments(
       ref,
-      Array.from({ length: 200 }, (_, at) => documentOf(100 + at)),
+      Array.from({ length: pastFolding / 3 }, (_, at) => documentOf(100 + at)),
       signal,
     );
     expect((await ask()).map(([best]) => best)).toEqual(['c_d7_2', 'c_d7_1', 'c_d7_0']);
     expect(await hits('number3')).toEqual([]);
-    expect(await found(store, 'wombat')).toBe(9 * 3 + 200 * 3);
+    expect(await found(store, 'wombat')).toBe(9 * 3 + (pastFolding / 3) * 3);
   });
 
   it('leaves a file of format 2 as it is, a row a chunk, because the version before may be at work in it', async () => {
@@ -165,10 +172,10 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
     for (const { terms } of written.recent) expect(terms).toMatch(/^(\n[^\s:]+\t\d+)+\n$/);
     expect(await found(store, 'wombat')).toBe(5);
     await store.removeDocuments(ref, ['d3'], signal);
-    await store.replaceDocuments(ref, [{ documentId: 'd2', chunks: many('d2', 600) }], signal);
+    await store.replaceDocuments(ref, [{ documentId: 'd2', chunks: many('d2', pastFolding) }], signal);
     expect(rows()).toEqual({ format: 2, recent: [] });
     expect(await best('number2')).toEqual(['c_d1_2']);
-    expect(await found(store, 'wombat')).toBe(603);
+    expect(await found(store, 'wombat')).toBe(3 + pastFolding);
   });
 
   it('searches an index that has seen a thousand million changes like any other', async () => {
@@ -185,15 +192,15 @@ describe('sqlite chunks', { timeout: 60_000 }, () => {
   });
 
   it('brings an index of the first format up to date, and refuses one of a later', async () => {
-    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', 600) }], signal);
+    await store.replaceDocuments(ref, [{ documentId: 'd1', chunks: many('d1', pastFolding) }], signal);
     await store.close();
     const db = new DatabaseSync(file());
     db.exec('DROP TABLE recent; UPDATE meta SET format = 1;');
     db.close();
     store = await openSqliteChunks({ dataDir, log: silent });
-    expect(await found(store, 'wombat')).toBe(600);
+    expect(await found(store, 'wombat')).toBe(pastFolding);
     await store.replaceDocuments(ref, [{ documentId: 'd2', chunks: many('d2', 2) }], signal);
-    expect(await found(store, 'wombat')).toBe(602);
+    expect(await found(store, 'wombat')).toBe(pastFolding + 2);
     await store.close();
     const later = new DatabaseSync(file());
     later.exec('UPDATE meta SET format = 99;');
