@@ -50,6 +50,8 @@ export type ConversationRig = {
   called(): readonly string[];
   /** The colleague's id in rules. */
   readonly colleague: string;
+  /** An emoji as the platform itself writes one. */
+  readonly emoji: string;
   readonly robot: string;
   /** From now on the platform answers nothing but errors of its own. */
   breakDown(): void;
@@ -60,6 +62,9 @@ export type ConversationRig = {
   putBack(): number;
   close(): Promise<void>;
 };
+
+/** Stands in a test's title for what each platform writes differently. */
+const ownEmoji = '(emoji)';
 
 export type ConversationDescriptor = { readonly name: string; start(): Promise<ConversationRig> };
 
@@ -240,14 +245,17 @@ export const conversationContract = (descriptor: ConversationDescriptor): void =
       it.each([
         ['only a mention', { text: '' }, 'empty', 'What would you like to know?'],
         ['only an emoji', { text: '🎉' }, 'empty', 'What would you like to know?'],
+        ['only an emoji of the platform’s own', { text: ownEmoji }, 'empty', 'What would you like to know?'],
+        ['an enormous message', { text: `${'long '.repeat(7999)}end?` }, 'too-long', 'Please shorten it.'],
         ['only a file', { text: '', file: 'scan.pdf' }, 'empty', 'I got your file'],
         ['right to left', { text: 'كم عدد أيام الإجازة؟' }, 'answered', 'كم عدد أيام الإجازة؟'],
         ['half-width', { text: 'ﾔｽﾐﾊﾅﾝﾆﾁ?' }, 'answered', 'ﾔｽﾐﾊﾅﾝﾆﾁ?'],
         ['a file that cannot be read', { text: 'leave?', file: 'scan.pdf' }, 'answered', 'I could not read scan.pdf'],
       ] as const)('%s: a reason, and a sentence for who waits', async (_, said, reason, sentence) => {
         await rig.instance();
-        const id = await ask(said, reason);
+        const id = await ask({ ...said, text: said.text === ownEmoji ? rig.emoji : said.text }, reason);
         expect(rig.answersTo(id)).toEqual([expect.stringContaining(sentence)]);
+        expect(rig.answering.asked).toHaveLength(reason === 'answered' ? 1 : 0);
       });
     });
 

@@ -44,6 +44,8 @@ export type PlatformRig = {
   ): Promise<boolean>;
   /** A mention with a signature that is not right; resolves with whether it was accepted. Absent where nothing is signed. */
   forge?(how: 'unsigned' | 'wrong' | 'stale' | 'future'): Promise<boolean>;
+  /** How many events were set aside as of no kind that we know, as the metrics tell. */
+  setAside?(): number;
   /** Each message of the bot as people see it, oldest first; neither private ones nor a button that stands alone. */
   shown(): readonly string[];
   /** Each resolves with whether it was acknowledged. A platform that lacks one leaves it out; docs/platforms.md says why. */
@@ -146,6 +148,7 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
       it('unknown kinds of events are acknowledged and ignored', async () => {
         expect(await rig.deliver('unknown')).toBe(true);
         expect(rig.heard).toEqual([]);
+        if (rig.setAside !== undefined) expect(rig.setAside()).toBe(1);
       });
 
       it('an event without its most needed fields does no harm', async () => {

@@ -47,6 +47,7 @@ const startRig = async (): Promise<ConversationRig> => {
     rules: world.rules,
     time,
     colleague: people.colleague,
+    emoji: '<:party:123456789012345678>',
     robot: people.robot,
     instance: async () => {
       instances.push(await world.instance({ ahead: () => time.aheadMs }));

@@ -129,6 +129,7 @@ const startRig = async (prepare: (fake: FakeSlack) => void): Promise<PlatformRig
     gestures,
     whispered: () => [...fake.ephemerals, ...fake.answers().filter(isOpened)].map(shownText),
     offered: () => offersIn((fake.ephemerals.at(-1) ?? visible().at(-1))?.blocks ?? []),
+    setAside: () => runtime.counted('events_total', { platform: 'slack', reason: 'unsupported' }),
     titles: () =>
       fake
         .answers()

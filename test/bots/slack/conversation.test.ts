@@ -35,6 +35,7 @@ const startRig = async (): Promise<ConversationRig> => {
     rules: world.rules,
     time,
     colleague: people.colleague,
+    emoji: ':tada:',
     robot: people.robot,
     instance: async () => {
       instances.push(await world.instance({ ahead: () => time.aheadMs }));

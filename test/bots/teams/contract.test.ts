@@ -141,6 +141,7 @@ const startRig = async (scope: NonNullable<PostedMessage['scope']>): Promise<Pla
       const thumbs = activityOf(newest).channelData?.feedbackLoop === undefined ? [] : (['thumbs'] as const);
       return [...thumbs, ...(buttonsOf(newest) as readonly Offer[])];
     },
+    setAside: () => driver.runtime.counted('events_total', { platform: 'teams', reason: 'unsupported' }),
     titles: () =>
       fake
         .messages()

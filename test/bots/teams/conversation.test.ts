@@ -66,6 +66,7 @@ const startRig = async (): Promise<ConversationRig> => {
     rules: world.rules,
     time,
     colleague: teamsIds.colleagueObject,
+    emoji: '🎉👍🏽',
     robot: people.robot.id,
     instance: async () => {
       instances.push(await world.instance({ ahead: () => time.aheadMs }));
