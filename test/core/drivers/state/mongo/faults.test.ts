@@ -179,7 +179,6 @@ if (server === undefined || addressOf(server) === null) {
         await truth.tenants.create(tenant);
         const receipt = aReceipt(tenant.id, { question: 'xyzzy', answer: 'xyzzy' });
         await truth.receipts.put(receipt);
-        await truth.answerCache.put(tenant.id, 'k', receipt, now + 1_000);
         await truth.conversations.append(tenant.id, 'v', 'p', [
           { role: 'assistant', text: 'xyzzy', at: now, answerId: receipt.answerId },
         ]);
@@ -193,7 +192,7 @@ if (server === undefined || addressOf(server) === null) {
         const broke = await brokenEverywhere(
           async () => {
             await filled();
-            return () => state.maintenance.forgetMember(tenantId, 'slack:U1', 'forgotten-1');
+            return () => state.maintenance.forgetMember(tenantId, 'slack:U1', 'forgotten-1', now);
           },
           async () => {
             const left = JSON.stringify([
