@@ -3,6 +3,7 @@ import type { Connection, Tenant } from '../core/domain.ts';
 import { toAppError } from '../core/errors.ts';
 import type { Platform } from '../core/ports/platform.ts';
 import type { Runtime } from '../core/ports/runtime.ts';
+import type { Accounts } from './auth/accounts.ts';
 import { texts } from './texts.ts';
 
 /** What people call a tenant's workspaces, channels and sources; the id of what has no name, or none that is known yet. */
@@ -14,7 +15,7 @@ export type Names = {
   /** Of a channel whose platform is not told, or stands before it (`slack:C1`). */
   channelId(id: string): string;
   source(sourceId: string): string;
-  /** Of somebody on a chat platform (`slack:U1`), with the platform before it. */
+  /** Of somebody on a chat platform (`slack:U1`), with the platform before it; of somebody of the console (`console:u1`, in the audit log `user:u1`). */
   member(memberId: string): string;
   /** Where something was asked: a channel, or one of the doors that are no chat platform. */
   place(asked: { readonly platform: string; readonly channelId?: string }): string;
@@ -40,8 +41,10 @@ export const createNames = (parts: {
   readonly core: Pick<Core, 'connections' | 'sources'>;
   readonly platforms: readonly Platform[];
   readonly runtime: Pick<Runtime, 'clock' | 'log'>;
+  /** Who signs in here. */
+  readonly accounts?: Pick<Accounts, 'known'>;
 }): NamesOf => {
-  const { core, platforms, runtime } = parts;
+  const { core, platforms, runtime, accounts } = parts;
   const { clock, log } = runtime;
   /** By connection and channel, so that no tenant learns another one's; the workspace is the channel without an id. */
   const known = new Map<string, Known>();
@@ -86,7 +89,11 @@ export const createNames = (parts: {
 
   return async (tenant, shown = [], memberIds = []) => {
     const channelIds = [...new Set(shown.map((id) => id.replace(/^(slack|discord|teams):/, '')))];
-    const [connections, sources] = await Promise.all([core.connections.list(tenant.id), core.sources.list(tenant.id)]);
+    const [connections, sources, people] = await Promise.all([
+      core.connections.list(tenant.id),
+      core.sources.list(tenant.id),
+      accounts?.known([...new Set(memberIds.flatMap((id) => ownUserId(id) ?? []))]),
+    ]);
     for (const connection of connections) {
       const missing = channelIds.filter((id) => isStale(keyOf(connection, id)));
       const strangers = [...new Set(memberIds)]
@@ -124,6 +131,8 @@ export const createNames = (parts: {
         return channel({ platform, channelId });
       },
       member: (memberId) => {
+        const person = people?.get(ownUserId(memberId) ?? '');
+        if (person !== undefined) return person.name || person.email;
         for (const connection of connections) {
           const userId = userIdOn(connection.platform, memberId);
           const name = userId === null ? null : known.get(personKey(connection, userId))?.name;
@@ -140,5 +149,11 @@ export const createNames = (parts: {
 const userIdOn = (platform: string, memberId: string): string | null =>
   memberId.startsWith(`${platform}:`) ? memberId.slice(platform.length + 1) : null;
 
-const platformInWords = (platform: string): string =>
-  (texts.connections.platforms as Readonly<Record<string, string>>)[platform] ?? platform;
+/**
+ * Null: not of the console. No other beginning will do: what programs say of their people may be the id of somebody of
+ * another organisation, whose name would be told.
+ */
+const ownUserId = (memberId: string): string | null => /^(?:console|user):(.+)$/s.exec(memberId)?.[1] ?? null;
+
+export const platformInWords = (platform: string): string =>
+  (({ ...texts.connections.platforms, ...texts.nav.doors }) as Readonly<Record<string, string>>)[platform] ?? platform;

@@ -62,6 +62,8 @@ export const texts = {
       'operator-people': 'People',
       'operator-health': 'Health',
     },
+    /** Where questions come from besides the chat platforms. */
+    doors: { console: 'Console', api: 'API' },
     signOut: 'Sign out',
     tenant: 'Tenant',
     account: 'Account',
@@ -179,6 +181,7 @@ export const texts = {
       ].join(', '),
     index: (generation: number, revision: number) => `generation ${generation}, content revision ${revision}`,
     none: 'none',
+    noModel: 'none: quoted',
   },
   outcomes: { answered: 'Answered', 'not-found': 'Not found', refused: 'Refused' },
   reasons: {

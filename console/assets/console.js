@@ -40,6 +40,11 @@
     if (event.key === 'Escape') for (const menu of document.querySelectorAll('details.menu[open]')) menu.open = false;
   });
 
+  for (const button of document.querySelectorAll('[data-print]')) {
+    button.hidden = false;
+    button.addEventListener('click', () => print());
+  }
+
   // A job's progress as it goes on; when it has ended the page shows what came of it.
   for (const place of document.querySelectorAll('[data-progress]')) {
     const events = new EventSource(place.dataset.progress);

@@ -85,16 +85,28 @@ export const PassageList = ({ receipt, uses }: { receipt: Receipt; uses?: boolea
         <li class={uses ? `use-${useOf(passage)}` : undefined}>
           <p class="source">
             <SourceTitle title={passage.title} url={passage.url} />
-            {passage.headingPath.length > 0 && <span class="path">{passage.headingPath.join(' › ')}</span>}
+            <Path passage={passage} />
             {passage.page !== undefined && <span class="page">{texts.answer.page(passage.page)}</span>}
             {uses && <span class="chip">{texts.receipt[useOf(passage)]}</span>}
           </p>
           <Bar share={passage.score / best} label={`${texts.answer.score} ${score(passage.score)}`} />
-          <Excerpt text={passage.text} />
+          <Excerpt text={withoutHeading(passage)} />
         </li>
       ))}
     </ol>
   );
+};
+
+/** Where in the document it stands; a document whose first heading is its title says so once. */
+const Path = ({ passage: { title, headingPath } }: { passage: Passage }) => {
+  const below = headingPath[0] === title ? headingPath.slice(1) : headingPath;
+  return below.length === 0 ? null : <span class="path">{below.join(' › ')}</span>;
+};
+
+/** The heading that a passage begins with stands above it already. */
+const withoutHeading = ({ text, title, headingPath }: Passage): string => {
+  const [, heading = '', rest = ''] = /^#{1,6} +(.+)\n+([\s\S]*)$/.exec(text) ?? [];
+  return rest !== '' && [title, ...headingPath].includes(heading.trim()) ? rest : text;
 };
 
 const teaserLength = 320;

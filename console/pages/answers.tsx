@@ -1,6 +1,6 @@
 import type { Receipt, Tenant } from '../../core/domain.ts';
 import type { Paged } from '../../core/ports/state.ts';
-import type { Names } from '../names.ts';
+import { type Names, platformInWords } from '../names.ts';
 import { milliseconds, texts } from '../texts.ts';
 import { answersPath, receiptPath, totalMs } from './answer-view.tsx';
 import { askPath } from './ask.tsx';
@@ -123,7 +123,7 @@ const MoreFilters = ({ filter }: { filter: AnswersFilter }) => {
           label={words.platform}
           none={words.anyPlatform}
           value={filter.platform}
-          options={platforms.map((platform) => [platform, platform])}
+          options={platforms.map((platform) => [platform, platformInWords(platform)])}
         />
         <Choice
           name="rating"
@@ -207,10 +207,10 @@ const Verdicts = ({ receipt }: { receipt: Receipt }) => {
 /** The list, and what is done with all of it: both change with the filter. */
 export const AnswersSection = (props: ListProps) => (
   <div id="answers">
-    <p class="bar-row">
+    <p class="bar-row answers-all">
+      {isNarrowed(props.filter) && <a href={answersPath(props.tenant)}>{texts.answers.clear}</a>}
       <a href={exportPath(props.tenant, props.filter, 'csv')}>{texts.answers.csv}</a>
       <a href={exportPath(props.tenant, props.filter, 'ndjson')}>{texts.answers.ndjson}</a>
-      {isNarrowed(props.filter) && <a href={answersPath(props.tenant)}>{texts.answers.clear}</a>}
     </p>
     {props.page.items.length === 0 ? (
       <p class="muted" role="status">

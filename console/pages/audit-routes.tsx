@@ -3,6 +3,7 @@ import type { AuditEntry, Tenant, TenantId } from '../../core/domain.ts';
 import type { Paged } from '../../core/ports/state.ts';
 import { csvLine } from '../../core/text/csv.ts';
 import { streamOf } from '../billing.ts';
+import type { Names } from '../names.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import type { Pages } from './pages.tsx';
@@ -12,23 +13,51 @@ const words = texts.settings;
 
 /** Who changed what. */
 export const addAuditPages = (pages: Pages): void => {
-  const { core } = pages.doors;
+  const { core, auth } = pages.doors;
+
+  /** Whoever looks for a person types a name or an address; the log holds the person's id. */
+  const asLogged = async (tenantId: TenantId, q: string | undefined): Promise<string | undefined> => {
+    if (q === undefined) return undefined;
+    const members = await core.members.ofTenant(tenantId);
+    const people = await auth.accounts.known(members.map(({ userId }) => userId));
+    const meant = q.toLowerCase();
+    const named = [...people].filter(([, { name, email }]) => [name, email].some((one) => one.toLowerCase() === meant));
+    return named.length === 1 ? `user:${named[0]?.[0]}` : q;
+  };
 
   pages.get('/console/{tenant}/audit', 'session:admin', async (request) => {
     const q = request.query('q');
     const cursor = request.query('cursor');
-    const page = await core.auditTrail(request.tenant.id, q === undefined ? {} : { q }, {
+    const logged = await asLogged(request.tenant.id, q);
+    const page = await core.auditTrail(request.tenant.id, logged === undefined ? {} : { q: logged }, {
       limit: 100,
       ...(cursor === undefined ? {} : { cursor }),
     });
-    return request.show(<AuditPage shell={await request.shell('audit')} page={page} q={q} />);
+    return request.show(
+      <AuditPage
+        shell={await request.shell('audit')}
+        page={page}
+        q={q}
+        names={
+          await pages.names(
+            request.tenant,
+            [],
+            page.items.map(({ actor }) => actor),
+          )
+        }
+      />,
+    );
   });
 
   pages.get('/console/{tenant}/audit/export', 'session:admin', async (request) =>
-    request.c.body(streamOf(auditCsv(core, request.tenant.id, request.query('q'))), 200, {
-      'content-type': 'text/csv; charset=utf-8',
-      'content-disposition': `attachment; filename="audit-${request.tenant.slug}.csv"`,
-    }),
+    request.c.body(
+      streamOf(auditCsv(core, request.tenant.id, await asLogged(request.tenant.id, request.query('q')))),
+      200,
+      {
+        'content-type': 'text/csv; charset=utf-8',
+        'content-disposition': `attachment; filename="audit-${request.tenant.slug}.csv"`,
+      },
+    ),
   );
 };
 
@@ -50,10 +79,12 @@ const AuditPage = ({
   shell,
   page,
   q,
+  names,
 }: {
   shell: Shell & { readonly tenant: Tenant };
   page: Paged<AuditEntry>;
   q: string | undefined;
+  names: Names;
 }) => {
   const path = `/console/${encodeURIComponent(shell.tenant.slug)}/audit`;
   const query = new URLSearchParams(q === undefined ? {} : { q });
@@ -83,7 +114,7 @@ const AuditPage = ({
           rows={page.items}
           columns={[
             { head: words.at, cell: ({ at }) => <Time at={at} /> },
-            { head: words.actor, cell: ({ actor }) => actor },
+            { head: words.actor, cell: ({ actor }) => <span title={actor}>{names.member(actor)}</span> },
             { head: words.action, cell: ({ action }) => <code>{action}</code> },
             { head: words.subject, cell: ({ subject }) => subject ?? '' },
           ]}

@@ -1,11 +1,15 @@
+import { raw } from 'hono/html';
 import type { Chunk, Document, Source, Tenant } from '../../core/domain.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
-import { safeHref } from './markdown.ts';
+import { renderMarkdown, safeHref } from './markdown.ts';
 import { mayPass } from './pages.tsx';
 import { ActionButton } from './parts/form.tsx';
 import { Facts } from './parts/table.tsx';
 import { documentPath, sourcePath, sourcesPath } from './source-state.tsx';
+
+/** As it reads: nothing in it leads anywhere, and no footnote of ours stands in it. */
+const passageHtml = (text: string) => raw(renderMarkdown(text, { links: [], footnotes: [], prefix: 'passage' }));
 
 /** One document as questions find it: its facts and its passages, word for word. */
 export const DocumentPage = ({
@@ -48,7 +52,7 @@ export const DocumentPage = ({
                     </a>,
                   ] as const,
                 ]),
-            [names.type, document.mediaType],
+            [names.type, texts.sources.types[document.mediaType] ?? document.mediaType],
             [names.size, `${new Intl.NumberFormat('en').format(Math.ceil(document.bytes / 1024))} kB`],
             [names.updated, <Time at={document.updatedAt} />],
             [names.passages, String(document.chunkCount)],
@@ -81,7 +85,7 @@ export const DocumentPage = ({
                     texts.sources.tokens(chunk.tokens),
                   ].join(' · ')}
                 </p>
-                <div class="passage-text">{chunk.text}</div>
+                <div class="passage-text prose">{passageHtml(chunk.text)}</div>
               </li>
             ))}
           </ol>

@@ -82,7 +82,12 @@ export const GapPage = ({
     <p class="crumb">
       <a href={gapsPath(shell.tenant)}>{words.back}</a>
     </p>
-    <h1 class="asked">{gap.question}</h1>
+    <div class="head">
+      <h1 class="asked">{gap.question}</h1>
+      {mayPass(shell.roles ?? [], 'admin') && (
+        <ActionButton action={`${gapPath(shell.tenant, gap.id)}/dismiss`} label={words.dismiss} />
+      )}
+    </div>
     <p class="figures">
       <span>{words.asked(gap.asked.length)}</span>
       <span>{words.askers(gap.askers)}</span>
@@ -101,7 +106,6 @@ export const GapPage = ({
           />
           <TextArea state={state} name="answer" label={words.answer} hint={words.answerHint} rows={8} required />
         </FormBox>
-        <ActionButton action={`${gapPath(shell.tenant, gap.id)}/dismiss`} label={words.dismiss} kind="quiet" />
       </section>
     )}
     <section class="part">

@@ -192,7 +192,7 @@ export const createPages = (app: OpenAPIHono<Env>, doors: Doors, assets: Assets,
   return {
     doors,
     assets,
-    names: createNames(doors),
+    names: createNames({ ...doors, accounts: doors.auth.accounts }),
     get: (path, policy, handle) => register('GET', path, policy, (c) => handle(requestOf(c))),
     post: (path, policy, handle, { maxBytes } = {}) =>
       register('POST', path, policy, (c) => handle(requestOf(c)), maxBytes),

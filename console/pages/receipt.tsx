@@ -104,7 +104,7 @@ const Facts = ({ receipt, names }: { receipt: Receipt; names: Names }) => {
       <Fact name={fields.reason}>
         <code>{receipt.reasonCode}</code>
       </Fact>
-      <Fact name={fields.model}>{receipt.model}</Fact>
+      <Fact name={fields.model}>{receipt.model === 'extractive' ? texts.receipt.noModel : receipt.model}</Fact>
       <Fact name={fields.promptVersion}>{receipt.promptVersion}</Fact>
       <Fact name={fields.tokens}>
         {tokens === 0 ? texts.receipt.none : texts.receipt.tokensOf(promptTokens, completionTokens, embeddingTokens)}

@@ -2,9 +2,18 @@ import type { UsageGroup, UsageRow } from '../../core/domain.ts';
 import { AppError, isAppError } from '../../core/errors.ts';
 import { currencyOf } from '../../core/text/currency.ts';
 import { asDownload, ledgerText, type Range, renderUsageCsv, streamOf } from '../billing.ts';
+import { platformInWords } from '../names.ts';
 import type { Html, PageRequest, Pages } from './pages.tsx';
 import { type FormState, formWith } from './parts/form.tsx';
-import { LedgerPage, StatementPage, tokensOf, UsagePage, usageGroups, WrongPeriodPage } from './usage.tsx';
+import {
+  LedgerPage,
+  modelInWords,
+  StatementPage,
+  tokensOf,
+  UsagePage,
+  usageGroups,
+  WrongPeriodPage,
+} from './usage.tsx';
 
 const dayMs = 86_400_000;
 /** Longer periods are for the export. */
@@ -79,6 +88,8 @@ export const addUsagePages = (pages: Pages): void => {
       channel: names.channelId,
       source: names.source,
       member: names.member,
+      model: modelInWords,
+      platform: platformInWords,
     };
     const nameOf = (key: string): string => nameIn[group]?.(key) ?? key;
     const shell = await request.shell('usage');

@@ -2,7 +2,7 @@ import type { LedgerEntry, Tenant, UsageGroup, UsageRow } from '../../core/domai
 import type { Paged } from '../../core/ports/state.ts';
 import { decimalOf } from '../../core/text/decimal.ts';
 import { costsOf, type Range, renderEntry, sumOf } from '../billing.ts';
-import type { Names } from '../names.ts';
+import { type Names, platformInWords } from '../names.ts';
 import { texts } from '../texts.ts';
 import { Layout, type Shell, Time } from './layout.tsx';
 import { mayPass } from './pages.tsx';
@@ -17,6 +17,9 @@ const words = texts.billing;
 export const usageGroups: readonly UsageGroup[] = ['day', 'platform', 'channel', 'member', 'model', 'source'];
 export const usagePath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/usage`;
 export const ledgerPath = (tenant: Tenant): string => `/console/${encodeURIComponent(tenant.slug)}/ledger`;
+
+/** Questions that no model was asked for have none in the ledger. */
+export const modelInWords = (model: string): string => model || words.noModel;
 
 const dayOf = (at: number): string => new Date(at).toISOString().slice(0, 10);
 /** A range as it stands in an address: the last day is part of it. */
@@ -296,7 +299,7 @@ export const LedgerPage = ({
               cell: (entry) =>
                 entry.memberId === undefined ? (
                   entry.sourceId === undefined ? (
-                    entry.platform
+                    platformInWords(entry.platform)
                   ) : (
                     names.source(entry.sourceId)
                   )
@@ -371,12 +374,17 @@ export const StatementPage = ({
       <p class="crumb">
         <a href={`${usagePath(shell.tenant)}?${queryOf(range)}`}>{words.usageTitle}</a>
       </p>
-      <h1>{words.statementTitle(shell.tenant.name, from, to)}</h1>
+      <div class="head">
+        <h1>{words.statementTitle(shell.tenant.name, from, to)}</h1>
+        <button type="button" data-print hidden>
+          {words.print}
+        </button>
+      </div>
       <p class="lead">{isClosed ? words.statementNote : words.statementOpen}</p>
       <Totals rows={byDay} />
       <section class="part">
         <h2>{words.byModel}</h2>
-        <UsageTable rows={byModel} head={words.model} />
+        <UsageTable rows={byModel} head={words.model} nameOf={modelInWords} />
       </section>
       <section class="part">
         <h2>{words.byDay}</h2>

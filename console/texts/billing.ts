@@ -50,6 +50,8 @@ export const billing = {
   statementNote:
     'Made from the append-only ledger of Footnote. The same period gives the same statement as long as it is closed.',
   statementOpen: 'This period is still open: figures can still grow.',
+  noModel: 'None: quoted, or nothing found',
+  print: 'Print',
   byModel: 'By model',
   byDay: 'By day',
   pricesTitle: 'Prices',

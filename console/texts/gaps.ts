@@ -5,7 +5,8 @@ export const gaps = {
   days: (days: number) => `Last ${days} days`,
   period: 'Period',
   emptyTitle: 'No open questions',
-  emptyText: 'Every question of this time was answered with a footnote, and nobody was unhappy with the answer.',
+  emptyText:
+    'What is not found, is answered without a footnote or did not help somebody stands here, ready to be answered.',
   incomplete: 'There were more than can be looked at; these are the newest.',
   asked: (times: number) => (times === 1 ? 'Asked once' : `Asked ${times} times`),
   askers: (people: number) => (people === 1 ? 'by 1 person' : `by ${people} people`),

@@ -33,7 +33,8 @@ export const overview = {
     quota: (what: string, percent: number) => `${percent} % of a limit is used: ${what}.`,
     webhookPaused: (name: string) => `The webhook ${name} took nothing for days and is paused.`,
     webhookFailing: (name: string) => `The webhook ${name} does not take what is sent to it.`,
-    gaps: (count: string) => `Questions of the last 30 days that the documents leave open: ${count}.`,
+    gaps: (count: string) =>
+      count === '1' ? '1 question of the last 30 days is open.' : `${count} questions of the last 30 days are open.`,
     failedToday: (count: number) =>
       count === 1 ? '1 question today ended in a failure.' : `${count} questions today ended in a failure.`,
   },

@@ -70,7 +70,7 @@ describe('names', () => {
     expect(names.channelId('C1')).toBe('#general');
     expect(names.channelId('C2')).toBe('C2');
     expect(names.place({ platform: 'slack', channelId: 'C1' })).toBe('Slack #general');
-    expect(names.place({ platform: 'api' })).toBe('api');
+    expect(names.place({ platform: 'api' })).toBe('API');
     expect(names.source(acme!.push.id)).toBe('Handbook');
     expect(names.source('s_gone')).toBe('s_gone');
     expect(asked).toEqual([['T-acme', 'C1', 'C2']]);
@@ -101,5 +101,29 @@ describe('names', () => {
     expect(asked).toHaveLength(1);
     const quiet = createNames({ core, platforms: [platformWith()], runtime });
     expect((await quiet(acme!.tenant, ['C1'])).channelId('C1')).toBe('C1');
+  });
+});
+
+describe('names of people who sign in here', () => {
+  const people: Readonly<Record<string, { readonly name: string; readonly email: string }>> = {
+    u1: { name: 'Ada', email: 'ada@example.com' },
+    u2: { name: '', email: 'bob@example.com' },
+  };
+  const accounts = {
+    known: async (ids: readonly string[]) => new Map(Object.entries(people).filter(([id]) => ids.includes(id))),
+  };
+  const namesFor = (...memberIds: readonly string[]) =>
+    createNames({ core, platforms: [], runtime, accounts })(acme!.tenant, [], memberIds);
+
+  test('are theirs, else their address, else the id', async () => {
+    const ids = ['console:u1', 'console:u2', 'console:u3', 'user:u1'];
+    const names = await namesFor(...ids);
+    expect(ids.map(names.member)).toEqual(['Ada', 'bob@example.com', 'console:u3', 'Ada']);
+  });
+
+  test('are not told of an id that a program may have made up', async () => {
+    const ids = ['api:u1', 'u1', 'slack:u1'];
+    const names = await namesFor('console:u1', ...ids);
+    expect(ids.map(names.member)).toEqual(ids);
   });
 });

@@ -23,7 +23,9 @@ export const BarChart = ({
   format(value: number): string;
 }) => {
   const top = niceTop(Math.max(0, ...bars.map(({ value }) => value)));
-  const marks = [0, 0.5, 1].map((part) => ({ y: top * part, text: format(top * part) }));
+  // Half of an odd number of questions is none.
+  const parts = Number.isInteger(top) && top % 2 === 1 ? [0, 1] : [0, 0.5, 1];
+  const marks = parts.map((part) => ({ y: top * part, text: format(top * part) }));
   // As wide as the longest figure beside it, in the larger letters of a phone too.
   const left = 16 + 9 * Math.max(...marks.map(({ text }) => text.length));
   const step = (width - left) / Math.max(1, bars.length);

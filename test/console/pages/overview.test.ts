@@ -36,7 +36,7 @@ test('it says what needs attention, and leads there', async () => {
   await ask('Which class do we book for train journeys, again?');
   const text = await page('acme', owner);
   expect(text).toMatch(/href="\/console\/acme\/quotas">\d+ % of a limit is used/);
-  expect(text).toContain('that the documents leave open');
+  expect(text).toContain('of the last 30 days');
   const [connection] = await real.core.connections.list(tenantId);
   if (connection === undefined) throw new Error('no connection');
   await real.core.connections.failed(connection, 'The token was <revoked>.');

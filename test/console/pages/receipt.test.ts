@@ -11,6 +11,6 @@ test('a receipt names the place of a question once', async () => {
   const page = await harness.app.request(`/console/${a.tenant.slug}/answers/${answerId}`, { headers: { cookie } });
   const text = await page.text();
   expect(page.status).toBe(200);
-  expect(text).toContain('>api<');
-  expect(text).not.toContain('api · api');
+  expect(text).toContain('>API<');
+  expect(text).not.toContain('API · API');
 });
