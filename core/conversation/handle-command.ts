@@ -127,23 +127,24 @@ const checkUp = async (parts: Handling, { platform, event, tenant, signal }: Ord
 const timeOf = (at: number | undefined): string =>
   at === undefined ? 'unknown' : `${new Date(at).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 
-/** A workspace of the default tenant has no row of its own. */
+/**
+ * A workspace of the default tenant has no row of its own. Whoever asks was heard just now, though that may not be written
+ * down yet.
+ */
 const connectionOf = async (
   { workspaces, runtime }: Handling,
   event: InboundEvent,
   tenant: Tenant,
 ): Promise<Connection> => {
   const platform = event.platform as Connection['platform'];
-  return (
-    (await workspaces.byWorkspace(platform, event.workspaceId)) ?? {
-      id: '',
-      tenantId: tenant.id,
-      platform,
-      workspaceId: event.workspaceId,
-      createdAt: runtime.clock.now(),
-      lastEventAt: event.receivedAt,
-    }
-  );
+  const known = (await workspaces.byWorkspace(platform, event.workspaceId)) ?? {
+    id: '',
+    tenantId: tenant.id,
+    platform,
+    workspaceId: event.workspaceId,
+    createdAt: runtime.clock.now(),
+  };
+  return { ...known, lastEventAt: Math.max(known.lastEventAt ?? 0, event.receivedAt) };
 };
 
 const link = async (parts: Handling, { platform, event, tenant, text, signal }: Order): Promise<string> => {
