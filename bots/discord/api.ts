@@ -8,6 +8,7 @@ import {
   RESTEvents,
 } from 'discord.js';
 import { AppError } from '../../core/errors.ts';
+import type { Delivery } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 
 /** What Discord said. `certain: false` means that it may have done it nevertheless: time-out, cut connection, 5xx. */
@@ -33,6 +34,8 @@ export type DiscordCall = {
   readonly once?: boolean;
   /** Do not wait for a rate limit, say so at once (edits while writing: the next one carries the text). */
   readonly hurried?: boolean;
+  /** Asked at the last moment before each try: see `Delivery.awake`. */
+  readonly awake?: () => Promise<void>;
 };
 
 export type DiscordMethod = 'get' | 'post' | 'put' | 'patch' | 'delete';
@@ -42,6 +45,10 @@ export type DiscordApi = {
   /** discord.js's own client, for the gateway. */
   readonly rest: REST;
 };
+
+/** For one answer: says nothing any more where others say it. */
+export const whileAwake = (api: DiscordApi, { awake }: Pick<Delivery, 'awake'>): DiscordApi =>
+  awake === undefined ? api : { ...api, call: (method, path, how) => api.call(method, path, { ...how, awake }) };
 
 export type DiscordApiSettings = {
   readonly timeoutMs: number;
@@ -151,6 +158,7 @@ export const createDiscordApi = (options: {
     call: async (method, path, how = {}) => {
       for (let attempt = 1; ; attempt += 1) {
         how.signal?.throwIfAborted();
+        if (how.awake !== undefined) await how.awake();
         const result = await once(method, path, how);
         if (result.ok || result.retryAfterMs !== undefined || how.hurried || attempt >= 4) return result;
         // Status 0: never answered. When it is certain that nothing was sent, even what must happen once may be repeated.

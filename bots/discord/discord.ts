@@ -4,7 +4,7 @@ import type { Lead } from '../../core/ports/leader.ts';
 import type { Capabilities, Platform, Received, Workspaces } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import { watchHearing } from '../watch-hearing.ts';
-import { codes, createDiscordApi, type DiscordApiSettings, refusal } from './api.ts';
+import { codes, createDiscordApi, type DiscordApiSettings, refusal, whileAwake } from './api.ts';
 import { createChannels } from './channels.ts';
 import { checkUpOnDiscord } from './check-up.ts';
 import { registerCommands } from './commands.ts';
@@ -156,7 +156,7 @@ export const createDiscord = (options: DiscordOptions): Platform => {
     },
     openAnswer: async (event, delivery, signal, manner) =>
       openDiscordSink({
-        api,
+        api: whileAwake(api, delivery),
         channels,
         direct,
         now,

@@ -1,3 +1,4 @@
+import type { Delivery } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
 import type { Connector, Member, OutgoingActivity, Place } from './connector/connector.ts';
 import { type Refusal, refusalIn } from './connector/http-client.ts';
@@ -13,6 +14,8 @@ export type TeamsCall = {
   readonly hurried?: boolean;
   /** Takes no turn in the conversation's pace (a typing sign). */
   readonly free?: boolean;
+  /** Asked at the last moment before each try: see `Delivery.awake`. */
+  readonly awake?: () => Promise<void>;
 };
 
 export type TeamsApi = {
@@ -32,6 +35,17 @@ export type TeamsApi = {
   /** Name by id. Empty: Teams would not say. */
   channels(serviceUrl: string, teamId: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
 };
+
+/** For one answer: says nothing any more where others say it. */
+export const whileAwake = (api: TeamsApi, { awake }: Pick<Delivery, 'awake'>): TeamsApi =>
+  awake === undefined
+    ? api
+    : {
+        ...api,
+        post: (place, activity, how) => api.post(place, activity, { ...how, awake }),
+        update: (place, id, activity, how) => api.update(place, id, activity, { ...how, awake }),
+        remove: (place, id, how) => api.remove(place, id, { ...how, awake }),
+      };
 
 export type TeamsApiSettings = {
   /** Least time between two messages into one conversation; Teams takes about one a second for long. */
@@ -83,6 +97,7 @@ export const createTeamsApi = (
       how.signal.throwIfAborted();
       if (how.hurried && (resting.get(conversation) ?? 0) > clock.now()) return busy;
       if (!how.free) await turn(conversation, how.signal);
+      if (how.awake !== undefined) await how.awake();
       let refusal: Refusal;
       try {
         return { value: await call() };

@@ -13,7 +13,7 @@ import type { Runtime } from '../../core/ports/runtime.ts';
 import type { GuardedFetch } from '../../core/security/guarded-fetch.ts';
 import { splitMarkdown } from '../markdown.ts';
 import { type TeamsHandle, teamsHandle } from './activity.ts';
-import { createTeamsApi, type TeamsApiSettings } from './api.ts';
+import { createTeamsApi, type TeamsApiSettings, whileAwake } from './api.ts';
 import { checkUpTeams } from './check-up.ts';
 import { type Cloud, cloudOf, isLoopbackUrl } from './clouds.ts';
 import { createConnector } from './connector/connector.ts';
@@ -152,7 +152,7 @@ export const createTeams = (options: TeamsOptions): Platform => {
     const handle = teamsHandle.parse(event.handle);
     const sinkAt = (place: Parameters<typeof openTeamsSink>[0]['place'], how: Manner): AnswerSink =>
       openTeamsSink({
-        api,
+        api: whileAwake(api, delivery),
         place,
         delivery,
         manner: how,

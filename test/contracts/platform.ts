@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { InboundEvent } from '../../core/domain.ts';
+import { AppError } from '../../core/errors.ts';
 import type { Delivery, FinishedAnswer, Manner, Offer, Platform } from '../../core/ports/platform.ts';
 
 /** What people type, press and attach beyond plain messages. */
@@ -390,6 +391,14 @@ export const platformContract = (descriptor: PlatformDescriptor): void => {
         const sink = await rig.platform.openAnswer(event, delivery, stop.signal);
         stop.abort();
         await expect(sink.finish({ markdown: 'Too late.', citations: [] })).rejects.toThrow();
+        expect(rig.shown()).toEqual([]);
+      });
+
+      it('says nothing when it slept and others answer by now', async () => {
+        const awake = () => Promise.reject(new AppError('lease-lost', 'Another worker took over this thread.'));
+        const sink = await open(await hear('mention'), { awake });
+        await sink.update('Thirty').catch(() => undefined);
+        await expect(sink.finish(answer('Thirty days.'))).rejects.toMatchObject({ code: 'lease-lost' });
         expect(rig.shown()).toEqual([]);
       });
 
