@@ -151,12 +151,14 @@ const splitMarkers = (
 /** Markdown as the words that a reader sees, on one line. */
 export const plainText = (markdown: string): string => {
   const tree = fromMarkdown(markdown, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
-  return tree.children
-    .map((block) => textOf(block))
-    .join(' ')
-    .replace(/\s+/g, ' ')
-    .trim();
+  return wordsOf(tree).replace(/\s+/g, ' ').trim();
 };
+
+const holdsBlocks: ReadonlySet<string> = new Set(['root', 'list', 'listItem', 'blockquote', 'table', 'tableRow']);
+
+/** Items and cells are apart where they are shown, so they are apart here. */
+const wordsOf = (node: Nodes): string =>
+  holdsBlocks.has(node.type) && 'children' in node ? node.children.map(wordsOf).join(' ') : textOf(node);
 
 /** The address when it is one that a person may follow, else nothing: `javascript:` and friends never reach an `href`. */
 export const safeHref = (url: string | undefined): string | undefined => {

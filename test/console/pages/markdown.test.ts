@@ -95,5 +95,7 @@ test('only web addresses become links', () => {
 });
 
 test('a quote reads as its words', () => {
-  expect(plainText('Rail *under* **four** hours\n\n- see `x`')).toBe('Rail under four hours see x');
+  expect(plainText('Rail *under* **four** hours\n\n- see `x`\n- or **y**\n\n| a | b |\n| - | - |\n| 1 | 2 |')).toBe(
+    'Rail under four hours see x or y a b 1 2',
+  );
 });
