@@ -2,6 +2,7 @@ import type { InboundEvent } from '../../core/domain.ts';
 import { AppError } from '../../core/errors.ts';
 import type { AnswerSink, Delivery, Manner } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { endedBy } from '../ended-by.ts';
 import { renderDiscord } from '../markdown.ts';
 import { codes, type DiscordApi, deadToken, refusal, tokenSettlesMs } from './api.ts';
 import type { Origin } from './buttons.ts';
@@ -161,10 +162,9 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
 
   // ── while the answer is being written ─────────────────────────────────────────────────────────────────────────────
 
-  const closing = new AbortController();
-  const quiet = AbortSignal.any([closing.signal, signal]);
+  const closing = endedBy(signal);
   /** The first words are here: no placeholder any more. */
-  const begun = new AbortController();
+  const begun = endedBy(closing.signal);
 
   const draft = (text: string): readonly Body[] => {
     const texts = splitForDiscord(renderDiscord(text));
@@ -191,7 +191,7 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
       await work;
     } catch (thrown) {
       // Signs of life may fail; the end of the answer is where failures count.
-      if (!closing.signal.aborted && !signal.aborted)
+      if (!closing.signal.aborted)
         log.debug('discord-update-failed', { code: thrown instanceof AppError ? thrown.code : 'internal' });
     }
   };
@@ -201,10 +201,10 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
   let pumping: Promise<void> | null = null;
   /** Shows the newest text, one call at a time and never faster than the pace. */
   const pump = async (): Promise<void> => {
-    if (posted.length === 0 && pace.firstAfterMs > 0) await clock.sleep(pace.firstAfterMs, quiet);
+    if (posted.length === 0 && pace.firstAfterMs > 0) await clock.sleep(pace.firstAfterMs, closing.signal);
     while (!closing.signal.aborted) {
       const wait = nextAt - clock.now();
-      if (wait > 0) await clock.sleep(wait, quiet);
+      if (wait > 0) await clock.sleep(wait, closing.signal);
       if (closing.signal.aborted || !(await showNext(draft(latest)))) return;
       nextAt = clock.now() + pace.editMs;
     }
@@ -218,19 +218,19 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
 
   /** "is typing" until the answer is here; a command's reply has Discord's own "is thinking". */
   const typing = async (): Promise<void> => {
-    if (pace.typingAfterMs > 0) await clock.sleep(pace.typingAfterMs, quiet);
+    if (pace.typingAfterMs > 0) await clock.sleep(pace.typingAfterMs, closing.signal);
     if (closing.signal.aborted) return;
     const at = await place();
     if (at.kind === 'interaction') return;
     while (!closing.signal.aborted) {
-      await api.call('post', `/channels/${at.channel}/typing`, { signal: quiet, hurried: true });
-      await clock.sleep(pace.typingMs, quiet);
+      await api.call('post', `/channels/${at.channel}/typing`, { signal: closing.signal, hurried: true });
+      await clock.sleep(pace.typingMs, closing.signal);
     }
   };
   let typingNow: Promise<void> | null = null;
 
   const placeholder = async (): Promise<void> => {
-    await clock.sleep(pace.placeholderAfterMs, AbortSignal.any([quiet, begun.signal]));
+    await clock.sleep(pace.placeholderAfterMs, begun.signal);
     if (latest === '' && announced !== '') {
       latest = announced;
       startPump();
@@ -262,7 +262,6 @@ export const openDiscordSink = async (parts: SinkParts): Promise<AnswerSink> => 
 
   const conclude = async (rendered: string, offers: Body['components']): Promise<void> => {
     closing.abort(over);
-    begun.abort(over);
     signal.throwIfAborted();
     if (pumping !== null) await pumping;
     await typingNow;

@@ -1,5 +1,6 @@
 import { AppError } from '../../core/errors.ts';
 import type { AnswerSink } from '../../core/ports/platform.ts';
+import { endedBy } from '../ended-by.ts';
 import { createDraft, over, type SinkParts } from './draft.ts';
 import { createGrowth } from './growth.ts';
 import { markdownLimit, neutralise, type Offered, offeredBy, splitFor, withFootnotes } from './messages.ts';
@@ -19,9 +20,9 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
   const growth = createGrowth(parts, draft);
   const stopButton = parts.stoppable ? createStopButton(parts) : noStopButton;
 
-  const closing = new AbortController();
+  const closing = endedBy(signal);
   /** The first words are here: no announcement any more. */
-  const begun = new AbortController();
+  const begun = endedBy(closing.signal);
   let latest = '';
   let offered = '';
   let nextAt = 0;
@@ -30,11 +31,10 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
   const pump = async (): Promise<void> => {
     await signs;
     // An answer that is whole in a moment (quoted, or from the cache) is one message, not a stream of one piece.
-    if (!growth.begun && pace.firstAfterMs > 0)
-      await clock.sleep(pace.firstAfterMs, AbortSignal.any([closing.signal, signal]));
+    if (!growth.begun && pace.firstAfterMs > 0) await clock.sleep(pace.firstAfterMs, closing.signal);
     while (!closing.signal.aborted && latest !== offered && latest.length <= markdownLimit) {
       const wait = nextAt - clock.now();
-      if (wait > 0) await clock.sleep(wait, AbortSignal.any([closing.signal, signal]));
+      if (wait > 0) await clock.sleep(wait, closing.signal);
       if (closing.signal.aborted) return;
       offered = latest;
       await growth.show(offered);
@@ -46,7 +46,7 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
       await work;
     } catch (thrown) {
       // Signs of life may fail; the end of the answer is where failures count.
-      if (!closing.signal.aborted && !signal.aborted)
+      if (!closing.signal.aborted)
         log.debug('slack-update-failed', { code: thrown instanceof AppError ? thrown.code : 'internal' });
     }
   };
@@ -55,8 +55,7 @@ export const openSlackSink = async (parts: SinkParts): Promise<AnswerSink> => {
   let signs: Promise<void> = Promise.resolve();
   const sign = async (text: string): Promise<void> => {
     // An answer that is there in a blink needs no announcement, and Slack's allowance is spared.
-    if (pace.statusAfterMs > 0)
-      await clock.sleep(pace.statusAfterMs, AbortSignal.any([closing.signal, begun.signal, signal]));
+    if (pace.statusAfterMs > 0) await clock.sleep(pace.statusAfterMs, begun.signal);
     if (closing.signal.aborted || growth.begun) return;
     // Without a thread there is no status line; a first message that the answer will replace is the sign of life there.
     if (where.thread === undefined) return growth.announce(`${parts.preface}_${text}_`);

@@ -1,3 +1,4 @@
+import { endedBy } from '../ended-by.ts';
 import { over, placeOf, type SinkParts } from './draft.ts';
 import { stopMessage } from './messages.ts';
 
@@ -9,9 +10,9 @@ export type StopButton = { remove(): Promise<void> };
  * Not ephemeral, because nobody can take such a message back.
  */
 export const createStopButton = ({ api, where, delivery, runtime, signal, pace, stopTitle }: SinkParts): StopButton => {
-  const done = new AbortController();
+  const done = endedBy(signal);
   const put = async (): Promise<string | null> => {
-    await runtime.clock.sleep(pace.stopAfterMs, AbortSignal.any([done.signal, signal]));
+    await runtime.clock.sleep(pace.stopAfterMs, done.signal);
     const result = await api.call(
       'chat.postMessage',
       { ...placeOf(where), ...stopMessage(delivery.id, stopTitle) },

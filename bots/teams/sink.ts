@@ -1,6 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import type { AnswerSink, Delivery, FinishedAnswer, Manner } from '../../core/ports/platform.ts';
 import type { Runtime } from '../../core/ports/runtime.ts';
+import { endedBy } from '../ended-by.ts';
 import type { TeamsApi, TeamsResult } from './api.ts';
 import type { OutgoingActivity, Place } from './connector/connector.ts';
 import {
@@ -51,9 +52,9 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
   const { clock, log } = runtime;
   const posted: string[] = [...delivery.postedIds];
   const cancelled = new AbortController();
-  const closing = new AbortController();
+  const closing = endedBy(signal);
   /** The first words are here: no announcement any more. */
-  const begun = new AbortController();
+  const begun = endedBy(closing.signal);
   const stream = openTeamsStream({ api, place, clock, signal, begun: (id) => keep(id, 0) });
   let mode: 'stream' | 'edit' =
     place.kind === 'personal' && posted.length === 0 && !parts.streaming.isOff() ? 'stream' : 'edit';
@@ -109,7 +110,6 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
     heed();
   };
 
-  const until = AbortSignal.any([closing.signal, signal]);
   let latest = '';
   let offered = '';
   let nextAt = 0;
@@ -118,10 +118,10 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
   const pump = async (): Promise<void> => {
     await signs;
     // An answer that is whole in a moment (quoted, or from the cache) is one message, not a stream of one piece.
-    if (posted.length === 0 && pace.firstAfterMs > 0) await clock.sleep(pace.firstAfterMs, until);
+    if (posted.length === 0 && pace.firstAfterMs > 0) await clock.sleep(pace.firstAfterMs, closing.signal);
     while (!closing.signal.aborted && !cancelled.signal.aborted && latest !== offered) {
       const wait = nextAt - clock.now();
-      if (wait > 0) await clock.sleep(wait, until);
+      if (wait > 0) await clock.sleep(wait, closing.signal);
       if (closing.signal.aborted) return;
       offered = latest;
       await show(offered);
@@ -133,7 +133,7 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
       await work;
     } catch (thrown) {
       // Signs of life may fail; the end of the answer is where failures count.
-      if (!until.aborted && !begun.signal.aborted)
+      if (!begun.signal.aborted)
         log.debug('teams-update-failed', { code: thrown instanceof AppError ? thrown.code : 'internal' });
     }
   };
@@ -144,7 +144,7 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
   const sign = async (text: string): Promise<void> => {
     const typed = mode === 'edit' && !needsMessage;
     // The first words of an answer are a sign themselves, unless they are not shown before the last ones.
-    const early = typed ? until : AbortSignal.any([until, begun.signal]);
+    const early = typed ? closing.signal : begun.signal;
     if (pace.signAfterMs > 0 && posted.length === 0 && typing === null) await clock.sleep(pace.signAfterMs, early);
     if (early.aborted) return;
     if (mode === 'stream') {
@@ -157,7 +157,7 @@ export const openTeamsSink = (parts: SinkParts): AnswerSink => {
   const keepTyping = async (): Promise<void> => {
     while (!closing.signal.aborted) {
       await api.post(place, { type: 'typing' }, { signal, hurried: true, free: true });
-      await clock.sleep(pace.typingMs, until);
+      await clock.sleep(pace.typingMs, closing.signal);
     }
   };
 
