@@ -1,4 +1,4 @@
-/** A thread that runs a bare parser over its samples: says ready, waits for the word, says when it is done. */
+/** A thread that runs a bare parser over its samples: says ready, and at each word that it is given, when it is done. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { fromMarkdown } from 'mdast-util-from-markdown';
 import { gfmFromMarkdown } from 'mdast-util-gfm';
@@ -14,7 +14,7 @@ const parse = async (bytes: Uint8Array): Promise<void> => {
 };
 
 for (const { bytes } of samples.slice(0, 10)) await parse(bytes);
-parentPort?.once('message', async () => {
+parentPort?.on('message', async () => {
   for (const { bytes } of samples) await parse(bytes);
   parentPort?.postMessage('done');
 });
