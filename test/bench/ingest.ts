@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { globSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +18,8 @@ import type { BenchResult } from './result.ts';
 
 /**
  * P6: the whole path of a document without embeddings, beside the bare parsers on as many threads in the same run. Small
- * rounds by turns, and the median of their ratios, because a machine's speed changes by the minute.
+ * rounds by turns, and the median of their ratios, because a machine's speed changes by the minute. Only on a machine that
+ * does nothing else: of a busy one the whole path gets more than the parser, having more threads. So the load is told.
  */
 
 type Kind = 'markdown' | 'html' | 'pdf';
@@ -29,6 +30,7 @@ const threads = 2;
 const warmUp = 20;
 const rounds = 5;
 const maxBytes = 60_000;
+const [loadBefore = 0] = loadavg();
 
 /** Most READMEs are shorter than what organisations write: told apart, since each document has costs of its own. */
 const corpora: readonly Corpus[] = [
@@ -243,6 +245,7 @@ const measure = async (kind: Kind, corpus: Corpus, samples: readonly Sample[]): 
         : []),
       { name: 'documents a round', value: samples.length },
       { name: 'rounds', value: rounds },
+      { name: 'load of the machine before', value: loadBefore },
     ],
     note: notes[kind],
     ok: ratio >= 0.8,
