@@ -9,7 +9,7 @@ describe('two processes behind a proxy', () => {
     ['R6', 'take over what a killed one left, and show no half document meanwhile'],
     ['R7', 'lose nothing and promise nothing while the state store is away'],
     ['R9', 'are restarted one after the other under load, and nobody notices'],
-  ])('%s: %s', { timeout: 240_000 }, async (id) => {
+  ])('%s: %s', { timeout: 600_000 }, async (id) => {
     const findings = await runInstances({ processes: 2, seed: 1, only: [id], short: true });
     expect(findings).toHaveLength(1);
     // How fast it was is measured by the command on a quiet machine.

@@ -16,6 +16,8 @@ import { countAnswers, examine, questionsOf } from './world.ts';
 /** The model takes so long that a kill finds answers half written. */
 const model = { latencyMs: 300, pieceMs: 150 };
 const questionsPerRound = 12;
+/** Before something counts as lost; how soon it has to come is another figure. */
+const patienceMs = 120_000;
 
 /**
  * R6: kill -9 in the middle of answers, pushes and a sync, and before anybody knows that Slack has its words; others take
@@ -37,7 +39,7 @@ export const proveTakeover = async (
     const { world } = cluster;
     // What never comes is a finding like others, and the books then tell what is there instead.
     const missed = (error: Error): void => void problems.push(error.message);
-    const answersCome = (whose: string) => until(() => countAnswers(world) >= questionsOf(world), 60_000, whose);
+    const answersCome = (whose: string) => until(() => countAnswers(world) >= questionsOf(world), patienceMs, whose);
     await startAll(cluster);
     for (let round = 0; round < options.rounds; round += 1) {
       const over = new AbortController();
@@ -59,7 +61,7 @@ export const proveTakeover = async (
       await victim.kill();
       await Promise.all([
         answersCome('the answers of the dead').then((ms) => void takeoverMs.push(ms), missed),
-        until(() => isOver(cluster, job.id).catch(() => false), 60_000, 'the job of the dead').then(
+        until(() => isOver(cluster, job.id).catch(() => false), patienceMs, 'the job of the dead').then(
           (ms) => void jobMs.push(ms),
           missed,
         ),
