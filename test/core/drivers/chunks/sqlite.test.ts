@@ -17,7 +17,7 @@ const { signal } = new AbortController();
 const ref = { tenantId: 't_000000000000000000000001', generation: 1 };
 const profile = { analyser: 'test', embeddingModel: 'fake', dimensions: 64 };
 /** Chunks that are folded into the posting lists, and some more that are recent when they come by twos. */
-const pastFolding = foldAt + 87;
+const pastFolding = foldAt + 88;
 
 describeChunkStore('sqlite', async () => {
   const dataDir = mkdtempSync(join(tmpdir(), 'chunks-'));
